@@ -1,0 +1,1 @@
+//! An in-process server of the ZooKeeper wire protocol.

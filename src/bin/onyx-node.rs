@@ -1,0 +1,2 @@
+//! The `onyx-node` command.
+fn main() {}

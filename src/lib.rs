@@ -1,0 +1,1 @@
+//! Masterless distributed data processing.
