@@ -1,0 +1,40 @@
+//! Time as a value: monotonic milliseconds that layers without a clock take as a parameter.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Milliseconds since some fixed moment of this process. Never wall-clock time: it does not jump.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// How long after `earlier` this is; zero when it is not after it.
+    pub fn since(self, earlier: Millis) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment plus a duration.
+    pub fn plus(self, duration: Duration) -> Millis {
+        Millis(self.0 + u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2))
+    }
+}
+
+/// The monotonic clock of this process, and the only one that is read. It is the timer's clock, so
+/// a test that pauses time pauses it too.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(tokio::time::Instant);
+
+impl Clock {
+    /// A clock that starts at zero now.
+    pub fn start() -> Self {
+        Clock(tokio::time::Instant::now())
+    }
+
+    /// Milliseconds since the start.
+    pub fn now(&self) -> Millis {
+        Millis(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,195 @@
+//! What a user declares: a job is a workflow of tasks, a catalog that says what each one is, and
+//! lifecycles around them. Plain values; nothing here has been checked yet.
+
+pub mod vocabulary;
+
+use crate::ids::TaskName;
+use crate::segment::Segment;
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
+
+/// A job as it is submitted and stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Job {
+    /// What people call it; need not be unique.
+    pub name: String,
+    /// The edges of the graph, each `[from, to]`.
+    pub workflow: Vec<(TaskName, TaskName)>,
+    /// The tasks.
+    pub catalog: Vec<Task>,
+    /// Calls around tasks.
+    #[serde(default)]
+    pub lifecycles: Vec<Lifecycle>,
+    /// How the job's peers are shared among its tasks.
+    #[serde(default)]
+    pub task_scheduler: TaskScheduler,
+}
+
+impl Job {
+    /// The task of a name.
+    pub fn task(&self, name: &TaskName) -> Option<&Task> {
+        self.catalog.iter().find(|task| task.name == *name)
+    }
+}
+
+/// A catalog entry: one task and how it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Task {
+    /// Unique in the job.
+    pub name: TaskName,
+    /// Input, function or output.
+    #[serde(rename = "type")]
+    pub kind: TaskKind,
+    /// The registered function that is applied to each segment; none passes segments on.
+    #[serde(rename = "fn", default)]
+    pub function: Option<String>,
+    /// The registered plugin of an input or output.
+    #[serde(default)]
+    pub plugin: Option<String>,
+    /// The most segments in a batch.
+    #[serde(default = "defaults::batch_size")]
+    pub batch_size: NonZeroU32,
+    /// How long a read waits for the first segment of a batch.
+    #[serde(default = "defaults::batch_timeout_ms")]
+    pub batch_timeout_ms: NonZeroU32,
+    /// The fewest peers with which the task may run.
+    #[serde(default = "defaults::min_peers")]
+    pub min_peers: NonZeroU32,
+    /// The most peers it can use; none is no limit. `n-peers` in a job file sets both.
+    #[serde(default)]
+    pub max_peers: Option<NonZeroU32>,
+    /// Inputs: a root that is not acknowledged for this long is replayed.
+    #[serde(default = "defaults::pending_timeout_ms")]
+    pub pending_timeout_ms: NonZeroU32,
+    /// Inputs: how often time-outs are looked for; divides the time-out.
+    #[serde(default = "defaults::input_retry_timeout_ms")]
+    pub input_retry_timeout_ms: NonZeroU32,
+    /// Inputs: the most roots that may be unacknowledged at once.
+    #[serde(default = "defaults::max_pending")]
+    pub max_pending: NonZeroU32,
+    /// What its function and plugin were given: every other key of the catalog entry.
+    #[serde(default)]
+    pub params: Segment,
+}
+
+/// What a task does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// Reads segments from a medium.
+    Input,
+    /// Turns segments into segments.
+    Function,
+    /// Writes segments to a medium.
+    Output,
+}
+
+impl TaskKind {
+    /// As it is written in a job file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskKind::Input => "input",
+            TaskKind::Function => "function",
+            TaskKind::Output => "output",
+        }
+    }
+}
+
+/// Registered calls around a task, or around every task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Lifecycle {
+    /// Which task, or `all`.
+    pub task: LifecycleTarget,
+    /// The registered name of the calls.
+    pub calls: String,
+}
+
+/// Which tasks a lifecycle is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", from = "TaskName", into = "TaskName")]
+pub enum LifecycleTarget {
+    /// Every task of the job, written `all`.
+    All,
+    /// One task.
+    Task(TaskName),
+}
+
+impl LifecycleTarget {
+    /// Whether the lifecycle applies to a task.
+    pub fn covers(&self, task: &TaskName) -> bool {
+        match self {
+            LifecycleTarget::All => true,
+            LifecycleTarget::Task(name) => name == task,
+        }
+    }
+}
+
+impl From<TaskName> for LifecycleTarget {
+    fn from(name: TaskName) -> Self {
+        if name.as_str() == "all" {
+            LifecycleTarget::All
+        } else {
+            LifecycleTarget::Task(name)
+        }
+    }
+}
+
+impl From<LifecycleTarget> for TaskName {
+    fn from(target: LifecycleTarget) -> Self {
+        match target {
+            LifecycleTarget::All => "all".into(),
+            LifecycleTarget::Task(name) => name,
+        }
+    }
+}
+
+/// How the peers of a job are shared among its tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskScheduler {
+    /// As evenly as minima and maxima allow.
+    #[default]
+    Balanced,
+}
+
+/// The defaults of catalog keys, in one place.
+pub mod defaults {
+    use std::num::NonZeroU32;
+
+    const fn positive(n: u32) -> NonZeroU32 {
+        NonZeroU32::new(n).expect("a default that is not zero")
+    }
+
+    /// Segments in a batch.
+    pub const fn batch_size() -> NonZeroU32 {
+        positive(256)
+    }
+
+    /// Milliseconds that a read waits for its first segment.
+    pub const fn batch_timeout_ms() -> NonZeroU32 {
+        positive(50)
+    }
+
+    /// Peers of a task.
+    pub const fn min_peers() -> NonZeroU32 {
+        positive(1)
+    }
+
+    /// Milliseconds until an unacknowledged root is replayed.
+    pub const fn pending_timeout_ms() -> NonZeroU32 {
+        positive(60_000)
+    }
+
+    /// Milliseconds between two looks for time-outs.
+    pub const fn input_retry_timeout_ms() -> NonZeroU32 {
+        positive(1_000)
+    }
+
+    /// Roots that may be unacknowledged at once.
+    pub const fn max_pending() -> NonZeroU32 {
+        positive(10_000)
+    }
+}

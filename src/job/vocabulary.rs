@@ -1,0 +1,126 @@
+//! The words a node understands: names of functions, plugins and lifecycle calls, each with the
+//! catalog keys it takes. Validation needs this value and nothing else of a node.
+
+use crate::job::TaskKind;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+
+/// What can be named in a job.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Vocabulary {
+    /// Functions by name, as in `fn: expr/map`.
+    pub functions: BTreeMap<String, Signature>,
+    /// Plugins by name, as in `plugin: file/csv`.
+    pub plugins: BTreeMap<String, PluginSignature>,
+    /// Names of lifecycle calls.
+    pub lifecycles: BTreeSet<String>,
+}
+
+impl Vocabulary {
+    /// Every word with its kind before it (`fn:`, `plugin:`, `calls:`): what a peer announces and
+    /// a task requires.
+    pub fn words(&self) -> BTreeSet<String> {
+        let functions = self.functions.keys().map(|name| function_word(name));
+        let plugins = self.plugins.keys().map(|name| plugin_word(name));
+        let lifecycles = self.lifecycles.iter().map(|name| calls_word(name));
+        functions.chain(plugins).chain(lifecycles).collect()
+    }
+}
+
+/// The word of a function.
+pub fn function_word(name: &str) -> String {
+    format!("fn:{name}")
+}
+
+/// The word of a plugin.
+pub fn plugin_word(name: &str) -> String {
+    format!("plugin:{name}")
+}
+
+/// The word of lifecycle calls.
+pub fn calls_word(name: &str) -> String {
+    format!("calls:{name}")
+}
+
+/// The catalog keys that a function or plugin takes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Signature {
+    /// One sentence for people.
+    pub doc: String,
+    /// The keys it takes; others are errors.
+    pub keys: Vec<KeySchema>,
+}
+
+/// The catalog keys of a plugin, and what tasks it can serve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginSignature {
+    /// Input or output.
+    pub kind: TaskKind,
+    /// The most peers that may run it for one task; none is no limit.
+    pub max_peers: Option<NonZeroU32>,
+    /// Its keys.
+    pub signature: Signature,
+}
+
+/// One catalog key of a function or plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeySchema {
+    /// As written in a job file.
+    pub name: String,
+    /// What its value must be.
+    pub kind: KeyKind,
+    /// Whether a task cannot do without it.
+    pub required: bool,
+    /// One sentence for people.
+    pub doc: String,
+}
+
+impl KeySchema {
+    /// A key that must be given.
+    pub fn required(name: &str, kind: KeyKind, doc: &str) -> Self {
+        KeySchema {
+            name: name.into(),
+            kind,
+            required: true,
+            doc: doc.into(),
+        }
+    }
+
+    /// A key that may be left out.
+    pub fn optional(name: &str, kind: KeyKind, doc: &str) -> Self {
+        KeySchema {
+            name: name.into(),
+            kind,
+            required: false,
+            doc: doc.into(),
+        }
+    }
+}
+
+/// What the value of a key must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyKind {
+    /// Text.
+    String,
+    /// A file that must exist and be readable when the job is submitted. In a job file, a path
+    /// that is not absolute starts at the folder of that file.
+    InputPath,
+    /// A file that will be written. Starts where an input path starts.
+    OutputPath,
+    /// An integer.
+    Int,
+    /// True or false.
+    Bool,
+    /// One of these texts.
+    OneOf(Vec<String>),
+    /// A CEL expression.
+    Expression,
+    /// A table from field names to CEL expressions.
+    ExpressionTable,
+    /// A table from names to one of these texts.
+    TableOf(Vec<String>),
+    /// Anything.
+    Any,
+}
