@@ -2,7 +2,12 @@
 
 pub mod clock;
 pub mod ids;
-pub mod job;
 pub mod segment;
+
+pub mod job;
+
+pub mod functions;
+
+pub mod plugins;
 
 pub use segment::{Segment, Value};

@@ -69,6 +69,10 @@ pub struct Task {
     /// Inputs: the most roots that may be unacknowledged at once.
     #[serde(default = "defaults::max_pending")]
     pub max_pending: NonZeroU32,
+    /// Where segments that could not be read are written, as JSON lines with the reason; none
+    /// counts and logs them only.
+    #[serde(default)]
+    pub dead_letter: Option<String>,
     /// What its function and plugin were given: every other key of the catalog entry.
     #[serde(default)]
     pub params: Segment,

@@ -1,0 +1,125 @@
+//! Functions: what a task applies to each segment. A name leads to a factory, a factory makes the
+//! function of one task on one peer.
+
+use crate::ids::TaskName;
+use crate::job::vocabulary::Signature;
+use crate::segment::Segment;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// What one task on one peer calls for each segment. It pushes zero, one or many segments.
+pub type TaskFunction =
+    Box<dyn FnMut(Segment, &mut Vec<Segment>) -> Result<(), FunctionError> + Send>;
+
+/// Makes the function of a task from its catalog keys. An error is a message for people; it is
+/// given at submission, not when the task starts.
+pub type FunctionFactory =
+    Arc<dyn Fn(&FunctionContext<'_>) -> Result<TaskFunction, String> + Send + Sync>;
+
+/// What a factory may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct FunctionContext<'a> {
+    /// The task the function is for.
+    pub task: &'a TaskName,
+    /// The catalog keys that are the function's own.
+    pub params: &'a Segment,
+}
+
+/// Why a function did not do its work on a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FunctionError {
+    /// It failed; `handle-exception` of the task's lifecycles decides, and kills the job when
+    /// nobody does.
+    Failed(String),
+    /// The root of the segment shall be played again from the input.
+    Retry(String),
+}
+
+impl fmt::Display for FunctionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FunctionError::Failed(message) | FunctionError::Retry(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for FunctionError {}
+
+/// What a user's closure may return: nothing, one segment, many, or an error instead.
+pub trait Emits {
+    /// Pushes what there is.
+    fn emit(self, out: &mut Vec<Segment>) -> Result<(), FunctionError>;
+}
+
+impl Emits for Segment {
+    fn emit(self, out: &mut Vec<Segment>) -> Result<(), FunctionError> {
+        out.push(self);
+        Ok(())
+    }
+}
+
+impl Emits for Option<Segment> {
+    fn emit(self, out: &mut Vec<Segment>) -> Result<(), FunctionError> {
+        out.extend(self);
+        Ok(())
+    }
+}
+
+impl Emits for Vec<Segment> {
+    fn emit(self, out: &mut Vec<Segment>) -> Result<(), FunctionError> {
+        out.extend(self);
+        Ok(())
+    }
+}
+
+impl<T: Emits, E: fmt::Display> Emits for Result<T, E> {
+    fn emit(self, out: &mut Vec<Segment>) -> Result<(), FunctionError> {
+        match self {
+            Ok(value) => value.emit(out),
+            Err(error) => Err(FunctionError::Failed(error.to_string())),
+        }
+    }
+}
+
+/// Functions by name.
+#[derive(Clone, Default)]
+pub struct FunctionRegistry {
+    entries: BTreeMap<String, FunctionEntry>,
+}
+
+/// One registered function.
+#[derive(Clone)]
+pub struct FunctionEntry {
+    /// What it takes.
+    pub signature: Signature,
+    /// What makes it.
+    pub factory: FunctionFactory,
+}
+
+impl FunctionRegistry {
+    /// Registers a factory; a name that is known already is replaced.
+    pub fn register(&mut self, name: &str, signature: Signature, factory: FunctionFactory) {
+        self.entries
+            .insert(name.into(), FunctionEntry { signature, factory });
+    }
+
+    /// The function of a name.
+    pub fn get(&self, name: &str) -> Option<&FunctionEntry> {
+        self.entries.get(name)
+    }
+
+    /// The signatures by name.
+    pub fn signatures(&self) -> BTreeMap<String, Signature> {
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.signature.clone()))
+            .collect()
+    }
+}
+
+impl fmt::Debug for FunctionRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.entries.keys()).finish()
+    }
+}

@@ -1,0 +1,155 @@
+//! Plugins: where segments come from and go to.
+//!
+//! The runtime owns what is pending, retries, time-outs and checkpoints. An input only polls, says
+//! where it is, is told how far everything has completed, and can start again at a position it
+//! gave. An output writes and seals. Both are called from one thread, that of their task, and may
+//! block it for as long as one read or write takes.
+
+use crate::ids::{JobId, SlotId};
+use crate::job::Task;
+use crate::job::vocabulary::PluginSignature;
+use crate::segment::Segment;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where an input is, in its own words: a line, an offset, a token. Stored by the runtime, understood
+/// by the plugin alone.
+pub type Position = Segment;
+
+/// Reads segments from a medium.
+pub trait Input: Send {
+    /// Reads at most `max` segments and says what to do next. Waits for nothing: a source that has
+    /// nothing yet says [`Polled::Idle`].
+    fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError>;
+
+    /// The position behind everything that was polled so far.
+    fn position(&self) -> Position;
+
+    /// Everything polled before `position` has been processed through the whole workflow, and the
+    /// position has been saved. A queue may forget it now.
+    fn completed(&mut self, position: &Position) -> Result<(), PluginError> {
+        let _ = position;
+        Ok(())
+    }
+}
+
+/// What one poll read.
+#[derive(Debug, Default)]
+pub struct ReadSegments {
+    /// Segments, in order.
+    pub segments: Vec<Segment>,
+    /// What could not become a segment. The runtime counts, logs and dead-letters them.
+    pub rejected: Vec<Rejected>,
+}
+
+/// A piece of the input that is not a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where, as "flights.csv line 17".
+    pub place: String,
+    /// Why, as "expected an integer in column `delay`, found `abc`".
+    pub reason: String,
+    /// The text itself.
+    pub raw: String,
+}
+
+/// What an input says after a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// Poll again when there is room.
+    More,
+    /// Nothing for now; look again after this long.
+    Idle(Duration),
+    /// There will never be more.
+    Exhausted,
+}
+
+/// Writes segments to a medium.
+pub trait Output: Send {
+    /// Writes segments in order. When it returns, they have left this process's own buffers: they
+    /// are acknowledged next.
+    fn write(&mut self, segments: &[Segment]) -> Result<(), PluginError>;
+
+    /// Nothing will follow on this slot. May be called again after a failure.
+    fn seal(&mut self) -> Result<(), PluginError>;
+}
+
+/// What a plugin is given when it starts.
+#[derive(Clone, Debug)]
+pub struct PluginContext<'a> {
+    /// The job.
+    pub job: JobId,
+    /// The catalog entry, with the plugin's own keys in `params`.
+    pub task: &'a Task,
+    /// Which of the task's slots this is.
+    pub slot: SlotId,
+    /// How many slots the task has, for inputs and outputs that divide work by slot.
+    pub slots: u32,
+    /// Whether this slot starts for the first time in this job.
+    pub start: Start,
+}
+
+/// How a slot starts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start {
+    /// No peer has run this slot of this job before.
+    Fresh,
+    /// A peer has, and what it had completed is behind this position; an output has none.
+    Resumed(Option<Position>),
+}
+
+/// Why a plugin cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PluginError(pub String);
+
+/// Makes an input.
+pub type InputFactory =
+    Arc<dyn Fn(&PluginContext<'_>) -> Result<Box<dyn Input>, PluginError> + Send + Sync>;
+
+/// Makes an output.
+pub type OutputFactory =
+    Arc<dyn Fn(&PluginContext<'_>) -> Result<Box<dyn Output>, PluginError> + Send + Sync>;
+
+/// What makes a plugin; its kind is its signature's.
+#[derive(Clone)]
+pub enum PluginFactory {
+    /// Of inputs.
+    Input(InputFactory),
+    /// Of outputs.
+    Output(OutputFactory),
+}
+
+/// Plugins by name.
+#[derive(Clone, Default)]
+pub struct PluginRegistry {
+    entries: BTreeMap<String, (PluginSignature, PluginFactory)>,
+}
+
+impl PluginRegistry {
+    /// Registers a plugin; a name that is known already is replaced.
+    pub fn register(&mut self, name: &str, signature: PluginSignature, factory: PluginFactory) {
+        self.entries.insert(name.into(), (signature, factory));
+    }
+
+    /// The factory of a name.
+    pub fn get(&self, name: &str) -> Option<&PluginFactory> {
+        self.entries.get(name).map(|(_, factory)| factory)
+    }
+
+    /// The signatures by name.
+    pub fn signatures(&self) -> BTreeMap<String, PluginSignature> {
+        self.entries
+            .iter()
+            .map(|(name, (signature, _))| (name.clone(), signature.clone()))
+            .collect()
+    }
+}
+
+impl fmt::Debug for PluginRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.entries.keys()).finish()
+    }
+}
