@@ -6,6 +6,12 @@ pub mod segment;
 
 pub mod job;
 
+pub mod replica;
+
+pub mod scheduler;
+
+pub mod log;
+
 pub mod functions;
 
 pub mod plugins;

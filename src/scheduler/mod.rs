@@ -1,0 +1,1 @@
+//! Who works where: a pure function of the replica, run inside `apply`.
