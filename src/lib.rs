@@ -14,6 +14,8 @@ pub mod log;
 
 pub mod functions;
 
+pub mod coordination;
+
 pub mod plugins;
 
 pub use segment::{Segment, Value};
