@@ -1,9 +1,5 @@
 //! The clock of the server: wall-clock milliseconds that follow tokio's time.
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "no clock module in this crate but this one"
-)]
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;

@@ -17,7 +17,7 @@ pub(crate) struct Identity {
 }
 
 /// Read, write, create, delete and administer.
-pub(crate) const ALL_PERMISSIONS: i32 = 31;
+const ALL_PERMISSIONS: i32 = 31;
 
 impl Acl {
     pub(crate) fn anyone() -> Self {

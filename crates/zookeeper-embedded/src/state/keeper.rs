@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use super::authentication::{self, Author};
 use super::ledger::Ledger;
+use super::outcome::{Attached, Connected, Effects, Fate, Figures, Served};
 use super::watches::Watches;
 use super::{Millis, read, watch_requests};
 use crate::protocol::response::Part;
 use crate::protocol::{
-    ConnectRequest, ConnectResponse, ConnectionId, ErrorCode, Identity, Notification, Request,
-    Response, Write,
+    ConnectRequest, ConnectResponse, ConnectionId, ErrorCode, Identity, Read, Request, Response,
+    Write,
 };
 
 /// How often abandoned containers and TTL nodes are looked for, as in ZooKeeper.
-const CLEANING_INTERVAL: Millis = 60_000;
+pub(super) const CLEANING_INTERVAL: Millis = 60_000;
 
 /// Tree, sessions and watches, which only change together.
 #[derive(Debug)]
@@ -33,58 +34,6 @@ pub(crate) struct Keeper {
 pub(crate) struct SessionLimits {
     pub(crate) min: Millis,
     pub(crate) max: Millis,
-}
-
-/// How a handshake ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Connected {
-    /// The client has seen a future that this server does not know; it must look elsewhere.
-    Ahead,
-    /// No such session, or not with this password.
-    Expired,
-    Attached(Attached),
-}
-
-/// A connection that holds a session.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Attached {
-    pub(crate) response: ConnectResponse,
-    /// The connection that held the session before, and must be closed now.
-    pub(crate) displaced: Option<ConnectionId>,
-}
-
-/// The answer to a request and what it causes elsewhere.
-#[derive(Debug)]
-pub(crate) struct Served {
-    pub(crate) result: Result<Response, ErrorCode>,
-    pub(crate) zxid: i64,
-    /// To be delivered before the answer.
-    pub(crate) notifications: Vec<Notification>,
-    pub(crate) fate: Fate,
-}
-
-/// What becomes of a connection after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Stays,
-    Ends,
-}
-
-/// What happens without a request.
-#[derive(Debug, Default)]
-pub(crate) struct Effects {
-    pub(crate) notifications: Vec<Notification>,
-    pub(crate) closed: Vec<ConnectionId>,
-}
-
-/// Numbers for people and monitoring.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Figures {
-    pub(crate) sessions: usize,
-    pub(crate) nodes: usize,
-    pub(crate) ephemerals: usize,
-    pub(crate) watches: usize,
-    pub(crate) zxid: i64,
 }
 
 impl Keeper {
@@ -172,72 +121,48 @@ impl Keeper {
     ) -> Option<Served> {
         let author = self.authors.get(&connection)?.clone();
         self.ledger.sessions_mut().touch(author.session, now);
-        let mut notifications = Vec::new();
-        let mut fate = Fate::Stays;
-        let result = match request {
-            Request::Ping => Ok(Response::Empty),
-            Request::Write(write) => {
-                let (result, fired) = self.write_one(&author, write, now);
-                notifications = fired;
-                result
+        Some(match request {
+            Request::Ping => self.served(Ok(Response::Empty)),
+            Request::Write(write) => self.write(&author, write, now),
+            Request::Multi(writes) => self.write_all(&author, writes, now),
+            Request::Read(read) => self.read(connection, &author, &read),
+            Request::MultiRead(reads) => {
+                self.served(read::answer_all(self.ledger.tree(), &author, &reads))
             }
-            Request::Multi(writes) => {
-                let (response, fired) = self.write_all(&author, writes, now);
-                notifications = fired;
-                Ok(response)
-            }
-            Request::Read(read) => {
-                let result = read::answer(self.ledger.tree(), &author, &read);
-                if let Some((path, kind)) = read::watch(&read, &result) {
-                    self.watches.add(connection, path, kind);
-                }
-                result
-            }
-            Request::MultiRead(reads) => read::answer_all(self.ledger.tree(), &author, &reads),
-            Request::SetWatches {
-                relative_zxid,
-                paths,
-            } => {
+            Request::Watch(request) => {
                 let (tree, watches) = (self.ledger.tree(), &mut self.watches);
-                notifications =
-                    watch_requests::set_watches(tree, watches, connection, relative_zxid, paths);
-                Ok(Response::Empty)
-            }
-            Request::AddWatch { path, mode } => {
-                watch_requests::add_watch(&mut self.watches, connection, &path, mode)
-                    .map(|()| Response::WatchAdded)
-            }
-            Request::CheckWatches { path, kind } => {
-                watch_requests::check_watches(&self.watches, connection, &path, kind)
-                    .map(|()| Response::Empty)
-            }
-            Request::RemoveWatches { path, kind } => {
-                watch_requests::remove_watches(&mut self.watches, connection, &path, kind)
-                    .map(|()| Response::Empty)
+                let (result, notifications) =
+                    watch_requests::answer(tree, watches, connection, request);
+                Served {
+                    notifications,
+                    ..self.served(result)
+                }
             }
             Request::Auth {
                 scheme,
                 credentials,
             } => {
                 let result = self.authenticate(connection, &scheme, &credentials);
-                if result.is_err() {
-                    fate = Fate::Ends;
+                let fate = if result.is_ok() {
+                    Fate::Stays
+                } else {
+                    Fate::Ends
+                };
+                Served {
+                    fate,
+                    ..self.served(result)
                 }
-                result
             }
             Request::CloseSession => {
-                fate = Fate::Ends;
-                notifications = self.close_session(author.session, now).notifications;
-                Ok(Response::Empty)
+                let notifications = self.close_session(author.session, now).notifications;
+                Served {
+                    notifications,
+                    fate: Fate::Ends,
+                    ..self.served(Ok(Response::Empty))
+                }
             }
-            Request::Reconfigure => Err(ErrorCode::ReconfigDisabled),
-            Request::Unknown => Err(ErrorCode::Unimplemented),
-        };
-        Some(Served {
-            result,
-            zxid: self.ledger.zxid(),
-            notifications,
-            fate,
+            Request::Reconfigure => self.served(Err(ErrorCode::ReconfigDisabled)),
+            Request::Unknown => self.served(Err(ErrorCode::Unimplemented)),
         })
     }
 
@@ -296,42 +221,52 @@ impl Keeper {
         Ok(Response::Empty)
     }
 
-    fn write_one(
-        &mut self,
-        author: &Author,
-        write: Write,
-        now: Millis,
-    ) -> (Result<Response, ErrorCode>, Vec<Notification>) {
+    fn read(&mut self, connection: ConnectionId, author: &Author, read: &Read) -> Served {
+        let result = read::answer(self.ledger.tree(), author, read);
+        if let Some((path, kind)) = read::watch(read, &result) {
+            self.watches.add(connection, path, kind);
+        }
+        self.served(result)
+    }
+
+    fn write(&mut self, author: &Author, write: Write, now: Millis) -> Served {
         match self.ledger.write(author, vec![write], now) {
             Ok((parts, transaction)) => {
                 let response = parts.into_iter().find_map(Part::into_response);
-                (
-                    Ok(response.unwrap_or(Response::Empty)),
-                    self.watches.fire(&transaction),
-                )
+                let notifications = self.watches.fire(&transaction);
+                let result = Ok(response.unwrap_or(Response::Empty));
+                Served {
+                    notifications,
+                    ..self.served(result)
+                }
             }
-            Err(failure) => (Err(failure.code), Vec::new()),
+            Err(failure) => self.served(Err(failure.code)),
         }
     }
 
     /// A multi request always succeeds as a request; the parts tell how it went.
-    fn write_all(
-        &mut self,
-        author: &Author,
-        writes: Vec<Write>,
-        now: Millis,
-    ) -> (Response, Vec<Notification>) {
+    fn write_all(&mut self, author: &Author, writes: Vec<Write>, now: Millis) -> Served {
         let count = writes.len();
         match self.ledger.write(author, writes, now) {
-            Ok((parts, transaction)) => (Response::Multi(parts), self.watches.fire(&transaction)),
-            Err(failure) => (Response::Multi(failure.parts(count)), Vec::new()),
+            Ok((parts, transaction)) => {
+                let notifications = self.watches.fire(&transaction);
+                Served {
+                    notifications,
+                    ..self.served(Ok(Response::Multi(parts)))
+                }
+            }
+            Err(failure) => self.served(Ok(Response::Multi(failure.parts(count)))),
         }
     }
-}
 
-impl Effects {
-    fn extend(&mut self, other: Self) {
-        self.notifications.extend(other.notifications);
-        self.closed.extend(other.closed);
+    /// An answer as of now that has no consequences for anybody else.
+    fn served(&self, result: Result<Response, ErrorCode>) -> Served {
+        let zxid = self.ledger.zxid();
+        Served {
+            result,
+            zxid,
+            notifications: Vec::new(),
+            fate: Fate::Stays,
+        }
     }
 }

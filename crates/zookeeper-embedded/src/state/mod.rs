@@ -2,8 +2,11 @@
 
 mod authentication;
 mod keeper;
+#[cfg(test)]
+mod keeper_tests;
 mod ledger;
 mod node;
+mod outcome;
 mod path;
 mod prepare;
 mod read;
@@ -13,7 +16,8 @@ mod tree;
 mod watch_requests;
 mod watches;
 
-pub(crate) use keeper::{Attached, Connected, Effects, Fate, Keeper, SessionLimits};
+pub(crate) use keeper::{Keeper, SessionLimits};
+pub(crate) use outcome::{Attached, Connected, Effects, Fate};
 
 /// Milliseconds since the Unix epoch: the one kind of time that the state machine knows.
 pub(crate) type Millis = i64;

@@ -5,10 +5,40 @@ use std::sync::Arc;
 use super::path;
 use super::tree::Tree;
 use super::watches::{WatchKind, Watches};
-use crate::protocol::{ConnectionId, ErrorCode, EventKind, Notification, WatchPaths};
+use crate::protocol::{
+    ConnectionId, ErrorCode, EventKind, Notification, Response, WatchPaths, WatchRequest,
+};
+
+/// The answer to a request about watches, and the events that the client had missed.
+pub(crate) fn answer(
+    tree: &Tree,
+    watches: &mut Watches,
+    connection: ConnectionId,
+    request: WatchRequest,
+) -> (Result<Response, ErrorCode>, Vec<Notification>) {
+    let result = match request {
+        WatchRequest::Set {
+            relative_zxid,
+            paths,
+        } => {
+            let missed = set_watches(tree, watches, connection, relative_zxid, paths);
+            return (Ok(Response::Empty), missed);
+        }
+        WatchRequest::Add { path, mode } => {
+            add_watch(watches, connection, &path, mode).map(|()| Response::WatchAdded)
+        }
+        WatchRequest::Check { path, kind } => {
+            check_watches(watches, connection, &path, kind).map(|()| Response::Empty)
+        }
+        WatchRequest::Remove { path, kind } => {
+            remove_watches(watches, connection, &path, kind).map(|()| Response::Empty)
+        }
+    };
+    (result, Vec::new())
+}
 
 /// Restores the watches of a returning client. What it missed since `relative_zxid` fires at once.
-pub(crate) fn set_watches(
+fn set_watches(
     tree: &Tree,
     watches: &mut Watches,
     connection: ConnectionId,
@@ -59,8 +89,8 @@ pub(crate) fn set_watches(
     missed
 }
 
-/// Adds a watch that stays: mode 0 is persistent, mode 1 recursive as well.
-pub(crate) fn add_watch(
+/// Adds a watch that stays.
+fn add_watch(
     watches: &mut Watches,
     connection: ConnectionId,
     path: &str,
@@ -77,7 +107,7 @@ pub(crate) fn add_watch(
 }
 
 /// Fails with "no watcher" unless the connection has a watch of that kind there.
-pub(crate) fn check_watches(
+fn check_watches(
     watches: &Watches,
     connection: ConnectionId,
     path: &str,
@@ -95,7 +125,7 @@ pub(crate) fn check_watches(
 }
 
 /// Removes all watches of that kind; fails with "no watcher" if there is none.
-pub(crate) fn remove_watches(
+fn remove_watches(
     watches: &mut Watches,
     connection: ConnectionId,
     path: &str,
