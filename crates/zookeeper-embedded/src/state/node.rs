@@ -97,19 +97,14 @@ impl Node {
 }
 
 impl Owner {
-    /// The longest time to live that fits into its place on the wire.
+    /// The longest time to live, in milliseconds, that ZooKeeper can store.
     pub(crate) const MAX_TTL: Millis = (1 << 40) - 1;
 
-    /// Marks a time to live inside the field that otherwise holds a session.
-    const TTL_MARK: i64 = 0xff << 56;
-
-    /// The `ephemeralOwner` field, where ZooKeeper squeezes in the later kinds of node as well.
+    /// The `ephemeralOwner` field: clients are not told of the other kinds of end.
     fn as_wire(self) -> i64 {
         match self {
-            Self::Nobody => 0,
             Self::Session(session) => session,
-            Self::Container => i64::MIN,
-            Self::TimeToLive(ttl) => Self::TTL_MARK | ttl,
+            Self::Nobody | Self::Container | Self::TimeToLive(_) => 0,
         }
     }
 }
@@ -153,10 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn owners_look_as_in_zookeeper() {
+    fn only_sessions_show_as_owners() {
         assert_eq!(node(Owner::Session(7)).stat().ephemeral_owner, 7);
-        assert_eq!(node(Owner::Container).stat().ephemeral_owner, i64::MIN);
-        let ttl = node(Owner::TimeToLive(0x1234)).stat().ephemeral_owner;
-        assert_eq!(ttl.cast_unsigned(), 0xff00_0000_0000_1234);
+        assert_eq!(node(Owner::Container).stat().ephemeral_owner, 0);
+        assert_eq!(node(Owner::TimeToLive(9)).stat().ephemeral_owner, 0);
     }
 }
