@@ -13,6 +13,7 @@ pub use layout::{Layout, Node};
 
 use crate::ids::{LogPosition, PeerId};
 use futures_util::future::BoxFuture;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The answer to a request.
@@ -132,6 +133,25 @@ pub enum CoordinationError {
 /// 1,048,575 bytes by dropping the connection with everything in flight, so that the check comes
 /// before sending.
 pub const NODE_BYTES_MAX: usize = 1_000_000;
+
+/// Waits until requests are answered again, for at least a moment, so that what failed for another
+/// reason is not tried in a tight loop.
+pub async fn reconnected(session: &dyn Coordination) -> Result<(), CoordinationError> {
+    tokio::time::sleep(RETRY_PAUSE).await;
+    let mut state = session.state();
+    loop {
+        match *state.borrow_and_update() {
+            SessionState::Connected => return Ok(()),
+            SessionState::Expired => return Err(CoordinationError::Expired),
+            SessionState::Disconnected => {}
+        }
+        if state.changed().await.is_err() {
+            return Err(CoordinationError::Expired);
+        }
+    }
+}
+
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 fn check_size(what: &str, data: &[u8]) -> Result<(), CoordinationError> {
     if data.len() <= NODE_BYTES_MAX {
