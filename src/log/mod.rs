@@ -1,119 +1,18 @@
 //! The log: entries, the commands they carry, and what follows from each for a replica and a peer.
 //!
-//! A command answers four questions with values and does nothing. What a peer *wants* is not
-//! patched from entry to entry but derived from the replica: see [`wants`].
+//! A command answers three questions with values and does nothing. What a peer *wants* is not
+//! patched from entry to entry but derived from the replica: see [`wants()`](wants::wants).
+//!
+//! A join is three entries: prepare (by the joiner), notify (by its observer), accept (by the
+//! joiner). Whoever removes a joiner before the third (an abort, or the leave of its observer) tells
+//! it so in the same step, by an effect; so a notify or accept that comes too late needs no answer.
 
+mod command;
 pub mod commands;
+mod entry;
+mod step;
 pub mod wants;
 
-use crate::ids::{EntrySource, GroupId, LogPosition, PeerId};
-use crate::replica::{Member, Replica};
-use commands::Command;
-use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-
-/// One command as it stands in the log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Entry {
-    /// Who wrote it; an entry that is seen again from its writer changes nothing.
-    pub source: EntrySource,
-    /// The entry it reacts to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entry_parent: Option<LogPosition>,
-    /// What it says: `fn` and `args`.
-    #[serde(flatten)]
-    pub command: Command,
-}
-
-/// A command of the log. Everything here is pure and total.
-pub trait LogCommand {
-    /// The new replica, or why there is none.
-    fn apply(&self, position: LogPosition, replica: &Replica) -> Applied;
-    /// What to write in answer, as the peer `me`.
-    fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command>;
-    /// What to do besides, as the peer `me`.
-    fn effects(&self, step: &Step, me: &PeerContext) -> Vec<Effect>;
-}
-
-/// What applying a command gave.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Applied {
-    /// The replica after it.
-    Changed(Replica),
-    /// It does not fit; the replica stays.
-    Ignored(Reason),
-}
-
-/// Why an entry changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// The payload is not an entry.
-    Unreadable,
-    /// The writer's entry was applied before.
-    AlreadySeen,
-    /// The peer is joined or joining already.
-    AlreadyJoining,
-    /// No joined peer can take a joiner now.
-    NoCandidate,
-    /// The join that it continues is not under way.
-    NotJoining,
-    /// The peer is not known.
-    UnknownPeer,
-    /// The job was submitted before.
-    KnownJob,
-    /// The job is not live.
-    NotLive,
-    /// The job record makes no sense (no tasks, unknown downstream, minimum above maximum …).
-    InvalidJob,
-    /// It names a slot or version that is not the present one.
-    Stale,
-    /// It is so already.
-    NothingToDo,
-    /// Too early: something upstream is not exhausted yet.
-    NotYet,
-}
-
-/// One entry applied: what was, what is.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// The entry's position.
-    pub position: LogPosition,
-    /// The entry; none when the payload could not be read.
-    pub entry: Option<Entry>,
-    /// The replica before.
-    pub old: Arc<Replica>,
-    /// The replica after; the same one when the entry was ignored.
-    pub new: Arc<Replica>,
-    /// Why it changed nothing, when it changed nothing.
-    pub ignored: Option<Reason>,
-}
-
-/// Who is asking.
-#[derive(Clone, Debug)]
-pub struct PeerContext {
-    /// The peer.
-    pub me: PeerId,
-    /// What it says of itself when it joins.
-    pub member: Member,
-}
-
-impl PeerContext {
-    /// Its process.
-    pub fn group(&self) -> GroupId {
-        self.member.group
-    }
-}
-
-/// What a peer has to do once because of one entry. Whatever can be derived from the replica is a
-/// want instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// My attempt to join was refused or undone: back off, then write `prepare-join-cluster` again.
-    RejoinAfterBackOff,
-    /// The join is blocked by a peer that may be dead: if it has no pulse, write its leave.
-    EvictIfGhost(PeerId),
-    /// I was removed: end this incarnation.
-    Restart,
-}
+pub use command::{Applied, Effect, LogCommand, PeerContext, Reason};
+pub use entry::{Entry, Unreadable};
+pub use step::{Step, step};

@@ -1,9 +1,14 @@
-//! What a peer wants, derived from the replica after every step and every jump.
+//! What a peer wants, derived from the replica after every step and every jump. Whoever acts on it
+//! compares it with what it has: watches first, then what is written in answer to the entry.
 
 use super::PeerContext;
-use super::commands::Command;
+use super::commands::{
+    AcceptJoinCluster, Command, ExhaustInput, NotifyJoinCluster, PrepareJoinCluster, SealTask,
+    SignalReady,
+};
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
-use crate::replica::Replica;
+use crate::job::TaskKind;
+use crate::replica::{Allocation, JobRecord, Membership, Place, Progress, Replica};
 use std::collections::BTreeSet;
 
 /// What a peer should have, watch, run and say, given a replica.
@@ -15,7 +20,8 @@ pub struct Wants {
     pub watches: BTreeSet<PeerId>,
     /// The task to run.
     pub task: Option<Assignment>,
-    /// What it owes the log: ready, exhaust and seal.
+    /// What it owes the log: ready, exhaust and seal. Owed again after every step until the replica
+    /// has it; an equal command that was written already is on its way and need not be repeated.
     pub owes: Vec<Command>,
 }
 
@@ -43,23 +49,28 @@ pub struct Assignment {
     pub version: AllocationVersion,
     /// The allocation's last loss of a peer.
     pub last_loss: Option<LogPosition>,
-    /// How many slots the task has.
+    /// How many slots the task has. Slots may have gaps; see `rank`.
     pub slots: u32,
-    /// Whether every task of the job has a peer that is ready: inputs may read.
-    pub go: Go,
+    /// Which of the task's slots this is, from 0 and without gaps: an input that is read in parts
+    /// reads part `rank` of `slots`.
+    pub rank: u32,
+    /// Whether this slot reads its medium.
+    pub read: Read,
     /// Ready peers of each downstream task, in slot order.
     pub downstream: Vec<(TaskName, Vec<(SlotId, PeerId)>)>,
     /// Whether this output slot should be sealed now.
     pub seal: Seal,
 }
 
-/// Whether inputs may read.
+/// Whether a slot reads its medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Go {
-    /// Some task of the job has no ready peer yet.
+pub enum Read {
+    /// It is no input, or is exhausted already.
+    No,
+    /// Not yet: some task of the job has no ready peer.
     Wait,
     /// Every task has one.
-    Run,
+    Go,
 }
 
 /// Whether a slot should be sealed.
@@ -98,7 +109,9 @@ pub enum TaskPhase {
     Starting,
     /// It can receive.
     Ready,
-    /// An input that has read everything, and all of it is acknowledged.
+    /// An input that has read everything, and all of it is acknowledged. When `rank` or `slots`
+    /// change before the input as a whole is exhausted, it has another part to read and is ready
+    /// again.
     Exhausted,
     /// An output that has sealed its slot.
     Sealed,
@@ -106,11 +119,349 @@ pub enum TaskPhase {
 
 /// Derives what `me` wants.
 pub fn wants(replica: &Replica, me: &PeerContext, facts: &LocalFacts) -> Wants {
-    let _ = (replica, me, facts);
+    let membership = &replica.membership;
+    let standing = standing(membership, me.me);
+    let task = match standing {
+        Standing::Joined => replica
+            .assignment_of(me.me)
+            .and_then(|p| assignment(replica, p)),
+        Standing::Outside | Standing::Joining => None,
+    };
+    let owed = task
+        .as_ref()
+        .and_then(|assignment| owes(replica, me.me, assignment, facts));
     Wants {
-        standing: Standing::Outside,
-        watches: BTreeSet::new(),
-        task: None,
-        owes: Vec::new(),
+        standing,
+        watches: watches(membership, me.me),
+        task,
+        owes: owed.unwrap_or_default(),
+    }
+}
+
+/// What a peer may have failed to write because it jumped over entries: its part of a join that is
+/// under way, or its own join. Harmless when it has written it.
+pub fn missed(replica: &Replica, me: &PeerContext) -> Vec<Command> {
+    let membership = &replica.membership;
+    let mut commands = Vec::new();
+    if let Some(joiner) = membership.prepared.get(&me.me) {
+        commands.push(Command::NotifyJoinCluster(NotifyJoinCluster {
+            observer: *joiner,
+        }));
+    }
+    let accepted = membership
+        .accepted
+        .iter()
+        .find(|(_, joiner)| **joiner == me.me);
+    if let Some((observer, _)) = accepted {
+        commands.push(Command::AcceptJoinCluster(AcceptJoinCluster {
+            observer: me.me,
+            subject: membership.pairs.get(observer).copied().unwrap_or(*observer),
+            accepted_observer: *observer,
+            accepted_joiner: me.me,
+        }));
+    }
+    if standing(membership, me.me) == Standing::Outside {
+        let prepare = PrepareJoinCluster {
+            joiner: me.me,
+            member: me.member.clone(),
+        };
+        commands.push(Command::PrepareJoinCluster(prepare));
+    }
+    commands
+}
+
+fn standing(membership: &Membership, me: PeerId) -> Standing {
+    if membership.is_joining(me) {
+        return Standing::Joining;
+    }
+    match membership.members.contains_key(&me) {
+        true => Standing::Joined,
+        false => Standing::Outside,
+    }
+}
+
+/// Whom I watch in the ring, the joiner that I help in, and, while I join, who helps me in and whom
+/// I am going to watch: whichever of them dies, somebody who depends on it says so.
+fn watches(membership: &Membership, me: PeerId) -> BTreeSet<PeerId> {
+    let mine = [
+        &membership.pairs,
+        &membership.prepared,
+        &membership.accepted,
+    ];
+    let mut watches: BTreeSet<PeerId> = mine.iter().filter_map(|m| m.get(&me)).copied().collect();
+    if let Some(observer) = membership.observer_of(me) {
+        watches.insert(observer);
+        watches.extend(membership.pairs.get(&observer));
+    }
+    watches.remove(&me);
+    watches
+}
+
+fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
+    let Place { job, task, slot } = place;
+    let record = replica.record(job)?;
+    let allocation = replica.allocations.get(&job)?;
+    let slots = allocation.tasks.get(&task)?;
+    let task_record = record.task(&task)?;
+    let default = Progress::default();
+    let progress = replica
+        .progress
+        .get(&job)
+        .map_or(&default, |progress| progress);
+    let downstream = task_record.downstream.iter();
+    Some(Assignment {
+        job,
+        slot,
+        version: allocation.version,
+        last_loss: allocation.last_loss,
+        slots: slots.len() as u32,
+        rank: slots.range(..slot).count() as u32,
+        read: read(task_record.kind, allocation, progress, &task, slot),
+        downstream: downstream
+            .map(|to| (to.clone(), allocation.ready_slots(to)))
+            .collect(),
+        seal: seal(record, task_record.kind, progress, &task, slot),
+        task,
+    })
+}
+
+fn read(
+    kind: TaskKind,
+    allocation: &Allocation,
+    progress: &Progress,
+    task: &TaskName,
+    slot: SlotId,
+) -> Read {
+    if kind != TaskKind::Input || progress.is_exhausted(task, slot) {
+        return Read::No;
+    }
+    match allocation.is_ready() {
+        true => Read::Go,
+        false => Read::Wait,
+    }
+}
+
+fn seal(
+    record: &JobRecord,
+    kind: TaskKind,
+    progress: &Progress,
+    task: &TaskName,
+    slot: SlotId,
+) -> Seal {
+    let due = kind == TaskKind::Output
+        && !progress.is_sealed(task, slot)
+        && progress.nothing_more_comes_to(record, task);
+    match due {
+        true => Seal::Now,
+        false => Seal::No,
+    }
+}
+
+/// What the running task has reached and the replica does not know, always about the present
+/// version: a word about an older one would change nothing.
+fn owes(
+    replica: &Replica,
+    me: PeerId,
+    assignment: &Assignment,
+    facts: &LocalFacts,
+) -> Option<Vec<Command>> {
+    let running = facts.running.as_ref()?;
+    let Assignment {
+        job,
+        ref task,
+        slot,
+        version,
+        ..
+    } = *assignment;
+    if (running.job, &running.task, running.slot) != (job, task, slot) {
+        return None;
+    }
+    let record = replica.record(job)?.task(task)?;
+    let is_ready = replica.allocations.get(&job)?.ready.contains(&me);
+    let exhausted = replica
+        .progress
+        .get(&job)
+        .is_some_and(|p| p.is_exhausted(task, slot));
+    let mut owes = Vec::new();
+    if running.phase >= TaskPhase::Ready && !is_ready {
+        let task = task.clone();
+        owes.push(Command::SignalReady(SignalReady {
+            id: me,
+            job,
+            task,
+            slot,
+            version,
+        }));
+    }
+    if running.phase == TaskPhase::Exhausted && record.kind == TaskKind::Input && !exhausted {
+        let task = task.clone();
+        owes.push(Command::ExhaustInput(ExhaustInput {
+            job,
+            task,
+            slot,
+            version,
+            id: me,
+        }));
+    }
+    if running.phase == TaskPhase::Sealed && assignment.seal == Seal::Now {
+        let task = task.clone();
+        owes.push(Command::SealTask(SealTask {
+            job,
+            task,
+            slot,
+            version,
+            id: me,
+        }));
+    }
+    Some(owes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::commands::sample::{Cluster, exhaust, me, submit};
+    use crate::replica::sample::{job_id, member, peer};
+
+    fn nothing_runs() -> LocalFacts {
+        LocalFacts::default()
+    }
+
+    fn runs(task: &str, phase: TaskPhase) -> LocalFacts {
+        let (job, slot) = (job_id(0), SlotId(0));
+        LocalFacts {
+            running: Some(RunningTask {
+                job,
+                task: task.into(),
+                slot,
+                phase,
+            }),
+        }
+    }
+
+    fn watched_by(cluster: &Cluster, name: &str) -> Vec<PeerId> {
+        let wants = wants(&cluster.replica, &me(name), &nothing_runs());
+        wants.watches.into_iter().collect()
+    }
+
+    #[test]
+    fn both_sides_of_a_join_are_watched() {
+        let mut cluster = Cluster::of("a b c");
+        cluster.membership().prepare(peer("a"), peer("d"), member());
+        assert_eq!(watched_by(&cluster, "a"), ["b", "d"].map(peer));
+        assert_eq!(watched_by(&cluster, "d"), ["a", "b"].map(peer));
+        cluster.membership().promote(peer("a"), peer("d"));
+        assert_eq!(watched_by(&cluster, "a"), ["b", "d"].map(peer));
+        assert_eq!(watched_by(&cluster, "d"), ["a", "b"].map(peer));
+        cluster.membership().stitch(peer("a"), peer("d"));
+        assert_eq!(watched_by(&cluster, "a"), ["d"].map(peer));
+        assert_eq!(watched_by(&cluster, "d"), ["b"].map(peer));
+    }
+
+    #[test]
+    fn nobody_watches_itself_or_from_outside() {
+        assert_eq!(watched_by(&Cluster::of("a"), "a"), []);
+        assert_eq!(watched_by(&Cluster::of("a b"), "z"), []);
+    }
+
+    #[test]
+    fn standing_follows_the_join() {
+        let mut cluster = Cluster::of("a");
+        let of = |cluster: &Cluster| wants(&cluster.replica, &me("b"), &nothing_runs()).standing;
+        assert_eq!(of(&cluster), Standing::Outside);
+        cluster.membership().prepare(peer("a"), peer("b"), member());
+        assert_eq!(of(&cluster), Standing::Joining);
+        cluster.membership().promote(peer("a"), peer("b"));
+        assert_eq!(of(&cluster), Standing::Joining);
+        cluster.membership().stitch(peer("a"), peer("b"));
+        assert_eq!(of(&cluster), Standing::Joined);
+    }
+
+    #[test]
+    fn a_jump_misses_what_the_replica_still_waits_for() {
+        let mut cluster = Cluster::of("a b");
+        assert_eq!(missed(&cluster.replica, &me("a")), []);
+        let prepare = PrepareJoinCluster {
+            joiner: peer("c"),
+            member: member(),
+        };
+        let prepare = Command::PrepareJoinCluster(prepare);
+        assert_eq!(missed(&cluster.replica, &me("c")), [prepare.clone()]);
+        let step = cluster.run(prepare);
+        let observer = step.new.membership.observer_of(peer("c")).unwrap();
+        let observer = PeerContext {
+            me: observer,
+            member: member(),
+        };
+        let notify = missed(&cluster.replica, &observer);
+        assert_eq!(notify, step.reactions(&observer));
+        let step = cluster.run(notify[0].clone());
+        assert_eq!(missed(&cluster.replica, &me("c")), step.reactions(&me("c")));
+    }
+
+    #[test]
+    fn inputs_wait_for_the_job_and_send_to_ready_peers_only() {
+        let mut cluster = Cluster::of("a b c");
+        cluster.run(submit(0, "in:i>out:1-1 out:o"));
+        let task = |cluster: &Cluster, facts: LocalFacts| wants(&cluster.replica, &me("a"), &facts);
+        let before = task(&cluster, runs("in", TaskPhase::Ready));
+        assert_eq!(before.task.as_ref().unwrap().read, Read::Wait);
+        assert_eq!(
+            before.task.as_ref().unwrap().downstream,
+            [("out".into(), vec![])]
+        );
+        cluster.run(before.owes[0].clone());
+        let out = wants(&cluster.replica, &me("b"), &runs("out", TaskPhase::Ready));
+        assert_eq!(
+            (
+                out.task.as_ref().unwrap().slots,
+                out.task.as_ref().unwrap().rank
+            ),
+            (2, 0)
+        );
+        cluster.run(out.owes[0].clone());
+        let after = task(&cluster, runs("in", TaskPhase::Ready));
+        assert_eq!(after.owes, []);
+        assert_eq!(after.task.as_ref().unwrap().read, Read::Go);
+        let ready = vec![(SlotId(0), peer("b"))];
+        assert_eq!(after.task.unwrap().downstream, [("out".into(), ready)]);
+    }
+
+    #[test]
+    fn exhaust_and_seal_are_owed_until_the_replica_has_them() {
+        let mut cluster = Cluster::of("a b");
+        cluster.run(submit(0, "in:i>out out:o"));
+        let owed = wants(
+            &cluster.replica,
+            &me("a"),
+            &runs("in", TaskPhase::Exhausted),
+        )
+        .owes;
+        assert_eq!(owed.len(), 2);
+        assert_eq!(owed[1], exhaust(&cluster, 0, "in", 0));
+        for command in owed {
+            cluster.run(command);
+        }
+        let input = wants(
+            &cluster.replica,
+            &me("a"),
+            &runs("in", TaskPhase::Exhausted),
+        );
+        assert_eq!((input.owes, input.task.unwrap().read), (vec![], Read::No));
+        let output = wants(&cluster.replica, &me("b"), &runs("out", TaskPhase::Ready));
+        assert_eq!(output.task.unwrap().seal, Seal::Now);
+        let sealed = wants(&cluster.replica, &me("b"), &runs("out", TaskPhase::Sealed));
+        assert_eq!(sealed.owes.len(), 2);
+        for command in sealed.owes {
+            cluster.run(command);
+        }
+        assert_eq!(cluster.replica.jobs.completed, [job_id(0)]);
+    }
+
+    #[test]
+    fn what_runs_elsewhere_owes_nothing() {
+        let mut cluster = Cluster::of("a b");
+        cluster.run(submit(0, "in:i>out out:o"));
+        let elsewhere = wants(&cluster.replica, &me("a"), &runs("out", TaskPhase::Sealed));
+        assert_eq!(elsewhere.owes, []);
     }
 }

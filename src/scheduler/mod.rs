@@ -1,1 +1,18 @@
-//! Who works where: a pure function of the replica, run inside `apply`.
+//! Who works where: a pure function of the replica, run inside `apply`, so that every peer comes to
+//! the same answer and nobody has to be asked.
+//!
+//! Three questions, one after the other. Which jobs are covered, and how many peers does each task
+//! get: [`jobs`] and [`tasks`], over the [`capacity`] that the words of the peers leave. Which peers
+//! are these: [`placement`], so that as few as possible move. What becomes of the allocations:
+//! [`allocate`].
+
+mod allocate;
+mod capacity;
+mod explain;
+mod jobs;
+mod placement;
+mod roster;
+mod tasks;
+
+pub use allocate::reallocate;
+pub use explain::{Explanation, explain};

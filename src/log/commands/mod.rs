@@ -1,7 +1,33 @@
-//! The commands, one file each.
+//! The commands, one file each. A new one is a file, a variant and a line in `rules`.
 
-use crate::ids::{AllocationVersion, JobId, PeerId, SlotId, TaskName};
-use crate::replica::{JobRecord, Member};
+mod abort_join_cluster;
+mod accept_join_cluster;
+mod exhaust_input;
+mod kill_job;
+mod leave_cluster;
+mod notify_join_cluster;
+mod prepare_join_cluster;
+#[cfg(test)]
+pub(super) mod sample;
+mod seal_task;
+mod signal_ready;
+mod slot;
+mod submit_job;
+
+pub use abort_join_cluster::AbortJoinCluster;
+pub use accept_join_cluster::AcceptJoinCluster;
+pub use exhaust_input::ExhaustInput;
+pub use kill_job::KillJob;
+pub use leave_cluster::LeaveCluster;
+pub use notify_join_cluster::NotifyJoinCluster;
+pub use prepare_join_cluster::PrepareJoinCluster;
+pub use seal_task::SealTask;
+pub use signal_ready::SignalReady;
+pub use submit_job::{SubmitJob, SubmittedJob};
+
+use super::{Applied, Effect, LogCommand, PeerContext, Step};
+use crate::ids::LogPosition;
+use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 
 /// What an entry says.
@@ -9,42 +35,82 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "fn", content = "args", rename_all = "kebab-case")]
 pub enum Command {
     /// A peer wants to join.
-    PrepareJoinCluster {
-        /// The joiner.
-        joiner: PeerId,
-        /// What it says of itself.
-        member: Member,
-    },
+    PrepareJoinCluster(PrepareJoinCluster),
     /// The observer watches the joiner now.
-    NotifyJoinCluster {
-        /// The joiner; `observer` on the wire, as the design names it.
-        observer: PeerId,
-    },
-    /// placeholder
-    SubmitJob {
-        /// id
-        id: JobId,
-        /// record
-        job: JobRecord,
-    },
-    /// placeholder
-    KillJob {
-        /// job
-        job: JobId,
-        /// why
-        cause: Option<String>,
-    },
-    /// placeholder
-    SignalReady {
-        /// peer
-        id: PeerId,
-        /// job
-        job: JobId,
-        /// task
-        task: TaskName,
-        /// slot
-        slot: SlotId,
-        /// version
-        version: AllocationVersion,
-    },
+    NotifyJoinCluster(NotifyJoinCluster),
+    /// The joiner watches on: it is joined.
+    AcceptJoinCluster(AcceptJoinCluster),
+    /// A join is given up.
+    AbortJoinCluster(AbortJoinCluster),
+    /// Peers are gone.
+    LeaveCluster(LeaveCluster),
+    /// A job is to run.
+    SubmitJob(SubmitJob),
+    /// A job is to end.
+    KillJob(KillJob),
+    /// A peer can receive.
+    SignalReady(SignalReady),
+    /// An input slot has nothing more to read.
+    ExhaustInput(ExhaustInput),
+    /// An output slot is sealed.
+    SealTask(SealTask),
+}
+
+impl Command {
+    /// Its name, as under `fn`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::PrepareJoinCluster(_) => "prepare-join-cluster",
+            Command::NotifyJoinCluster(_) => "notify-join-cluster",
+            Command::AcceptJoinCluster(_) => "accept-join-cluster",
+            Command::AbortJoinCluster(_) => "abort-join-cluster",
+            Command::LeaveCluster(_) => "leave-cluster",
+            Command::SubmitJob(_) => "submit-job",
+            Command::KillJob(_) => "kill-job",
+            Command::SignalReady(_) => "signal-ready",
+            Command::ExhaustInput(_) => "exhaust-input",
+            Command::SealTask(_) => "seal-task",
+        }
+    }
+
+    /// Whether the outbox of a peer that is not joined lets it pass: its own join, and leaves.
+    pub fn passes_paused_outbox(&self) -> bool {
+        matches!(
+            self,
+            Command::PrepareJoinCluster(_)
+                | Command::NotifyJoinCluster(_)
+                | Command::AcceptJoinCluster(_)
+                | Command::AbortJoinCluster(_)
+                | Command::LeaveCluster(_)
+        )
+    }
+
+    fn rules(&self) -> &dyn LogCommand {
+        match self {
+            Command::PrepareJoinCluster(command) => command,
+            Command::NotifyJoinCluster(command) => command,
+            Command::AcceptJoinCluster(command) => command,
+            Command::AbortJoinCluster(command) => command,
+            Command::LeaveCluster(command) => command,
+            Command::SubmitJob(command) => command,
+            Command::KillJob(command) => command,
+            Command::SignalReady(command) => command,
+            Command::ExhaustInput(command) => command,
+            Command::SealTask(command) => command,
+        }
+    }
+}
+
+impl LogCommand for Command {
+    fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
+        self.rules().apply(position, replica)
+    }
+
+    fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {
+        self.rules().reactions(step, me)
+    }
+
+    fn effects(&self, step: &Step, me: &PeerContext) -> Vec<Effect> {
+        self.rules().effects(step, me)
+    }
 }

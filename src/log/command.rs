@@ -1,0 +1,89 @@
+//! What every command answers.
+
+use super::Step;
+use super::commands::Command;
+use crate::ids::{GroupId, LogPosition, PeerId};
+use crate::replica::{Member, Replica};
+use serde::{Deserialize, Serialize};
+
+/// A command of the log. Everything here is pure and total.
+pub trait LogCommand {
+    /// The new replica, or why there is none.
+    fn apply(&self, position: LogPosition, replica: &Replica) -> Applied;
+    /// What to write in answer, as the peer `me`.
+    fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command>;
+    /// What to do besides, as the peer `me`.
+    fn effects(&self, step: &Step, me: &PeerContext) -> Vec<Effect>;
+}
+
+/// What applying a command gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// The replica after it.
+    Changed(Replica),
+    /// It does not fit; the replica stays.
+    Ignored(Reason),
+}
+
+/// Why an entry changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The payload is not an entry.
+    Unreadable,
+    /// The writer's entry was applied before.
+    AlreadySeen,
+    /// The peer is joined or joining already.
+    AlreadyJoining,
+    /// No joined peer can take a joiner now.
+    NoCandidate,
+    /// The join that it continues is not under way.
+    NotJoining,
+    /// The peer is not known.
+    UnknownPeer,
+    /// The job was submitted before.
+    KnownJob,
+    /// There are as many live jobs as there may be.
+    TooManyJobs,
+    /// The job is not live.
+    NotLive,
+    /// The job record makes no sense (no tasks, unknown downstream, minimum above maximum …).
+    InvalidJob,
+    /// It names a slot or version that is not the present one.
+    Stale,
+    /// It is so already.
+    NothingToDo,
+    /// Too early: something upstream is not exhausted yet.
+    NotYet,
+}
+
+/// Who is asking.
+#[derive(Clone, Debug)]
+pub struct PeerContext {
+    /// The peer.
+    pub me: PeerId,
+    /// What it says of itself when it joins.
+    pub member: Member,
+}
+
+impl PeerContext {
+    /// Its process.
+    pub fn group(&self) -> GroupId {
+        self.member.group
+    }
+}
+
+/// What a peer has to do once because of one entry. Whatever can be derived from the replica is a
+/// want instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// My attempt to join was refused or undone: back off, then write `prepare-join-cluster` again.
+    /// After a jump over entries, see [`wants::missed`] instead.
+    ///
+    /// [`wants::missed`]: super::wants::missed
+    RejoinAfterBackOff,
+    /// The join is blocked by a peer that may be dead: if it has no pulse, write its leave.
+    EvictIfGhost(PeerId),
+    /// I was removed: end this incarnation.
+    Restart,
+}

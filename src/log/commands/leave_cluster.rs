@@ -1,0 +1,131 @@
+//! `leave-cluster`: peers are gone; whoever watched them takes over whom they watched, and their
+//! work is shared anew, once.
+
+use super::Command;
+use crate::ids::{LogPosition, PeerId};
+use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::replica::Replica;
+use crate::scheduler::reallocate;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Peers are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LeaveCluster {
+    /// The peer.
+    pub id: PeerId,
+    /// Further peers of its group. Peers of other groups stay, whatever is said of them here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<PeerId>,
+}
+
+impl LeaveCluster {
+    /// One peer is gone.
+    pub fn of(id: PeerId) -> Self {
+        LeaveCluster {
+            id,
+            also: Vec::new(),
+        }
+    }
+
+    fn names(&self, peer: PeerId) -> bool {
+        self.id == peer || self.also.contains(&peer)
+    }
+}
+
+impl LogCommand for LeaveCluster {
+    fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
+        let members = &replica.membership.members;
+        let named = [self.id].into_iter().chain(self.also.iter().copied());
+        let group_of = |peer: PeerId| members.get(&peer).map(|member| member.group);
+        let Some(group) = named.clone().find_map(group_of) else {
+            return Applied::Ignored(Reason::UnknownPeer);
+        };
+        let mut new = replica.clone();
+        let membership = Arc::make_mut(&mut new.membership);
+        for peer in named.filter(|peer| group_of(*peer) == Some(group)) {
+            membership.remove(peer);
+        }
+        Applied::Changed(reallocate(&new, position))
+    }
+
+    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
+        Vec::new()
+    }
+
+    /// An id is never used again, so a peer that reads its own leave has to end, even if the cluster
+    /// did not know it. A joiner that goes with its observer tries again.
+    fn effects(&self, step: &Step, me: &PeerContext) -> Vec<Effect> {
+        let me = me.me;
+        if self.names(me) && !step.new.membership.members.contains_key(&me) {
+            return vec![Effect::Restart];
+        }
+        let stranded = step.old.membership.is_joining(me) && !step.new.membership.is_joining(me);
+        if stranded {
+            return vec![Effect::RejoinAfterBackOff];
+        }
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::GroupId;
+    use crate::log::commands::sample::{Cluster, me};
+    use crate::replica::sample::{joined, member, peer};
+    use uuid::Uuid;
+
+    fn leave(name: &str) -> Command {
+        Command::LeaveCluster(LeaveCluster::of(peer(name)))
+    }
+
+    #[test]
+    fn the_observer_inherits_the_subject() {
+        let step = Cluster::of("a b c").run(leave("b"));
+        assert_eq!(step.new.membership.pairs, joined("a c").pairs);
+        assert_eq!(step.effects(&me("b")), [Effect::Restart]);
+        assert_eq!(step.effects(&me("a")), []);
+    }
+
+    #[test]
+    fn a_joiner_whose_observer_left_tries_again() {
+        let mut cluster = Cluster::of("a b");
+        cluster.membership().prepare(peer("a"), peer("c"), member());
+        let step = cluster.run(leave("a"));
+        assert!(!step.new.membership.members.contains_key(&peer("c")));
+        assert_eq!(step.effects(&me("c")), [Effect::RejoinAfterBackOff]);
+    }
+
+    #[test]
+    fn a_joiner_can_leave_and_the_ring_stays() {
+        let mut cluster = Cluster::of("a b");
+        cluster.membership().prepare(peer("a"), peer("c"), member());
+        let step = cluster.run(leave("c"));
+        assert_eq!(step.new.membership.as_ref(), &joined("a b"));
+        assert_eq!(step.effects(&me("c")), [Effect::Restart]);
+    }
+
+    #[test]
+    fn a_group_leaves_at_once_and_others_stay() {
+        let mut cluster = Cluster::of("a b c d");
+        let stranger = cluster.membership().members.get_mut(&peer("d")).unwrap();
+        stranger.group = GroupId(Uuid::from_u128(2));
+        let also = vec![peer("gone"), peer("c"), peer("d")];
+        let step = cluster.run(Command::LeaveCluster(LeaveCluster {
+            id: peer("b"),
+            also,
+        }));
+        assert_eq!(step.new.membership.peers, ["a", "d"].map(peer));
+        assert_eq!(step.effects(&me("c")), [Effect::Restart]);
+        assert_eq!(step.effects(&me("d")), []);
+    }
+
+    #[test]
+    fn an_unknown_peer_leaves_nothing_behind_but_ends_itself() {
+        let step = Cluster::of("a").run(leave("z"));
+        assert_eq!(step.ignored, Some(Reason::UnknownPeer));
+        assert_eq!(step.effects(&me("z")), [Effect::Restart]);
+    }
+}

@@ -1,0 +1,93 @@
+//! `notify-join-cluster`: the observer watches the joiner now, which is to watch on.
+
+use super::{AcceptJoinCluster, Command};
+use crate::ids::{LogPosition, PeerId};
+use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::replica::Replica;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The observer watches the joiner now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NotifyJoinCluster {
+    /// The joiner: the peer whose turn it is, an observer from now on.
+    pub observer: PeerId,
+}
+
+impl LogCommand for NotifyJoinCluster {
+    fn apply(&self, _position: LogPosition, replica: &Replica) -> Applied {
+        let joiner = self.observer;
+        let mut prepared = replica.membership.prepared.iter();
+        let Some((observer, _)) = prepared.find(|(_, behind)| **behind == joiner) else {
+            return Applied::Ignored(Reason::NotJoining);
+        };
+        let mut new = replica.clone();
+        Arc::make_mut(&mut new.membership).promote(*observer, joiner);
+        Applied::Changed(new)
+    }
+
+    fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {
+        if step.ignored.is_some() || self.observer != me.me {
+            return Vec::new();
+        }
+        let membership = &step.new.membership;
+        let accept = membership
+            .observer_of(me.me)
+            .map(|observer| AcceptJoinCluster {
+                observer: me.me,
+                subject: membership.pairs.get(&observer).copied().unwrap_or(observer),
+                accepted_observer: observer,
+                accepted_joiner: me.me,
+            });
+        accept.map(Command::AcceptJoinCluster).into_iter().collect()
+    }
+
+    fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::commands::sample::{Cluster, me};
+    use crate::replica::sample::{member, peer};
+
+    fn notify(name: &str) -> Command {
+        Command::NotifyJoinCluster(NotifyJoinCluster {
+            observer: peer(name),
+        })
+    }
+
+    #[test]
+    fn the_joiner_accepts_and_watches_what_its_observer_watched() {
+        let mut cluster = Cluster::of("a b");
+        cluster.membership().prepare(peer("a"), peer("c"), member());
+        let step = cluster.run(notify("c"));
+        assert!(step.new.membership.prepared.is_empty());
+        assert_eq!(
+            step.new.membership.accepted,
+            [(peer("a"), peer("c"))].into()
+        );
+        let accept = AcceptJoinCluster {
+            observer: peer("c"),
+            subject: peer("b"),
+            accepted_observer: peer("a"),
+            accepted_joiner: peer("c"),
+        };
+        assert_eq!(
+            step.reactions(&me("c")),
+            [Command::AcceptJoinCluster(accept)]
+        );
+        assert_eq!(step.reactions(&me("a")), []);
+    }
+
+    #[test]
+    fn a_notify_that_comes_too_late_changes_nothing_and_needs_no_answer() {
+        let step = Cluster::of("a b").run(notify("c"));
+        assert_eq!(step.ignored, Some(Reason::NotJoining));
+        assert_eq!(step.reactions(&me("c")), []);
+        assert_eq!(step.effects(&me("c")), []);
+    }
+}

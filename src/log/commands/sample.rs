@@ -1,0 +1,102 @@
+//! A cluster for tests that writes one command after another, each as a new entry.
+
+use super::{Command, ExhaustInput, SealTask, SubmitJob, SubmittedJob};
+use crate::ids::{EntrySource, LogPosition, SlotId, WriterId};
+use crate::log::{Entry, PeerContext, Step, step};
+use crate::replica::sample::{job_id, joined, member, peer, record};
+use crate::replica::{Membership, Progress, Replica};
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(crate) struct Cluster {
+    pub(crate) replica: Arc<Replica>,
+    next: LogPosition,
+}
+
+impl Cluster {
+    /// A ring in this order.
+    pub(crate) fn of(names: &str) -> Self {
+        let replica = Replica {
+            membership: Arc::new(joined(names)),
+            ..Replica::default()
+        };
+        Cluster {
+            replica: Arc::new(replica),
+            next: LogPosition(0),
+        }
+    }
+
+    pub(crate) fn at(mut self, position: u64) -> Self {
+        self.next = LogPosition(position);
+        self
+    }
+
+    pub(crate) fn membership(&mut self) -> &mut Membership {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.replica).membership)
+    }
+
+    pub(crate) fn progress(&self, job: u32) -> &Progress {
+        &self.replica.progress[&job_id(job)]
+    }
+
+    pub(crate) fn run(&mut self, command: Command) -> Step {
+        let writer = WriterId(Uuid::from_u128(u128::MAX));
+        let source = EntrySource {
+            writer,
+            sequence: self.next.0 + 1,
+        };
+        let entry = Entry {
+            source,
+            entry_parent: None,
+            command,
+        };
+        let step = step(self.next, Ok(entry), Arc::clone(&self.replica));
+        self.replica = Arc::clone(&step.new);
+        self.next = self.next.next();
+        step
+    }
+}
+
+pub(crate) fn me(name: &str) -> PeerContext {
+    PeerContext {
+        me: peer(name),
+        member: member(),
+    }
+}
+
+pub(crate) fn submit(job: u32, tasks: &str) -> Command {
+    let record = record(tasks);
+    let job = SubmitJob {
+        id: job_id(job),
+        job: SubmittedJob {
+            name: record.name,
+            tasks: record.tasks,
+            task_scheduler: record.task_scheduler,
+        },
+    };
+    Command::SubmitJob(job)
+}
+
+/// As the present holder of the slot would write it.
+pub(crate) fn exhaust(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Command {
+    let allocation = &cluster.replica.allocations[&job_id(job)];
+    Command::ExhaustInput(ExhaustInput {
+        job: job_id(job),
+        task: task.into(),
+        slot: SlotId(slot),
+        version: allocation.version,
+        id: allocation.holder(&task.into(), SlotId(slot)).unwrap(),
+    })
+}
+
+/// As the present holder of the slot would write it.
+pub(crate) fn seal(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Command {
+    let allocation = &cluster.replica.allocations[&job_id(job)];
+    Command::SealTask(SealTask {
+        job: job_id(job),
+        task: task.into(),
+        slot: SlotId(slot),
+        version: allocation.version,
+        id: allocation.holder(&task.into(), SlotId(slot)).unwrap(),
+    })
+}

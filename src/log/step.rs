@@ -1,0 +1,89 @@
+//! One step of the log: an entry, the replica before and after, and what follows for a peer.
+
+use super::commands::Command;
+use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, Unreadable};
+use crate::ids::LogPosition;
+use crate::replica::{Replica, invariants};
+use std::sync::Arc;
+
+/// One entry applied: what was, what is.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The entry's position.
+    pub position: LogPosition,
+    /// The entry; none when the payload could not be read.
+    pub entry: Option<Entry>,
+    /// The replica before.
+    pub old: Arc<Replica>,
+    /// The replica after; the same one when the entry was ignored.
+    pub new: Arc<Replica>,
+    /// Why it changed nothing, when it changed nothing.
+    pub ignored: Option<Reason>,
+}
+
+/// Applies the entry at a position. Whatever the payload says, there is a replica afterwards, and
+/// the same one on every peer.
+pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<Replica>) -> Step {
+    let Ok(entry) = payload else {
+        return Step::ignored(position, None, old, Reason::Unreadable);
+    };
+    if old.writers.has_seen(&entry.source) {
+        return Step::ignored(position, Some(entry), old, Reason::AlreadySeen);
+    }
+    let (mut new, ignored) = match entry.command.apply(position, &old) {
+        Applied::Changed(new) => (new, None),
+        Applied::Ignored(reason) => (Replica::clone(&old), Some(reason)),
+    };
+    // Ignored entries are remembered too: their duplicates may come when they would fit.
+    let membership = Arc::clone(&new.membership);
+    Arc::make_mut(&mut new.writers).remember(&entry.source, position, &membership);
+    debug_assert!(
+        invariants::violations(&new, position).is_empty()
+            || !invariants::violations(&old, position).is_empty(),
+        "{entry:?} at {position} broke {:?}",
+        invariants::violations(&new, position)
+    );
+    Step {
+        position,
+        entry: Some(entry),
+        old,
+        new: Arc::new(new),
+        ignored,
+    }
+}
+
+impl Step {
+    fn ignored(
+        position: LogPosition,
+        entry: Option<Entry>,
+        replica: Arc<Replica>,
+        reason: Reason,
+    ) -> Self {
+        let (old, new) = (Arc::clone(&replica), replica);
+        Step {
+            position,
+            entry,
+            old,
+            new,
+            ignored: Some(reason),
+        }
+    }
+
+    /// What the peer `me` writes in answer. Its watches have to be in place before.
+    pub fn reactions(&self, me: &PeerContext) -> Vec<Command> {
+        self.command()
+            .map_or(Vec::new(), |command| command.reactions(self, me))
+    }
+
+    /// What the peer `me` does besides.
+    pub fn effects(&self, me: &PeerContext) -> Vec<Effect> {
+        self.command()
+            .map_or(Vec::new(), |command| command.effects(self, me))
+    }
+
+    /// The command, unless it was already answered when its entry was first seen.
+    fn command(&self) -> Option<&Command> {
+        let entry = self.entry.as_ref()?;
+        (self.ignored != Some(Reason::AlreadySeen)).then_some(&entry.command)
+    }
+}

@@ -1,0 +1,375 @@
+//! What must hold of every replica, named and numbered, so that a failing one can be looked up.
+//!
+//! Checked by tests, by the simulation after every step, and by debug builds after every entry.
+//! They are never the reason for a crash of a running node.
+
+use super::{Allocation, JobRecord, Membership, Replica};
+use crate::ids::{JobId, LogPosition, PeerId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// One invariant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// Allocated peers are joined.
+    AllocatedPeersAreJoined,
+    /// A peer holds at most one slot of all jobs and tasks.
+    OneSlotPerPeer,
+    /// Slots are small: below the maximum of their task.
+    SlotsAreSmall,
+    /// Every task of an allocated job has between its minimum and its maximum of peers.
+    CountsWithinBounds,
+    /// Every job is in exactly one list, and has a record.
+    OneListPerJob,
+    /// Allocations and progress are of live jobs, and of tasks they have.
+    OnlyLiveJobsRun,
+    /// The ring is one cycle over all joined peers; empty when there are fewer than two.
+    OneRing,
+    /// Observers are joined and help one joiner; joiners are not joined and have one observer.
+    JoinsAreDistinct,
+    /// Members are the joined and the joining peers.
+    MembersAreKnown,
+    /// An allocated peer knows the words of its task.
+    WordsAreCovered,
+    /// Versions and losses are not after the entry that was applied last.
+    VersionsArePast,
+    /// Ready peers are peers of the job.
+    ReadyPeersAreAllocated,
+}
+
+impl Invariant {
+    /// Its number and name, for people.
+    pub fn code(self) -> &'static str {
+        match self {
+            Invariant::AllocatedPeersAreJoined => "RI-1 allocated-peers-are-joined",
+            Invariant::OneSlotPerPeer => "RI-2 one-slot-per-peer",
+            Invariant::SlotsAreSmall => "RI-3 slots-are-small",
+            Invariant::CountsWithinBounds => "RI-4 counts-within-bounds",
+            Invariant::OneListPerJob => "RI-5 one-list-per-job",
+            Invariant::OnlyLiveJobsRun => "RI-6 only-live-jobs-run",
+            Invariant::OneRing => "RI-7 one-ring",
+            Invariant::JoinsAreDistinct => "RI-8 joins-are-distinct",
+            Invariant::MembersAreKnown => "RI-9 members-are-known",
+            Invariant::WordsAreCovered => "RI-10 words-are-covered",
+            Invariant::VersionsArePast => "RI-11 versions-are-past",
+            Invariant::ReadyPeersAreAllocated => "RI-12 ready-peers-are-allocated",
+        }
+    }
+}
+
+/// An invariant that does not hold, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub invariant: Invariant,
+    /// Of whom or what.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant.code(), self.detail)
+    }
+}
+
+/// Everything that does not hold of the replica after the entry at `position`.
+pub fn violations(replica: &Replica, position: LogPosition) -> Vec<Violation> {
+    let mut found = Findings::default();
+    check_ring(&replica.membership, &mut found);
+    check_joins(&replica.membership, &mut found);
+    check_jobs(replica, &mut found);
+    check_slots(replica, &mut found);
+    for (job, allocation) in replica.allocations.iter() {
+        let Some(record) = replica.record(*job) else {
+            found.add(Invariant::OnlyLiveJobsRun, format!("{job} has no record"));
+            continue;
+        };
+        check_allocation(replica, *job, record, allocation, &mut found);
+        let latest = allocation
+            .last_loss
+            .unwrap_or_default()
+            .max(allocation.version);
+        found.require(latest <= position, Invariant::VersionsArePast, || {
+            format!("{job} speaks of {latest} at {position}")
+        });
+    }
+    found.0
+}
+
+#[derive(Default)]
+struct Findings(Vec<Violation>);
+
+impl Findings {
+    fn add(&mut self, invariant: Invariant, detail: String) {
+        self.0.push(Violation { invariant, detail });
+    }
+
+    fn require(&mut self, holds: bool, invariant: Invariant, detail: impl FnOnce() -> String) {
+        if !holds {
+            self.add(invariant, detail());
+        }
+    }
+}
+
+fn check_ring(membership: &Membership, found: &mut Findings) {
+    let joined: BTreeSet<PeerId> = membership.peers.iter().copied().collect();
+    let count = membership.peers.len();
+    found.require(joined.len() == count, Invariant::OneRing, || {
+        "a peer joined twice".into()
+    });
+    if count < 2 {
+        found.require(membership.pairs.is_empty(), Invariant::OneRing, || {
+            format!("{count} joined, but somebody watches")
+        });
+        return;
+    }
+    let watchers: BTreeSet<PeerId> = membership.pairs.keys().copied().collect();
+    found.require(watchers == joined, Invariant::OneRing, || {
+        format!("{} of {count} joined peers watch", watchers.len())
+    });
+    let mut seen = BTreeSet::new();
+    let mut at = membership.peers[0];
+    while seen.insert(at) {
+        match membership.pairs.get(&at) {
+            Some(next) => at = *next,
+            None => break,
+        }
+    }
+    found.require(seen == joined, Invariant::OneRing, || {
+        format!("the cycle has {} of {count} peers", seen.len())
+    });
+}
+
+fn check_joins(membership: &Membership, found: &mut Findings) {
+    let joined: BTreeSet<PeerId> = membership.peers.iter().copied().collect();
+    let mut members = joined.clone();
+    let mut observers = BTreeSet::new();
+    for (observer, joiner) in membership.prepared.iter().chain(&membership.accepted) {
+        let new = observers.insert(*observer) && members.insert(*joiner);
+        found.require(new, Invariant::JoinsAreDistinct, || {
+            format!("{observer} helps {joiner}, one of whom is busy or joined")
+        });
+        found.require(
+            joined.contains(observer),
+            Invariant::JoinsAreDistinct,
+            || format!("the observer {observer} is not joined"),
+        );
+    }
+    let known: BTreeSet<PeerId> = membership.members.keys().copied().collect();
+    for peer in known.symmetric_difference(&members) {
+        found.add(
+            Invariant::MembersAreKnown,
+            format!("{peer} is a member in one list only"),
+        );
+    }
+}
+
+fn check_jobs(replica: &Replica, found: &mut Findings) {
+    let jobs = &replica.jobs;
+    let mut listed = BTreeSet::new();
+    for job in jobs.live.iter().chain(&jobs.completed).chain(&jobs.killed) {
+        found.require(listed.insert(*job), Invariant::OneListPerJob, || {
+            format!("{job} is listed twice")
+        });
+    }
+    let recorded: BTreeSet<JobId> = jobs.records.keys().copied().collect();
+    for job in recorded.symmetric_difference(&listed) {
+        found.add(
+            Invariant::OneListPerJob,
+            format!("{job} has only one of list and record"),
+        );
+    }
+    for job in replica.allocations.keys().chain(replica.progress.keys()) {
+        found.require(jobs.is_live(*job), Invariant::OnlyLiveJobsRun, || {
+            format!("{job} is not live")
+        });
+    }
+    for (job, progress) in replica.progress.iter() {
+        let marks = progress
+            .exhausted
+            .iter()
+            .chain(&progress.sealed)
+            .map(|(task, _)| task);
+        for task in marks.chain(&progress.exhausted_tasks) {
+            let has_task = replica
+                .record(*job)
+                .is_some_and(|record| record.task(task).is_some());
+            found.require(has_task, Invariant::OnlyLiveJobsRun, || {
+                format!("{job} has marks of {task}, which it has not")
+            });
+        }
+    }
+}
+
+fn check_slots(replica: &Replica, found: &mut Findings) {
+    let joined: BTreeSet<PeerId> = replica.membership.peers.iter().copied().collect();
+    let mut holders = BTreeMap::new();
+    for (job, allocation) in replica.allocations.iter() {
+        for (task, slots) in &allocation.tasks {
+            for (slot, peer) in slots {
+                found.require(
+                    joined.contains(peer),
+                    Invariant::AllocatedPeersAreJoined,
+                    || format!("{peer} has slot {slot} of {task} of {job}"),
+                );
+                let other = holders.insert(*peer, (job, task, slot));
+                found.require(other.is_none(), Invariant::OneSlotPerPeer, || {
+                    format!("{peer} has slot {slot} of {task} of {job}, and another")
+                });
+            }
+        }
+    }
+}
+
+fn check_allocation(
+    replica: &Replica,
+    job: JobId,
+    record: &JobRecord,
+    allocation: &Allocation,
+    found: &mut Findings,
+) {
+    let unknown = allocation
+        .tasks
+        .keys()
+        .filter(|task| record.task(task).is_none());
+    for task in unknown {
+        found.add(
+            Invariant::OnlyLiveJobsRun,
+            format!("{job} has no task {task}"),
+        );
+    }
+    for task in &record.tasks {
+        let slots = allocation.tasks.get(&task.name);
+        let count = slots.map_or(0, BTreeMap::len) as u64;
+        let most = task.max_peers.map_or(u64::MAX, u64::from);
+        let within = (u64::from(task.min_peers).max(1)..=most).contains(&count);
+        found.require(within, Invariant::CountsWithinBounds, || {
+            format!("{} of {job} has {count} peers", task.name)
+        });
+        for (slot, peer) in slots.into_iter().flatten() {
+            found.require(u64::from(slot.0) < most, Invariant::SlotsAreSmall, || {
+                format!(
+                    "slot {slot} of {} of {job}, which has at most {most}",
+                    task.name
+                )
+            });
+            let member = replica.membership.members.get(peer);
+            let knows = member.is_some_and(|member| task.words.is_subset(&member.words));
+            found.require(knows, Invariant::WordsAreCovered, || {
+                format!("{peer} does not know the words of {} of {job}", task.name)
+            });
+        }
+    }
+    for peer in &allocation.ready {
+        found.require(
+            allocation.place_of(*peer).is_some(),
+            Invariant::ReadyPeersAreAllocated,
+            || format!("{peer} is ready for {job} without a slot"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SlotId;
+    use crate::replica::sample::{job_id, joined, member, peer, record};
+    use std::sync::Arc;
+
+    /// Two peers that run one job.
+    fn sound() -> Replica {
+        let mut replica = Replica {
+            membership: Arc::new(joined("a b")),
+            ..Replica::default()
+        };
+        Arc::make_mut(&mut replica.jobs).submit(job_id(0), record("in:i>out:1-1 out:o"));
+        let slot = |name| BTreeMap::from([(SlotId(0), peer(name))]);
+        let allocation = Allocation {
+            tasks: [("in".into(), slot("a")), ("out".into(), slot("b"))].into(),
+            ..Allocation::default()
+        };
+        Arc::make_mut(&mut replica.allocations).insert(job_id(0), Arc::new(allocation));
+        replica
+    }
+
+    fn broken(spoil: impl FnOnce(&mut Replica)) -> Vec<Invariant> {
+        let mut replica = sound();
+        spoil(&mut replica);
+        let found = violations(&replica, LogPosition(9));
+        found
+            .into_iter()
+            .map(|violation| violation.invariant)
+            .collect()
+    }
+
+    fn spoil_allocation(spoil: impl FnOnce(&mut Allocation)) -> Vec<Invariant> {
+        broken(|replica| {
+            let allocations = Arc::make_mut(&mut replica.allocations);
+            spoil(Arc::make_mut(allocations.get_mut(&job_id(0)).unwrap()));
+        })
+    }
+
+    #[test]
+    fn a_sound_replica_has_no_violations() {
+        assert_eq!(broken(|_| {}), []);
+    }
+
+    #[test]
+    fn spoiled_allocations_are_found() {
+        let slot = |slot, name| BTreeMap::from([(SlotId(slot), peer(name))]);
+        let with = |task: &str, slots| {
+            spoil_allocation(|allocation| {
+                allocation.tasks.insert(task.into(), slots);
+            })
+        };
+        assert!(with("in", slot(0, "z")).contains(&Invariant::AllocatedPeersAreJoined));
+        assert_eq!(with("in", slot(0, "b")), [Invariant::OneSlotPerPeer]);
+        assert_eq!(with("in", slot(1, "a")), [Invariant::SlotsAreSmall]);
+        assert_eq!(with("in", BTreeMap::new()), [Invariant::CountsWithinBounds]);
+        assert!(with("other", BTreeMap::new()).contains(&Invariant::OnlyLiveJobsRun));
+        let ready = spoil_allocation(|allocation| {
+            allocation.ready.insert(peer("z"));
+        });
+        assert_eq!(ready, [Invariant::ReadyPeersAreAllocated]);
+        let version = spoil_allocation(|allocation| allocation.version = LogPosition(10));
+        assert_eq!(version, [Invariant::VersionsArePast]);
+    }
+
+    #[test]
+    fn spoiled_membership_is_found() {
+        let with = |spoil: fn(&mut Membership)| {
+            broken(|replica| spoil(Arc::make_mut(&mut replica.membership)))
+        };
+        assert_eq!(
+            with(|m| m.pairs.clear()),
+            [Invariant::OneRing, Invariant::OneRing]
+        );
+        assert_eq!(
+            with(|m| m.prepare(peer("z"), peer("c"), member())),
+            [Invariant::JoinsAreDistinct]
+        );
+        assert_eq!(
+            with(|m| m.prepare(peer("a"), peer("b"), member())),
+            [Invariant::JoinsAreDistinct]
+        );
+        let ghost = with(|m| {
+            m.members.insert(peer("z"), member());
+        });
+        assert_eq!(ghost, [Invariant::MembersAreKnown]);
+    }
+
+    #[test]
+    fn spoiled_jobs_are_found() {
+        let twice = broken(|replica| Arc::make_mut(&mut replica.jobs).killed.push(job_id(0)));
+        assert_eq!(twice, [Invariant::OneListPerJob]);
+        let stale = broken(|replica| {
+            Arc::make_mut(&mut replica.progress).insert(job_id(7), Arc::default());
+        });
+        assert_eq!(stale, [Invariant::OnlyLiveJobsRun]);
+        let wordless = broken(|replica| {
+            let records = &mut Arc::make_mut(&mut replica.jobs).records;
+            records.insert(job_id(0), Arc::new(record("in:i>out:1-1!fn:x out:o")));
+        });
+        assert_eq!(wordless, [Invariant::WordsAreCovered]);
+    }
+}

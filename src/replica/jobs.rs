@@ -1,0 +1,166 @@
+//! Changes and questions of jobs, their tasks and how far they are.
+
+use super::{JobRecord, Jobs, Progress, TaskRecord};
+use crate::ids::{JobId, SlotId, TaskName};
+use crate::job::TaskKind;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every output was sealed.
+    Completed,
+    /// Somebody, or an error, ended it.
+    Killed,
+}
+
+impl Jobs {
+    /// How many completed and how many killed jobs are remembered; older ones are forgotten, so
+    /// that the replica of a cluster that runs for years stays small.
+    pub const FINISHED_REMEMBERED: usize = 1_000;
+
+    /// How many jobs may be live at once.
+    pub const LIVE_LIMIT: usize = 1_000;
+
+    /// Whether the job waits or runs.
+    pub fn is_live(&self, job: JobId) -> bool {
+        self.live.contains(&job)
+    }
+
+    /// Whether the job is remembered, live or not.
+    pub fn is_known(&self, job: JobId) -> bool {
+        self.records.contains_key(&job)
+    }
+
+    /// Adds a live job.
+    pub(crate) fn submit(&mut self, id: JobId, record: JobRecord) {
+        self.live.push(id);
+        self.records.insert(id, Arc::new(record));
+    }
+
+    /// Moves a live job to the finished ones and forgets the oldest of those when there are many.
+    pub(crate) fn finish(&mut self, job: JobId, outcome: Outcome) {
+        self.live.retain(|live| *live != job);
+        let finished = match outcome {
+            Outcome::Completed => &mut self.completed,
+            Outcome::Killed => &mut self.killed,
+        };
+        finished.push(job);
+        while finished.len() > Self::FINISHED_REMEMBERED {
+            self.records.remove(&finished.remove(0));
+        }
+    }
+}
+
+impl JobRecord {
+    /// A task by its name.
+    pub fn task(&self, name: &TaskName) -> Option<&TaskRecord> {
+        self.tasks.iter().find(|task| task.name == *name)
+    }
+
+    /// The fewest peers with which the job runs.
+    pub fn min_peers(&self) -> u64 {
+        self.tasks
+            .iter()
+            .map(|task| u64::from(task.min_peers))
+            .sum()
+    }
+
+    /// The most peers that the job can use; none is no limit.
+    pub fn saturation(&self) -> Option<u64> {
+        self.tasks
+            .iter()
+            .map(|task| task.max_peers.map(u64::from))
+            .sum()
+    }
+
+    /// The tasks of a kind, in topological order.
+    pub fn tasks_of(&self, kind: TaskKind) -> impl Iterator<Item = &TaskRecord> {
+        self.tasks.iter().filter(move |task| task.kind == kind)
+    }
+
+    /// The tasks that send to this one.
+    pub fn upstream<'a>(&'a self, name: &'a TaskName) -> impl Iterator<Item = &'a TaskRecord> {
+        self.tasks
+            .iter()
+            .filter(move |task| task.downstream.contains(name))
+    }
+}
+
+impl Progress {
+    /// Whether a slot of an input has nothing more to read.
+    pub fn is_exhausted(&self, task: &TaskName, slot: SlotId) -> bool {
+        self.exhausted_tasks.contains(task) || self.exhausted.contains(&(task.clone(), slot))
+    }
+
+    /// Whether a slot of an output has been sealed.
+    pub fn is_sealed(&self, task: &TaskName, slot: SlotId) -> bool {
+        self.sealed.contains(&(task.clone(), slot))
+    }
+
+    /// Whether nothing more can come to a task: everything upstream of it is exhausted, or has
+    /// itself nothing more to come.
+    pub fn nothing_more_comes_to(&self, record: &JobRecord, name: &TaskName) -> bool {
+        let mut finished: BTreeSet<&TaskName> = BTreeSet::new();
+        for task in &record.tasks {
+            let done = match task.kind {
+                TaskKind::Input => self.exhausted_tasks.contains(&task.name),
+                TaskKind::Function | TaskKind::Output => record
+                    .upstream(&task.name)
+                    .all(|from| finished.contains(&from.name)),
+            };
+            if task.name == *name {
+                return done && task.kind != TaskKind::Input;
+            }
+            if done {
+                finished.insert(&task.name);
+            }
+        }
+        false
+    }
+
+    /// Takes back what was said of single slots of a task, because it has other slots now.
+    pub(crate) fn forget_slots(&mut self, task: &TaskName) {
+        self.exhausted.retain(|(marked, _)| marked != task);
+        self.sealed.retain(|(marked, _)| marked != task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::sample::{job_id, record};
+
+    #[test]
+    fn an_output_waits_for_every_input_above_it() {
+        let record = record("in:i>f other:i>f f:f>out out:o lone:i>last last:o");
+        let mut progress = Progress::default();
+        progress.exhausted_tasks.insert("in".into());
+        assert!(!progress.nothing_more_comes_to(&record, &"out".into()));
+        progress.exhausted_tasks.insert("other".into());
+        assert!(progress.nothing_more_comes_to(&record, &"out".into()));
+        assert!(!progress.nothing_more_comes_to(&record, &"last".into()));
+        assert!(!progress.nothing_more_comes_to(&record, &"absent".into()));
+    }
+
+    #[test]
+    fn saturation_is_open_when_one_task_is() {
+        assert_eq!(record("in:i>out:1-2 out:o:1-3").saturation(), Some(5));
+        assert_eq!(record("in:i>out:1-2 out:o:1-").saturation(), None);
+        assert_eq!(record("in:i>out:2-2 out:o:3-").min_peers(), 5);
+    }
+
+    #[test]
+    fn the_oldest_finished_jobs_are_forgotten() {
+        let mut jobs = Jobs::default();
+        for number in 0..=Jobs::FINISHED_REMEMBERED {
+            jobs.submit(job_id(number as u32), record("in:i>out out:o"));
+            jobs.finish(job_id(number as u32), Outcome::Killed);
+        }
+        assert!(!jobs.is_known(job_id(0)));
+        assert!(jobs.is_known(job_id(1)));
+        assert_eq!(jobs.killed.len(), Jobs::FINISHED_REMEMBERED);
+        assert_eq!(jobs.records.len(), Jobs::FINISHED_REMEMBERED);
+    }
+}

@@ -1,0 +1,146 @@
+//! Changes and questions of membership: the ring of watches, and who is on the way in.
+
+use super::{Member, Membership};
+use crate::ids::PeerId;
+use std::collections::BTreeSet;
+
+impl Membership {
+    /// Whether the peer is a full member.
+    pub fn is_joined(&self, peer: PeerId) -> bool {
+        self.members.contains_key(&peer) && !self.is_joining(peer)
+    }
+
+    /// Whether the peer is prepared or accepted.
+    pub fn is_joining(&self, peer: PeerId) -> bool {
+        self.observer_of(peer).is_some()
+    }
+
+    /// The joined peer through which a joiner joins.
+    pub fn observer_of(&self, joiner: PeerId) -> Option<PeerId> {
+        let behind = |pairs: &std::collections::BTreeMap<PeerId, PeerId>| {
+            let pair = pairs.iter().find(|(_, behind)| **behind == joiner);
+            pair.map(|(observer, _)| *observer)
+        };
+        behind(&self.prepared).or_else(|| behind(&self.accepted))
+    }
+
+    /// The peer that watches a joined peer; none when it is alone.
+    pub fn watcher_of(&self, watched: PeerId) -> Option<PeerId> {
+        let pair = self.pairs.iter().find(|(_, target)| **target == watched);
+        pair.map(|(watcher, _)| *watcher)
+    }
+
+    /// Joined peers that cannot take a joiner now: busy observers, and the watchers of prepared
+    /// ones, whose watch is about to be taken over.
+    pub fn disallowed(&self) -> BTreeSet<PeerId> {
+        let busy = self.prepared.keys().chain(self.accepted.keys()).copied();
+        let prepared = |(_, watched): &(&PeerId, &PeerId)| self.prepared.contains_key(watched);
+        let watchers = self
+            .pairs
+            .iter()
+            .filter(prepared)
+            .map(|(watcher, _)| *watcher);
+        busy.chain(watchers).collect()
+    }
+
+    /// Joined peers that can take a joiner now.
+    pub fn candidates(&self) -> BTreeSet<PeerId> {
+        let disallowed = self.disallowed();
+        let free = self.peers.iter().filter(|peer| !disallowed.contains(peer));
+        free.copied().collect()
+    }
+
+    /// The first peer joins an empty cluster without anybody's help.
+    pub(crate) fn found(&mut self, peer: PeerId, member: Member) {
+        self.peers.push(peer);
+        self.members.insert(peer, member);
+    }
+
+    /// First phase: the observer is to watch the joiner.
+    pub(crate) fn prepare(&mut self, observer: PeerId, joiner: PeerId, member: Member) {
+        self.prepared.insert(observer, joiner);
+        self.members.insert(joiner, member);
+    }
+
+    /// Second phase: the observer watches, the joiner is to watch on.
+    pub(crate) fn promote(&mut self, observer: PeerId, joiner: PeerId) {
+        self.prepared.remove(&observer);
+        self.accepted.insert(observer, joiner);
+    }
+
+    /// Third phase: the joiner stands between the observer and the peer it watched.
+    pub(crate) fn stitch(&mut self, observer: PeerId, joiner: PeerId) {
+        self.accepted.remove(&observer);
+        let watched = self.pairs.insert(observer, joiner).unwrap_or(observer);
+        self.pairs.insert(joiner, watched);
+        self.peers.push(joiner);
+    }
+
+    /// Forgets a join that is under way.
+    pub(crate) fn forget_joiner(&mut self, joiner: PeerId) {
+        self.prepared.retain(|_, behind| *behind != joiner);
+        self.accepted.retain(|_, behind| *behind != joiner);
+        self.members.remove(&joiner);
+    }
+
+    /// Removes a peer, joined or joining, with the join that went through it; its watcher takes
+    /// over the peer it watched.
+    pub(crate) fn remove(&mut self, peer: PeerId) {
+        let behind = [self.prepared.get(&peer), self.accepted.get(&peer)];
+        let stranded: Vec<PeerId> = behind.into_iter().flatten().copied().collect();
+        for joiner in stranded {
+            self.forget_joiner(joiner);
+        }
+        self.forget_joiner(peer);
+        self.peers.retain(|joined| *joined != peer);
+        let watcher = self.watcher_of(peer);
+        let watched = self.pairs.remove(&peer);
+        match (watcher, watched) {
+            (Some(watcher), Some(watched)) if watcher != watched => {
+                self.pairs.insert(watcher, watched);
+            }
+            (Some(watcher), _) => {
+                self.pairs.remove(&watcher);
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::replica::sample::{joined, member, peer};
+
+    #[test]
+    fn the_watcher_inherits_the_watched() {
+        let mut membership = joined("a b c");
+        membership.remove(peer("b"));
+        assert_eq!(membership.pairs, joined("a c").pairs);
+    }
+
+    #[test]
+    fn a_ring_of_two_opens_when_one_goes() {
+        let mut membership = joined("a b");
+        membership.remove(peer("b"));
+        assert!(membership.pairs.is_empty());
+        assert_eq!(membership.peers, [peer("a")]);
+    }
+
+    #[test]
+    fn a_joiner_goes_with_its_observer() {
+        let mut membership = joined("a b");
+        membership.prepare(peer("b"), peer("c"), member());
+        membership.remove(peer("b"));
+        assert!(!membership.members.contains_key(&peer("c")));
+        assert!(membership.prepared.is_empty());
+    }
+
+    #[test]
+    fn busy_observers_and_watchers_of_prepared_ones_take_nobody() {
+        let mut membership = joined("a b c");
+        membership.prepare(peer("b"), peer("d"), member());
+        assert_eq!(membership.candidates(), [peer("c")].into());
+        membership.promote(peer("b"), peer("d"));
+        assert_eq!(membership.candidates(), [peer("a"), peer("c")].into());
+    }
+}

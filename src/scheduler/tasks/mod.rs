@@ -1,0 +1,3 @@
+//! Task schedulers: which task of a job gets the next peer.
+
+pub(super) mod balanced;
