@@ -183,6 +183,6 @@ mod tests {
         let error = FunctionRegistry::with_built_in()
             .build(&task(Some("expr/mpa")))
             .err();
-        insta::assert_snapshot!(error.unwrap(), @"");
+        insta::assert_snapshot!(error.unwrap(), @"unknown function `expr/mpa`; did you mean `expr/map`?; there are: expr/filter, expr/map, identity");
     }
 }

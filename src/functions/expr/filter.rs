@@ -1,6 +1,7 @@
 //! `expr/filter`: keeps the segments for which an expression is true.
 
-use super::program::{Program, root};
+use super::compile::root;
+use super::program::Program;
 use crate::functions::{FunctionContext, TaskFunction};
 use crate::job::vocabulary::{KeyKind, KeySchema, Signature, expression_text};
 use crate::segment::{Segment, Value};
@@ -26,7 +27,7 @@ pub(in crate::functions) fn make(context: &FunctionContext<'_>) -> Result<TaskFu
             Value::Bool(false) => {}
             other => {
                 let kind = other.kind();
-                return Err(condition.failed(format!("expected true or false, found a {kind}")));
+                return Err(condition.failed(format!("expected true or false, found {kind}")));
             }
         }
         Ok(())

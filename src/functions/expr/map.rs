@@ -1,6 +1,7 @@
 //! `expr/map`: sets fields of each segment to the values of expressions.
 
-use super::program::{Program, root};
+use super::compile::root;
+use super::program::Program;
 use crate::functions::{FunctionContext, FunctionError, TaskFunction};
 use crate::job::vocabulary::{KeyKind, KeySchema, Signature, expression_text};
 use crate::segment::{Key, Segment, Value};
@@ -22,7 +23,7 @@ pub(in crate::functions) fn make(context: &FunctionContext<'_>) -> Result<TaskFu
     let mut fields: Vec<(Key, Program)> = Vec::with_capacity(table.len());
     for (name, value) in table.iter() {
         let text = expression_text(value)
-            .ok_or_else(|| format!("`set.{name}` must be an expression, not a {}", value.kind()))?;
+            .ok_or_else(|| format!("`set.{name}` must be an expression, found {}", value.kind()))?;
         let program = Program::compile(&text).map_err(|error| format!("`set.{name}`: {error}"))?;
         fields.push((name.clone(), program));
     }
