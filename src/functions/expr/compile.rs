@@ -104,6 +104,7 @@ fn plainly(message: &str) -> String {
         };
     }
     match quoted("token recognition error at: ") {
+        Some(equals) if equals.starts_with('=') => "`=` is no operator; `==` compares".into(),
         Some(unknown) => format!("`{unknown}` cannot be read; is a quote missing?"),
         None if reason.contains("Recursion limit") => "it is nested too deeply".into(),
         None => super::cut(reason),

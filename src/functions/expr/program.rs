@@ -90,7 +90,9 @@ fn reason(error: &ExecutionError) -> String {
         ExecutionError::NoSuchKey(key) => format!("there is no key `{key}`"),
         ExecutionError::NoSuchOverload(error) => {
             let types = error.argument_types().join(" and ");
-            format!("`{}` does not take {types}", error.function())
+            // Operators are called `_<_`.
+            let function = error.function().trim_matches('_');
+            format!("`{function}` does not take {types}")
         }
         other => other.to_string(),
     }
