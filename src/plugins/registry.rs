@@ -83,3 +83,48 @@ impl fmt::Debug for PluginRegistry {
         f.debug_set().entries(self.entries.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::vocabulary::Signature;
+    use crate::plugins::{Polled, Position, ReadSegments};
+
+    struct Nothing;
+
+    impl Input for Nothing {
+        fn poll(&mut self, _: usize, _: &mut ReadSegments) -> Result<Polled, PluginError> {
+            Ok(Polled::Exhausted)
+        }
+
+        fn position(&self) -> Position {
+            Position::new()
+        }
+    }
+
+    #[test]
+    fn an_input_is_registered_as_one() {
+        let mut registry = PluginRegistry::default();
+        let signature = PluginSignature {
+            kind: TaskKind::Output,
+            max_peers: None,
+            signature: Signature::default(),
+        };
+        registry.input("user/nothing", signature, |_| Ok(Nothing));
+        assert_eq!(registry.signatures()["user/nothing"].kind, TaskKind::Input);
+        let factory = registry.get("user/nothing");
+        assert!(matches!(factory, Some(PluginFactory::Input(_))));
+    }
+
+    #[test]
+    fn built_in_plugins_have_one_peer_and_a_path() {
+        for (name, signature) in PluginRegistry::with_built_in().signatures() {
+            assert_eq!(signature.max_peers.map(u32::from), Some(1), "{name}");
+            let keys = &signature.signature.keys;
+            assert!(
+                keys.iter().any(|key| key.name == "path" && key.required),
+                "{name}"
+            );
+        }
+    }
+}

@@ -139,3 +139,98 @@ fn sync(file: &File) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::file::tests::Bench;
+    use crate::segment::Value;
+    use insta::assert_snapshot;
+
+    fn bench() -> Bench {
+        Bench::new("file/json-lines", "out.jsonl", "{}")
+    }
+
+    fn content(bench: &Bench) -> String {
+        fs::read_to_string(bench.path()).unwrap()
+    }
+
+    fn segment(key: &str, value: impl Into<Value>) -> Segment {
+        [(key, value)].into_iter().collect()
+    }
+
+    #[test]
+    fn what_json_does_not_have_is_written_as_what_is_nearest() {
+        let bench = bench();
+        let mut output = bench.output(Start::Fresh).unwrap();
+        let mut row = segment("bytes", Value::Bytes(Box::new([1, 255])));
+        row.set("nan", f64::NAN);
+        row.set("infinite", f64::INFINITY);
+        row.set("line\nend", "\n");
+        output.write(&[row, Segment::new()]).unwrap();
+        assert_snapshot!(content(&bench), @r#"
+    {"bytes":[1,255],"nan":null,"infinite":null,"line\nend":"\n"}
+    {}
+    "#);
+    }
+
+    #[test]
+    fn a_fresh_start_empties_the_file_and_a_resumed_one_goes_on() {
+        let bench = bench().holding("{\"old\":1}\n");
+        bench
+            .output(Start::Fresh)
+            .unwrap()
+            .write(&[segment("a", 1)])
+            .unwrap();
+        assert_eq!(content(&bench), "{\"a\":1}\n");
+        bench
+            .output(Start::Resumed(None))
+            .unwrap()
+            .write(&[segment("b", 2)])
+            .unwrap();
+        assert_eq!(content(&bench), "{\"a\":1}\n{\"b\":2}\n");
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut_wherever_it_begins() {
+        let long = "x".repeat(3 * CHUNK_BYTES as usize);
+        for (found, left) in [
+            ("", ""),
+            ("{\"a\":1", ""),
+            ("{}\n", "{}\n"),
+            ("{}\n{}\n{\"a\"", "{}\n{}\n"),
+            (&format!("{{}}\n{long}"), "{}\n"),
+            (long.as_str(), ""),
+        ] {
+            let bench = bench().holding(found);
+            let mut output = bench.output(Start::Resumed(None)).unwrap();
+            assert_eq!(content(&bench), left);
+            output.write(&[segment("b", 2)]).unwrap();
+            assert_eq!(content(&bench), format!("{left}{{\"b\":2}}\n"));
+        }
+    }
+
+    #[test]
+    fn a_file_that_a_resumed_slot_does_not_find_is_created() {
+        let bench = bench();
+        bench.output(Start::Resumed(None)).unwrap().seal().unwrap();
+        assert_eq!(content(&bench), "");
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_written_says_why() {
+        let bench = bench();
+        fs::create_dir(bench.path()).unwrap();
+        let error = bench.output(Start::Fresh).err().unwrap();
+        assert_snapshot!(bench.without_folder(error), @"/data/out.jsonl: cannot create it: Is a directory (os error 21)");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error_of_the_write_that_met_it() {
+        let bench = Bench::new("file/json-lines", "/dev/full", "{}");
+        let mut output = bench.output(Start::Fresh).unwrap();
+        let error = output.write(&[segment("a", 1)]).unwrap_err();
+        assert_snapshot!(error, @"/dev/full: cannot write to it: No space left on device (os error 28)");
+    }
+}

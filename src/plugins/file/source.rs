@@ -263,8 +263,10 @@ impl Place {
 pub(super) fn count_in(position: &Position, key: &str) -> Result<u64, PluginError> {
     let count = position.get(key).and_then(|value| value.as_int());
     count.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| {
-        let message = format!("the saved position {position:?} has no `{key}`; a file's has one");
-        PluginError(message)
+        let position = serde_json::to_string(position).unwrap_or_default();
+        PluginError(format!(
+            "the saved position {position} has no `{key}`; is it one of another plugin?"
+        ))
     })
 }
 

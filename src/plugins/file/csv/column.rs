@@ -68,10 +68,7 @@ pub(super) fn columns(
     for name in names {
         let name = Key::from(name);
         if columns.iter().any(|column| column.name == name) {
-            let message = format!(
-                "{file}: there are two columns `{name}`; give them other names \
-                 with `columns`"
-            );
+            let message = format!("{file} has two columns `{name}`; each needs a name of its own");
             return Err(PluginError(message));
         }
         let kind = CellKind::String;

@@ -68,7 +68,8 @@ fn delimiter(context: &PluginContext<'_>) -> Result<u8, PluginError> {
         Some([byte]) if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(*byte),
         _ => Err(PluginError(format!(
             "`delimiter` must be one ASCII character that is neither a quote nor a line end, \
-             found {value:?}"
+             found {}",
+            shown(value)
         ))),
     }
 }
@@ -87,9 +88,15 @@ fn given_names(context: &PluginContext<'_>) -> Result<Option<Vec<String>>, Plugi
     match names {
         Some(names) if !Vec::is_empty(&names) => Ok(Some(names)),
         _ => Err(PluginError(format!(
-            "`columns` must be a list of names, found {columns:?}"
+            "`columns` must be a list of names, found {}",
+            shown(columns)
         ))),
     }
+}
+
+/// A value as a job file has it.
+fn shown(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| value.kind().into())
 }
 
 /// The rows of a file.
@@ -165,7 +172,7 @@ impl CsvInput {
                 Split::BehindQuote => return Ok(Next::Broken(self.behind_quote())),
                 Split::Open(openness) => {
                     if text.len() == RECORD_BYTES_MAX || behind == Behind::Nothing {
-                        return Ok(Next::Broken(self.never_ends(openness)));
+                        return Ok(Next::Broken(self.never_ends(openness, behind)));
                     }
                     if !self.source.read_more()? {
                         behind = Behind::Nothing;
@@ -209,13 +216,18 @@ impl CsvInput {
         format!("expected a delimiter or the end of the line behind the closing quote of {column}")
     }
 
-    fn never_ends(&self, openness: Openness) -> String {
-        match openness {
-            Openness::Bare => format!("expected a row shorter than {RECORD_BYTES_MAX} bytes"),
-            Openness::Quoted => format!(
-                "the quote that opens {} is not closed within {RECORD_BYTES_MAX} bytes",
-                self.last_column()
-            ),
+    fn never_ends(&self, openness: Openness, behind: Behind) -> String {
+        let column = self.last_column();
+        match (openness, behind) {
+            (Openness::Bare, _) => format!("expected a row shorter than {RECORD_BYTES_MAX} bytes"),
+            (Openness::Quoted, Behind::More) => {
+                format!(
+                    "the quote that opens {column} is not closed within {RECORD_BYTES_MAX} bytes"
+                )
+            }
+            (Openness::Quoted, Behind::Nothing) => {
+                format!("the quote that opens {column} is not closed in the rest of the file")
+            }
         }
     }
 
@@ -229,3 +241,6 @@ fn raw(record: &[u8]) -> String {
     let text = String::from_utf8_lossy(record);
     text.trim_end_matches(['\r', '\n']).into()
 }
+
+#[cfg(test)]
+mod tests;

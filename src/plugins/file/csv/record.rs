@@ -163,3 +163,68 @@ fn quoted(text: &[u8], begin: usize, behind: Behind) -> (Cell, Option<usize>) {
 fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Every record of a text, or none from where its quotes are wrong.
+    fn records(text: &str) -> Option<Vec<Vec<String>>> {
+        let (mut rest, mut cells, mut records) = (text, Vec::new(), Vec::new());
+        while !rest.is_empty() {
+            let split = split(rest.as_bytes(), b',', Behind::Nothing, &mut cells);
+            let extent = match split {
+                Split::Open(_) | Split::BehindQuote => return None,
+                Split::Blank(extent) => extent,
+                Split::Record(extent) => {
+                    let texts = cells.iter().map(|cell| cell.text(rest).into_owned());
+                    records.push(texts.collect());
+                    extent
+                }
+            };
+            let (record, behind) = rest.split_at(extent.bytes);
+            let has_end = record.ends_with('\n');
+            assert_eq!(
+                extent.lines,
+                newlines(record.as_bytes()) + u64::from(!has_end)
+            );
+            rest = behind;
+        }
+        Some(records)
+    }
+
+    fn records_of_the_crate(text: &str) -> Vec<Vec<String>> {
+        let mut reader = csv::ReaderBuilder::new();
+        let reader = reader
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text.as_bytes());
+        let records = reader.into_records().map(Result::unwrap);
+        records
+            .map(|record| record.iter().map(String::from).collect())
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn records_are_those_of_the_crate_csv(text in "([ab é\",\n]|\"\"|\r\n){0,40}") {
+            if let Some(records) = records(&text) {
+                prop_assert_eq!(records, records_of_the_crate(&text));
+            }
+        }
+
+        #[test]
+        fn what_is_known_from_the_front_of_a_text_holds_for_the_whole(
+            text in "[ab\",\n\r]{1,40}", front in 0..40_usize,
+        ) {
+            let (mut early, mut late) = (Vec::new(), Vec::new());
+            let front = &text.as_bytes()[..front.min(text.len())];
+            let known = split(front, b',', Behind::More, &mut early);
+            if !matches!(known, Split::Open(_)) {
+                let whole = split(text.as_bytes(), b',', Behind::Nothing, &mut late);
+                prop_assert_eq!((known, early), (whole, late));
+            }
+        }
+    }
+}
