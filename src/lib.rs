@@ -2,7 +2,10 @@
 
 pub mod clock;
 pub mod ids;
+pub mod nearest;
 pub mod segment;
+
+pub mod config;
 
 pub mod job;
 
