@@ -4,6 +4,8 @@ pub mod clock;
 pub mod ids;
 pub mod segment;
 
+pub mod codec;
+
 pub mod job;
 
 pub mod functions;
