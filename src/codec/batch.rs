@@ -370,7 +370,10 @@ pub(super) mod tests {
             .collect();
         assert!(segments.into_iter().eq(batch.payload().iter()));
         assert_eq!(batch.clone().split_to_fit(1).len(), 20);
-        assert_eq!(batch.clone().split_to_fit(100_000), [batch.clone()]);
+        assert_eq!(
+            batch.clone().split_to_fit(100_000),
+            std::slice::from_ref(&batch)
+        );
         let (head, tail) = batch.split_at(5);
         assert_eq!(
             (head.len(), tail.len(), tail.meta().row(0).root),

@@ -1,9 +1,9 @@
 //! Reading segments: all of one, or a single field of it.
 
-use super::reader::{Head, Reader};
+use super::error::Fault;
+use super::reader::{ForeseenKey, Head, Reader};
 use super::{CodecError, DEPTH_MAX};
 use crate::segment::{Key, Segment, Value};
-use compact_str::CompactString;
 use std::collections::BTreeSet;
 
 /// What a length in the data may make us allocate before its elements have been seen.
@@ -21,7 +21,7 @@ const REMEMBERED_KEY_BYTES_MAX: usize = 128;
 #[derive(Debug, Default)]
 pub struct Decoder {
     /// The keys of the previous segment. They are distinct, and so is every beginning of them.
-    order: Vec<Key>,
+    order: Vec<(ForeseenKey, Key)>,
     /// Keys seen anywhere, at the place that their bytes give; empty until the first one.
     recent: Vec<Option<Key>>,
 }
@@ -29,17 +29,23 @@ pub struct Decoder {
 impl Decoder {
     /// Reads exactly one segment.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Segment, CodecError> {
+        self.segment(bytes).map_err(|fault| *fault)
+    }
+
+    #[inline]
+    fn segment(&mut self, bytes: &[u8]) -> Result<Segment, Fault> {
         let mut reader = Reader::new(bytes);
         let count = reader.map_head()?;
         let mut segment = Segment::with_capacity(count.min(RESERVED_MAX));
         for index in 0..count {
-            let text = reader.key()?;
-            let key = match self.order.get(index) {
-                Some(known) if known.as_str().as_bytes() == text => known.clone(),
-                _ => return self.decode_unforeseen(reader, segment, count, text),
+            let Some((foreseen, key)) = self.order.get(index) else {
+                return self.unforeseen(reader, segment, count);
             };
-            let value = self.value(&mut reader, 1)?;
-            segment.push_new(key, value);
+            if !reader.take_foreseen(foreseen) {
+                return self.unforeseen(reader, segment, count);
+            }
+            let place = segment.push_place(key);
+            self.value(&mut reader, place, 1)?;
         }
         reader.end()?;
         Ok(segment)
@@ -47,44 +53,39 @@ impl Decoder {
 
     /// Goes on where the keys began to differ from those of the previous segment.
     #[inline(never)]
-    fn decode_unforeseen<'a>(
+    fn unforeseen(
         &mut self,
-        mut reader: Reader<'a>,
+        mut reader: Reader<'_>,
         segment: Segment,
         count: usize,
-        text: &'a [u8],
-    ) -> Result<Segment, CodecError> {
+    ) -> Result<Segment, Fault> {
         self.order.truncate(segment.len());
-        let segment = self.fields(&mut reader, segment, count, Some(text), 1)?;
+        let segment = self.fields(&mut reader, segment, count, 1)?;
         reader.end()?;
         for (key, _) in segment.iter().skip(self.order.len()) {
             if self.order.len() == REMEMBERED_KEYS_MAX || !is_memorable(key.as_str().as_bytes()) {
                 break;
             }
-            self.order.push(key.clone());
+            self.order
+                .push((ForeseenKey::new(key.as_str())?, key.clone()));
         }
         Ok(segment)
     }
 
-    /// Reads the fields that `segment` lacks. `text` is the key of the first one, if that has been
-    /// read already.
-    fn fields<'a>(
+    /// Reads the fields that `segment` lacks.
+    fn fields(
         &mut self,
-        reader: &mut Reader<'a>,
+        reader: &mut Reader<'_>,
         mut segment: Segment,
         count: usize,
-        mut text: Option<&'a [u8]>,
         depth: usize,
-    ) -> Result<Segment, CodecError> {
+    ) -> Result<Segment, Fault> {
         let mut seen: BTreeSet<Key> = BTreeSet::new();
         if count > FEW_FIELDS {
             seen.extend(segment.iter().map(|(key, _)| key.clone()));
         }
         while segment.len() < count {
-            let text = match text.take() {
-                Some(text) => text,
-                None => reader.key()?,
-            };
+            let text = reader.key()?;
             let at = reader.at() - text.len();
             let key = self.key(text, at)?;
             let is_new = if count > FEW_FIELDS {
@@ -94,34 +95,39 @@ impl Decoder {
             };
             if !is_new {
                 let key = key.as_str().into();
-                return Err(CodecError::DuplicateKey { at, key });
+                return Err(CodecError::DuplicateKey { at, key }.into());
             }
-            let value = self.value(reader, depth)?;
-            segment.push_new(key, value);
+            self.value(reader, segment.push_place(&key), depth)?;
         }
         Ok(segment)
     }
 
-    #[inline]
-    fn value(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<Value, CodecError> {
+    /// Reads a value into its place, where there is none yet. A value that is built elsewhere part
+    /// by part and then moved stalls the processor for longer than it takes to read it.
+    #[inline(always)]
+    fn value(
+        &mut self,
+        reader: &mut Reader<'_>,
+        place: &mut Value,
+        depth: usize,
+    ) -> Result<(), Fault> {
         match reader.head()? {
-            Head::Int(n) => Ok(Value::Int(n)),
-            Head::Float(f) => Ok(Value::Float(f)),
+            Head::Int(n) => *place = Value::Int(n),
+            Head::Float(f) => *place = Value::Float(f),
             Head::String(length) => {
                 let text = reader.take(length)?;
-                match CompactString::from_utf8(text) {
-                    Ok(text) => Ok(Value::String(text)),
-                    Err(_) => Err(CodecError::NotUtf8 {
-                        at: reader.at() - length,
-                    }),
+                match std::str::from_utf8(text) {
+                    Ok(text) => *place = Value::String(text.into()),
+                    Err(_) => return Err(not_utf8(reader.at() - length)),
                 }
             }
-            Head::Null => Ok(Value::Null),
-            Head::Bool(b) => Ok(Value::Bool(b)),
-            Head::Bytes(length) => Ok(Value::Bytes(reader.take(length)?.into())),
-            Head::List(length) => self.list(reader, length, depth + 1),
-            Head::Map(count) => self.map(reader, count, depth + 1),
+            Head::Null => {}
+            Head::Bool(b) => *place = Value::Bool(b),
+            Head::Bytes(length) => *place = Value::Bytes(reader.take(length)?.into()),
+            Head::List(length) => *place = self.list(reader, length, depth + 1)?,
+            Head::Map(count) => *place = self.map(reader, count, depth + 1)?,
         }
+        Ok(())
     }
 
     #[inline(never)]
@@ -130,37 +136,32 @@ impl Decoder {
         reader: &mut Reader<'_>,
         length: usize,
         depth: usize,
-    ) -> Result<Value, CodecError> {
+    ) -> Result<Value, Fault> {
         check_depth(reader, depth)?;
         let mut list = Vec::with_capacity(length.min(RESERVED_MAX));
         for _ in 0..length {
-            list.push(self.value(reader, depth)?);
+            self.value(reader, list.push_mut(Value::Null), depth)?;
         }
         Ok(Value::List(Box::new(list)))
     }
 
     #[inline(never)]
-    fn map(
-        &mut self,
-        reader: &mut Reader<'_>,
-        count: usize,
-        depth: usize,
-    ) -> Result<Value, CodecError> {
+    fn map(&mut self, reader: &mut Reader<'_>, count: usize, depth: usize) -> Result<Value, Fault> {
         check_depth(reader, depth)?;
         let segment = Segment::with_capacity(count.min(RESERVED_MAX));
-        let segment = self.fields(reader, segment, count, None, depth)?;
+        let segment = self.fields(reader, segment, count, depth)?;
         Ok(Value::Map(Box::new(segment)))
     }
 
     /// The key with this text: a recent one if possible, else one from the table.
-    fn key(&mut self, text: &[u8], at: usize) -> Result<Key, CodecError> {
+    fn key(&mut self, text: &[u8], at: usize) -> Result<Key, Fault> {
         let place = recent_place(text);
         if let Some(Some(known)) = self.recent.get(place)
             && known.as_str().as_bytes() == text
         {
             return Ok(known.clone());
         }
-        let name = std::str::from_utf8(text).map_err(|_| CodecError::NotUtf8 { at })?;
+        let name = std::str::from_utf8(text).map_err(|_| not_utf8(at))?;
         let key = Key::from(name);
         if is_memorable(text) {
             self.recent.resize(RECENT_KEYS, None);
@@ -168,6 +169,10 @@ impl Decoder {
         }
         Ok(key)
     }
+}
+
+fn not_utf8(at: usize) -> Fault {
+    CodecError::NotUtf8 { at }.into()
 }
 
 fn is_memorable(text: &[u8]) -> bool {
@@ -180,19 +185,25 @@ fn recent_place(text: &[u8]) -> usize {
     (text.len() + 7 * end(text.first()) + 31 * end(text.last())) % RECENT_KEYS
 }
 
-fn check_depth(reader: &Reader<'_>, depth: usize) -> Result<(), CodecError> {
+fn check_depth(reader: &Reader<'_>, depth: usize) -> Result<(), Fault> {
     if depth > DEPTH_MAX {
-        return Err(CodecError::TooDeep { at: reader.at() });
+        return Err(CodecError::TooDeep { at: reader.at() }.into());
     }
     Ok(())
 }
 
 /// Reads one field of an encoded segment and steps over those before it; looks at nothing behind.
 pub fn read_field(bytes: &[u8], key: &str) -> Result<Option<Value>, CodecError> {
+    find_field(bytes, key).map_err(|fault| *fault)
+}
+
+fn find_field(bytes: &[u8], key: &str) -> Result<Option<Value>, Fault> {
     let mut reader = Reader::new(bytes);
     for _ in 0..reader.map_head()? {
         if reader.key()? == key.as_bytes() {
-            return Decoder::default().value(&mut reader, 1).map(Some);
+            let mut value = Value::Null;
+            Decoder::default().value(&mut reader, &mut value, 1)?;
+            return Ok(Some(value));
         }
         reader.skip()?;
     }

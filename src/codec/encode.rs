@@ -1,5 +1,6 @@
 //! Writing segments: a map with the names of its fields, each number in its shortest form.
 
+use super::error::Fault;
 use super::{CodecError, DEPTH_MAX};
 use crate::segment::{Segment, Value};
 use rmp::Marker;
@@ -24,12 +25,12 @@ pub fn encode(segment: &Segment, out: &mut Vec<u8>) -> Result<(), CodecError> {
     if written.is_err() {
         out.truncate(start);
     }
-    written
+    written.map_err(|fault| *fault)
 }
 
-fn map(segment: &Segment, out: &mut Vec<u8>, depth: usize) -> Result<(), CodecError> {
+fn map(segment: &Segment, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
     if depth > DEPTH_MAX {
-        return Err(CodecError::TooDeep { at: out.len() });
+        return Err(CodecError::TooDeep { at: out.len() }.into());
     }
     match segment.len() {
         len @ 0..=FIX_LIST_MAX => out.push(Marker::FixMap(len as u8).to_u8()),
@@ -47,7 +48,8 @@ fn map(segment: &Segment, out: &mut Vec<u8>, depth: usize) -> Result<(), CodecEr
     Ok(())
 }
 
-fn value(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), CodecError> {
+#[inline]
+fn value(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
     match value {
         Value::Null => out.push(Marker::Null.to_u8()),
         Value::Bool(false) => out.push(Marker::False.to_u8()),
@@ -66,9 +68,10 @@ fn value(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), CodecErro
     Ok(())
 }
 
-fn list(list: &[Value], out: &mut Vec<u8>, depth: usize) -> Result<(), CodecError> {
+#[inline(never)]
+fn list(list: &[Value], out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
     if depth > DEPTH_MAX {
-        return Err(CodecError::TooDeep { at: out.len() });
+        return Err(CodecError::TooDeep { at: out.len() }.into());
     }
     match list.len() {
         len @ 0..=FIX_LIST_MAX => out.push(Marker::FixArray(len as u8).to_u8()),
@@ -85,25 +88,51 @@ fn list(list: &[Value], out: &mut Vec<u8>, depth: usize) -> Result<(), CodecErro
     Ok(())
 }
 
-fn text(text: &str, out: &mut Vec<u8>) -> Result<(), CodecError> {
+/// Appends text, as a value or as a key.
+#[inline]
+pub(super) fn text(text: &str, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let text = text.as_bytes();
     match text.len() {
-        len @ 0..=FIX_TEXT_MAX => out.push(Marker::FixStr(len as u8).to_u8()),
+        len @ 0..=FIX_TEXT_MAX => {
+            out.push(Marker::FixStr(len as u8).to_u8());
+        }
         len => {
             let markers = [Some(Marker::Str8), Some(Marker::Str16), Some(Marker::Str32)];
             long(out, len, "string", markers)?;
         }
     }
-    out.extend_from_slice(text.as_bytes());
+    append_short(text, out);
     Ok(())
 }
 
+/// Appends text that is mostly short. Two copies of fixed size that overlap are cheaper than a call
+/// to copy a few bytes.
+#[inline(always)]
+fn append_short(text: &[u8], out: &mut Vec<u8>) {
+    match text.len() {
+        8..=16 => append_overlapping::<8>(text, out),
+        4..8 => append_overlapping::<4>(text, out),
+        _ => out.extend_from_slice(text),
+    }
+}
+
+/// Appends between `N` and twice `N` bytes.
+#[inline(always)]
+fn append_overlapping<const N: usize>(text: &[u8], out: &mut Vec<u8>) {
+    let end = out.len() + text.len();
+    out.extend_from_slice(&text[..N]);
+    out.truncate(end - N);
+    out.extend_from_slice(&text[text.len() - N..]);
+}
+
 /// Writes the shortest of the three markers that can say the length, and the length.
+#[inline(never)]
 fn long(
     out: &mut Vec<u8>,
     length: usize,
     what: &'static str,
     [of_8, of_16, of_32]: [Option<Marker>; 3],
-) -> Result<(), CodecError> {
+) -> Result<(), Fault> {
     if let (Some(marker), Ok(length)) = (of_8, u8::try_from(length)) {
         out.extend_from_slice(&[marker.to_u8(), length]);
     } else if let (Some(marker), Ok(length)) = (of_16, u16::try_from(length)) {
@@ -111,7 +140,7 @@ fn long(
     } else if let (Some(marker), Ok(length)) = (of_32, u32::try_from(length)) {
         wide(marker, length.to_be_bytes(), out);
     } else {
-        return Err(CodecError::TooLong { what, length });
+        return Err(CodecError::TooLong { what, length }.into());
     }
     Ok(())
 }
@@ -135,11 +164,10 @@ fn int(n: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// A marker and its number in one append, hence with one check of the capacity.
+/// A marker and its number, without a detour through an array: bytes that were just stored apart are
+/// slow to load together.
 #[inline(always)]
 fn wide<const N: usize>(marker: Marker, number: [u8; N], out: &mut Vec<u8>) {
-    let mut bytes = [0; 9];
-    bytes[0] = marker.to_u8();
-    bytes[1..=N].copy_from_slice(&number);
-    out.extend_from_slice(&bytes[..=N]);
+    out.push(marker.to_u8());
+    out.extend_from_slice(&number);
 }

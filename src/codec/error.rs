@@ -98,3 +98,7 @@ pub enum CodecError {
     #[error("the payload is not a valid value: {0}")]
     Malformed(String),
 }
+
+/// An error inside the codec: a pointer, so that the result of reading a value is no larger than
+/// the value and stays in registers.
+pub(super) type Fault = Box<CodecError>;

@@ -1,6 +1,8 @@
 //! Walking over MessagePack without trusting it: no length is believed before the bytes are there.
 
 use super::CodecError;
+use super::encode;
+use super::error::Fault;
 use rmp::Marker;
 
 /// What begins at a place: a whole scalar, or the length of what follows.
@@ -31,6 +33,34 @@ impl Head {
     }
 }
 
+/// A key as it was encoded in the previous segment.
+#[derive(Debug)]
+pub(super) struct ForeseenKey {
+    encoded: Box<[u8]>,
+    /// The encoded key as one number, where it fits, so that comparing it is one instruction; the
+    /// mask is 0 where it does not.
+    start: u64,
+    mask: u64,
+}
+
+impl ForeseenKey {
+    pub(super) fn new(key: &str) -> Result<Self, Fault> {
+        let mut encoded = Vec::new();
+        encode::text(key, &mut encoded)?;
+        let mut start = [0; 8];
+        let mut mask = [0; 8];
+        if encoded.len() <= start.len() {
+            start[..encoded.len()].copy_from_slice(&encoded);
+            mask[..encoded.len()].fill(0xff);
+        }
+        Ok(ForeseenKey {
+            encoded: encoded.into(),
+            start: u64::from_le_bytes(start),
+            mask: u64::from_le_bytes(mask),
+        })
+    }
+}
+
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     length: usize,
@@ -50,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn head(&mut self) -> Result<Head, CodecError> {
+    pub(super) fn head(&mut self) -> Result<Head, Fault> {
         let [marker] = self.number()?;
         Ok(match Marker::from_u8(marker) {
             Marker::FixPos(n) => Head::Int(n.into()),
@@ -68,7 +98,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(never)]
-    fn rare_head(&mut self, marker: u8) -> Result<Head, CodecError> {
+    fn rare_head(&mut self, marker: u8) -> Result<Head, Fault> {
         Ok(match Marker::from_u8(marker) {
             Marker::Null => Head::Null,
             Marker::False => Head::Bool(false),
@@ -102,14 +132,14 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let at = self.at() - 1;
-                return Err(CodecError::UnknownType { at, marker });
+                return Err(CodecError::UnknownType { at, marker }.into());
             }
         })
     }
 
     /// The next `length` bytes.
     #[inline(always)]
-    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], CodecError> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
         let Some((taken, rest)) = self.rest.split_at_checked(length) else {
             return Err(self.truncated(length));
         };
@@ -119,7 +149,7 @@ impl<'a> Reader<'a> {
 
     /// The text of a key.
     #[inline(always)]
-    pub(super) fn key(&mut self) -> Result<&'a [u8], CodecError> {
+    pub(super) fn key(&mut self) -> Result<&'a [u8], Fault> {
         let at = self.at();
         match self.head()? {
             Head::String(length) => self.take(length),
@@ -129,7 +159,7 @@ impl<'a> Reader<'a> {
 
     /// The number of fields of the map that begins here.
     #[inline(always)]
-    pub(super) fn map_head(&mut self) -> Result<usize, CodecError> {
+    pub(super) fn map_head(&mut self) -> Result<usize, Fault> {
         let at = self.at();
         match self.head()? {
             Head::Map(fields) => Ok(fields),
@@ -137,8 +167,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Steps over the key that was foreseen here, if it is the one.
+    #[inline(always)]
+    pub(super) fn take_foreseen(&mut self, key: &ForeseenKey) -> bool {
+        let same = match self.rest.first_chunk() {
+            Some(first) if key.mask != 0 => u64::from_le_bytes(*first) & key.mask == key.start,
+            _ => self.rest.starts_with(&key.encoded),
+        };
+        if same {
+            self.rest = &self.rest[key.encoded.len()..];
+        }
+        same
+    }
+
     /// Steps over one value, however it nests, without recursion.
-    pub(super) fn skip(&mut self) -> Result<(), CodecError> {
+    pub(super) fn skip(&mut self) -> Result<(), Fault> {
         let mut values = 1_usize;
         while values > 0 {
             values -= 1;
@@ -156,18 +199,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing may follow.
-    pub(super) fn end(&self) -> Result<(), CodecError> {
+    pub(super) fn end(&self) -> Result<(), Fault> {
         match self.rest.len() {
             0 => Ok(()),
             extra => Err(CodecError::TrailingBytes {
                 at: self.at(),
                 extra,
-            }),
+            }
+            .into()),
         }
     }
 
     #[inline(always)]
-    fn number<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+    fn number<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let Some((number, rest)) = self.rest.split_first_chunk() else {
             return Err(self.truncated(N));
         };
@@ -175,16 +219,16 @@ impl<'a> Reader<'a> {
         Ok(*number)
     }
 
-    fn unsigned(&mut self) -> Result<Head, CodecError> {
+    fn unsigned(&mut self) -> Result<Head, Fault> {
         let at = self.at() - 1;
         let found = u64::from_be_bytes(self.number()?);
         i64::try_from(found)
             .map(Head::Int)
-            .map_err(|_| CodecError::IntegerTooLarge { at, found })
+            .map_err(|_| CodecError::IntegerTooLarge { at, found }.into())
     }
 
     /// Each element takes at least one byte.
-    fn list(&self, length: usize) -> Result<Head, CodecError> {
+    fn list(&self, length: usize) -> Result<Head, Fault> {
         if length > self.rest.len() {
             return Err(self.truncated(length));
         }
@@ -192,7 +236,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Each field takes at least two bytes.
-    fn map(&self, length: usize) -> Result<Head, CodecError> {
+    fn map(&self, length: usize) -> Result<Head, Fault> {
         if length > self.rest.len() / 2 {
             return Err(self.truncated(2 * length));
         }
@@ -200,20 +244,22 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    fn truncated(&self, announced: usize) -> CodecError {
+    fn truncated(&self, announced: usize) -> Fault {
         CodecError::Truncated {
             at: self.length,
             needed: announced - self.rest.len(),
         }
+        .into()
     }
 }
 
 #[cold]
-fn unexpected(at: usize, expected: &'static str, found: Head) -> CodecError {
+fn unexpected(at: usize, expected: &'static str, found: Head) -> Fault {
     let found = found.kind();
     CodecError::Unexpected {
         at,
         expected,
         found,
     }
+    .into()
 }
