@@ -5,6 +5,7 @@ pub mod ids;
 pub mod nearest;
 pub mod segment;
 
+pub mod codec;
 pub mod config;
 
 pub mod job;
