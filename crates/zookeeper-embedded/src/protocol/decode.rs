@@ -279,7 +279,7 @@ mod tests {
             let length = random() % 64;
             // Mostly small numbers, so that lengths are often plausible.
             let byte = |bits: u64| {
-                if bits % 4 == 0 {
+                if bits.is_multiple_of(4) {
                     bits.to_le_bytes()[1]
                 } else {
                     0

@@ -1,5 +1,7 @@
 //! Who a connection claims to be, and what that means for the access control lists it writes.
 
+use std::net::Ipv4Addr;
+
 use crate::digest;
 use crate::protocol::{Acl, ErrorCode, Identity};
 
@@ -59,10 +61,10 @@ fn push_new(acl: &mut Vec<Acl>, entry: Acl) {
     }
 }
 
-/// An address, or a network such as `10.0.0.0/8`.
+/// An address, or a network such as `10.0.0.0/8`. ZooKeeper knows only those of version 4.
 fn is_address_pattern(pattern: &str) -> bool {
-    let (address, bits) = pattern.split_once('/').unwrap_or((pattern, "0"));
-    address.parse::<std::net::IpAddr>().is_ok() && bits.parse::<u8>().is_ok()
+    let (address, bits) = pattern.split_once('/').unwrap_or((pattern, "32"));
+    address.parse::<Ipv4Addr>().is_ok() && bits.parse().is_ok_and(|bits: u8| bits <= 32)
 }
 
 #[cfg(test)]

@@ -162,7 +162,11 @@ impl Keeper {
                 }
             }
             Request::Reconfigure => self.served(Err(ErrorCode::ReconfigDisabled)),
-            Request::Unknown => self.served(Err(ErrorCode::Unimplemented)),
+            // ZooKeeper hangs up as well: such a client speaks another version of the protocol.
+            Request::Unknown => Served {
+                fate: Fate::Ends,
+                ..self.served(Err(ErrorCode::Unimplemented))
+            },
         })
     }
 

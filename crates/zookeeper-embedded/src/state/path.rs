@@ -21,6 +21,15 @@ pub(crate) fn validate(path: &str) -> Result<(), ErrorCode> {
     Ok(())
 }
 
+/// The weaker rule for paths that need not be valid, because they will not be found then.
+pub(crate) fn require_absolute(path: &str) -> Result<(), ErrorCode> {
+    if path.contains('/') && !path.contains('\0') {
+        Ok(())
+    } else {
+        Err(ErrorCode::BadArguments)
+    }
+}
+
 /// The parent of a valid path; the root is its own parent.
 pub(crate) fn parent(path: &str) -> &str {
     match path.rfind('/') {

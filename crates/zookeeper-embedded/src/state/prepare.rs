@@ -14,7 +14,7 @@ pub(crate) fn prepare(tree: &Tree, author: &Author, write: Write) -> Result<Chan
     match write {
         Write::Create(create) => prepare_create(tree, author, create),
         Write::Delete { path, version } => {
-            path::validate(&path)?;
+            path::require_absolute(&path)?;
             if path::SYSTEM_PATHS.contains(&path.as_str()) {
                 return Err(ErrorCode::BadArguments);
             }
@@ -50,16 +50,14 @@ pub(crate) fn prepare(tree: &Tree, author: &Author, write: Write) -> Result<Chan
 fn prepare_create(tree: &Tree, author: &Author, create: Create) -> Result<Change, ErrorCode> {
     let kind = Kind::from_request(create.flags, create.ttl_ms)?;
     let mut path = create.path;
-    match kind.naming {
-        Naming::AsGiven => path::validate(&path)?,
-        // "/parent/" is a fine prefix, so the path is judged as if it had its number already.
-        Naming::Sequential => path::validate(&format!("{path}0"))?,
-    }
+    path::require_absolute(&path)?;
     let acl = authentication::resolve_acl(create.acl, author)?;
     let parent = tree.node(path::parent(&path))?;
     if kind.naming == Naming::Sequential {
         path.push_str(&format!("{:010}", parent.history.children_created));
     }
+    // Only now, because "/parent/" is a fine prefix of a sequential name.
+    path::validate(&path)?;
     let owner = match kind.lifetime {
         Lifetime::Persistent => Owner::Nobody,
         Lifetime::Ephemeral => Owner::Session(author.session),
@@ -171,11 +169,14 @@ mod tests {
             create("/a", 5, None),
             create("/a", 5, Some(0)),
             create("/a", 5, Some(Owner::MAX_TTL + 1)),
-            create("/a/", 0, None),
+            create("/.", 0, None),
+            create("/zookeeper/", 0, None),
             create("a", 2, None),
         ] {
             check(write, Err(ErrorCode::BadArguments));
         }
+        // As in ZooKeeper, the parent is looked up before the rest of the path is judged.
+        check(create("/a/", 0, None), Err(ErrorCode::NoNode));
     }
 
     #[test]

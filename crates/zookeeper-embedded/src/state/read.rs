@@ -1,7 +1,8 @@
 //! Answers to requests that change nothing.
+//!
+//! Paths are not validated: as in ZooKeeper, an invalid one is simply not found.
 
 use super::authentication::Author;
-use super::path;
 use super::tree::Tree;
 use super::watches::WatchKind;
 use crate::protocol::op_code as op;
@@ -16,11 +17,12 @@ const MULTI_READ_LIMIT: usize = 64 << 20;
 pub(crate) fn answer(tree: &Tree, author: &Author, read: &Read) -> Result<Response, ErrorCode> {
     match read {
         Read::Exists { path, .. } => {
-            path::validate(path)?;
+            if path.contains('\0') {
+                return Err(ErrorCode::BadArguments);
+            }
             Ok(Response::Stat(tree.node(path)?.stat()))
         }
         Read::GetData { path, .. } => {
-            path::validate(path)?;
             let node = tree.node(path)?;
             Ok(Response::Data {
                 data: node.data.clone(),
@@ -36,7 +38,6 @@ pub(crate) fn answer(tree: &Tree, author: &Author, read: &Read) -> Result<Respon
             })
         }
         Read::GetAcl { path } => {
-            path::validate(path)?;
             let node = tree.node(path)?;
             Ok(Response::Acl {
                 acl: node.acl.clone(),
@@ -49,7 +50,6 @@ pub(crate) fn answer(tree: &Tree, author: &Author, read: &Read) -> Result<Respon
             Ok(Response::Ephemerals(wanted.cloned().collect()))
         }
         Read::CountDescendants { path } => {
-            path::validate(path)?;
             tree.node(path)?;
             let count = tree.count_descendants(path);
             Ok(Response::Count(i32::try_from(count).unwrap_or(i32::MAX)))
@@ -109,7 +109,6 @@ pub(crate) fn watch<'a>(
 }
 
 fn children(tree: &Tree, path: &str) -> Result<Vec<String>, ErrorCode> {
-    path::validate(path)?;
     Ok(tree.node(path)?.children.iter().cloned().collect())
 }
 
@@ -148,7 +147,7 @@ mod tests {
     fn only_exists_watches_missing_nodes() {
         check(&exists("/zookeeper"), Some(WatchKind::Data));
         check(&exists("/missing"), Some(WatchKind::Data));
-        check(&exists("bad"), None);
+        check(&exists("/bad\0"), None);
         check(&get("/zookeeper"), Some(WatchKind::Data));
         check(&get("/missing"), None);
     }

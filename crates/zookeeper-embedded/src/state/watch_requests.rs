@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::path;
 use super::tree::Tree;
 use super::watches::{WatchKind, Watches};
 use crate::protocol::{
@@ -96,11 +95,10 @@ fn add_watch(
     path: &str,
     mode: i32,
 ) -> Result<(), ErrorCode> {
-    path::validate(path)?;
     let kind = match mode {
         0 => WatchKind::Persistent,
         1 => WatchKind::Recursive,
-        _ => return Err(ErrorCode::BadArguments),
+        _ => return Err(ErrorCode::MarshallingError),
     };
     watches.add(connection, path, kind);
     Ok(())
@@ -146,7 +144,7 @@ fn kinds(number: i32) -> Result<&'static [WatchKind], ErrorCode> {
         3 => Ok(&WatchKind::ALL),
         4 => Ok(&[WatchKind::Persistent]),
         5 => Ok(&[WatchKind::Recursive]),
-        _ => Err(ErrorCode::BadArguments),
+        _ => Err(ErrorCode::MarshallingError),
     }
 }
 
