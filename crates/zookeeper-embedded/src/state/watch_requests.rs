@@ -235,7 +235,7 @@ mod tests {
         );
         assert_eq!(
             add_watch(&mut watches, ME, "/a", 2),
-            Err(ErrorCode::BadArguments)
+            Err(ErrorCode::MarshallingError)
         );
     }
 }
