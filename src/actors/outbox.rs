@@ -1,7 +1,7 @@
 //! The outbox: writes entries to the log, in order, one at a time.
 
 use super::supervision::Obituary;
-use crate::codec::entry::to_payload;
+use crate::codec::to_payload;
 use crate::coordination::{Coordination, CoordinationError, reconnected};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;

@@ -20,15 +20,17 @@ use crate::messages::log_reader::{Next, NextStep, Snapshot};
 use crate::messages::outbox::{SetGate, WriteEntry};
 use crate::messages::pulse_watcher::{CreatePulse, KeepWatches};
 use crate::messages::supervision::{ActorReport, Child, ChildDown, Crash, Exit, Observe, Stop};
-use crate::messages::virtual_peer::{PulseGone, TaskFailed, TaskProgressed, TaskVerdict};
+use crate::messages::virtual_peer::{EndIncarnation, PulseGone, TaskFailed, TaskProgressed, TaskVerdict};
 use actix::fut::{ready, wrap_future};
 use actix::{Actor, ActorContext, ActorFuture, ActorFutureExt, Addr, AsyncContext, Context};
 use actix::{Handler, MessageResult, ResponseFuture};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// One incarnation of a virtual peer.
@@ -36,6 +38,8 @@ pub struct VirtualPeer {
     pub(super) me: PeerContext,
     pub(super) services: PeerServices,
     published: Published,
+    /// How far it has read, for the group to see.
+    progress: Rc<Cell<Option<LogPosition>>>,
     pub(super) children: Option<Children>,
     pub(super) task: RunningTask,
     pub(super) snapshot: Snapshot,
@@ -63,12 +67,14 @@ impl VirtualPeer {
         me: PeerContext,
         services: PeerServices,
         published: Published,
+        progress: Rc<Cell<Option<LogPosition>>>,
         obituary: Obituary,
     ) -> Self {
         VirtualPeer {
             me,
             services,
             published,
+            progress,
             children: None,
             task: RunningTask::default(),
             snapshot: Snapshot::default(),
@@ -179,6 +185,7 @@ impl VirtualPeer {
 
     /// Brings what the peer has in line with what it wants.
     fn reconcile(&mut self, snapshot: Snapshot, ctx: &mut Context<Self>) -> Doing {
+        self.progress.set(snapshot.position);
         self.snapshot = snapshot;
         let Wants { standing, watches, task, owes } = self.wants();
         self.reported.retain(|peer| watches.contains(peer));
@@ -322,6 +329,14 @@ impl Handler<TaskFailed> for VirtualPeer {
             TaskVerdict::RestartPeer => self.end(ctx, failed.exception),
             TaskVerdict::KillJob => effects::kill_job(self, failed.job, failed.exception, ctx),
         }
+    }
+}
+
+impl Handler<EndIncarnation> for VirtualPeer {
+    type Result = ();
+
+    fn handle(&mut self, EndIncarnation(cause): EndIncarnation, ctx: &mut Context<Self>) {
+        self.end(ctx, cause);
     }
 }
 

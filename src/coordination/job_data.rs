@@ -2,7 +2,7 @@
 //! one of its tasks.
 
 use super::{Coordination, CoordinationError, Node, Put};
-use crate::codec::entry::{from_payload, to_payload};
+use crate::codec::{from_payload, to_payload};
 use crate::ids::{JobId, TaskName};
 use crate::job::{Job, Lifecycle, Task, TaskScheduler};
 use serde::de::DeserializeOwned;

@@ -1,10 +1,10 @@
 //! What the peer group is told.
 
-use crate::ids::PeerId;
+use crate::coordination::SessionState;
+use crate::ids::{GroupId, LogPosition, PeerId};
+use crate::log::commands::Command;
 use crate::messages::outbox::WriteFailed;
 use crate::messages::supervision::Child;
-use crate::ids::LogPosition;
-use crate::log::commands::Command;
 use actix::Message;
 
 /// A client to the group: append this command.
@@ -36,4 +36,30 @@ pub struct CrashChild {
     pub peer_index: usize,
     /// Which of its actors.
     pub child: Child,
+}
+
+/// Anybody to the group: how is it going, in figures?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "GroupStatus")]
+pub struct Status;
+
+/// How a group is doing.
+#[derive(Clone, Debug)]
+pub struct GroupStatus {
+    /// Which group.
+    pub group: GroupId,
+    /// How many peers should live here.
+    pub peers_wanted: usize,
+    /// How many of them are members.
+    pub peers_joined: usize,
+    /// Those that live.
+    pub peers: Vec<PeerId>,
+    /// The last entry applied.
+    pub position: Option<LogPosition>,
+    /// How many entries the slowest peer is behind.
+    pub lag_entries: u64,
+    /// The session.
+    pub session: SessionState,
+    /// The transport, or what is wrong with it.
+    pub transport: Result<(), String>,
 }

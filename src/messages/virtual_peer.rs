@@ -41,3 +41,8 @@ pub enum TaskVerdict {
     /// The peer starts again as a new incarnation, and the job goes on.
     RestartPeer,
 }
+
+/// The group to its peer: end now; the session you live on is over.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct EndIncarnation(pub String);

@@ -110,6 +110,25 @@ pub struct TaskFigures {
     pub exceptions: u64,
 }
 
+impl TaskFigures {
+    /// The sums of two sets of figures.
+    pub fn plus(&self, other: &TaskFigures) -> TaskFigures {
+        TaskFigures {
+            read: self.read + other.read,
+            rejected: self.rejected + other.rejected,
+            received: self.received + other.received,
+            emitted: self.emitted + other.emitted,
+            written: self.written + other.written,
+            completed: self.completed + other.completed,
+            retried: self.retried + other.retried,
+            in_flight: self.in_flight + other.in_flight,
+            misdirected: self.misdirected + other.misdirected,
+            damaged: self.damaged + other.damaged,
+            exceptions: self.exceptions + other.exceptions,
+        }
+    }
+}
+
 /// The counters of every task that has run on this node. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {

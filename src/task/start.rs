@@ -11,7 +11,7 @@ use super::run::TaskRun;
 use crate::acking::Pending;
 use crate::clock::Clock;
 use crate::codec::Decoder;
-use crate::codec::entry::{from_payload, to_payload};
+use crate::codec::{from_payload, to_payload};
 use crate::coordination::{Coordination, CoordinationError, Node, Put, read_job, reconnected};
 use crate::ids::PeerId;
 use crate::job::{Job, Task, TaskKind};

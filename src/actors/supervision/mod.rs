@@ -7,6 +7,6 @@ mod obituary;
 mod panic_cause;
 
 pub use backoff::Backoff;
-pub use budget::RestartBudget;
+pub use budget::{RestartBudget, Verdict};
 pub use obituary::Obituary;
 pub use panic_cause::remember_panics;
