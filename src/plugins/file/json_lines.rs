@@ -76,8 +76,7 @@ impl Output for JsonLinesOutput {
 
     fn seal(&mut self) -> Result<(), PluginError> {
         self.mend()?;
-        let synced = self.file.flush().and_then(|()| sync(&self.file));
-        synced.map_err(|error| failed(&self.path, "sync it", &error))
+        sync(&self.file).map_err(|error| failed(&self.path, "sync it", &error))
     }
 }
 

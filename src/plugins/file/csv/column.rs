@@ -2,7 +2,7 @@
 
 use super::record::Cell;
 use crate::nearest::nearest;
-use crate::plugins::{PluginContext, PluginError};
+use crate::plugins::PluginError;
 use crate::segment::{Key, Segment, Value};
 
 /// The kinds of cells that a task can name, as they are written.
@@ -58,11 +58,11 @@ impl CellKind {
     }
 }
 
-/// The columns that a header names, with the kinds that a task gives them in `types`.
+/// The columns of a file by their names, with the kinds that a task gives some of them.
 pub(super) fn columns(
     names: Vec<String>,
+    kinds: &[(&Key, CellKind)],
     file: &str,
-    context: &PluginContext<'_>,
 ) -> Result<Vec<Column>, PluginError> {
     let mut columns: Vec<Column> = Vec::with_capacity(names.len());
     for name in names {
@@ -74,10 +74,10 @@ pub(super) fn columns(
         let kind = CellKind::String;
         columns.push(Column { name, kind });
     }
-    for (name, kind) in types(context)? {
-        let known = columns.iter_mut().find(|column| column.name == *name);
+    for (name, kind) in kinds {
+        let known = columns.iter_mut().find(|column| column.name == **name);
         match known {
-            Some(column) => column.kind = kind,
+            Some(column) => column.kind = *kind,
             None => return Err(no_column(name.as_str(), file, &columns)),
         }
     }
@@ -91,26 +91,6 @@ fn no_column(name: &str, file: &str, columns: &[Column]) -> PluginError {
         None => format!("it has `{}`", names().collect::<Vec<_>>().join("`, `")),
     };
     PluginError(format!("`types`: {file} has no column `{name}`; {advice}"))
-}
-
-fn types<'a>(context: &PluginContext<'a>) -> Result<Vec<(&'a Key, CellKind)>, PluginError> {
-    let Some(types) = context.task.params.get("types") else {
-        return Ok(Vec::new());
-    };
-    let Value::Map(types) = types else {
-        let message = format!("`types` must be a table, found a {}", types.kind());
-        return Err(PluginError(message));
-    };
-    let mut kinds = Vec::with_capacity(types.len());
-    for (name, kind) in types.iter() {
-        let known = KINDS.iter().find(|(word, _)| kind.as_str() == Some(word));
-        let Some((_, kind)) = known else {
-            let message = format!("`types`: `{name}` must be int, float, string or bool");
-            return Err(PluginError(message));
-        };
-        kinds.push((name, *kind));
-    }
-    Ok(kinds)
 }
 
 /// The segment of a record, or why there is none.

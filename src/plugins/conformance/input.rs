@@ -1,47 +1,8 @@
-//! What every plugin must keep, as checks that the tests of a plugin call with one of its own.
-//!
-//! An input that is stopped anywhere and opened again at a position it gave reads exactly the
-//! rest. An output has let go of everything when `write` returns, and one that is opened again
-//! goes on behind it.
-//!
-//! ```
-//! use onyx::plugins::{Input, PluginError, Polled, Position, ReadSegments, Start};
-//! use onyx::plugins::conformance::check_input;
-//! use onyx::{Segment, Value};
-//!
-//! struct Countdown(i64);
-//!
-//! impl Input for Countdown {
-//!     fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
-//!         for _ in 0..max {
-//!             if self.0 == 0 {
-//!                 return Ok(Polled::Exhausted);
-//!             }
-//!             read.segments.push([("left", self.0)].into_iter().collect());
-//!             self.0 -= 1;
-//!         }
-//!         Ok(Polled::More)
-//!     }
-//!
-//!     fn position(&self) -> Position {
-//!         [("left", self.0)].into_iter().collect()
-//!     }
-//! }
-//!
-//! let open = |start: Start| -> Result<Box<dyn Input>, PluginError> {
-//!     let left = match start {
-//!         Start::Fresh | Start::Resumed(None) => 10,
-//!         Start::Resumed(Some(position)) => position.get("left").and_then(Value::as_int).unwrap(),
-//!     };
-//!     Ok(Box::new(Countdown(left)))
-//! };
-//! let read = check_input(open, 42).unwrap();
-//! assert_eq!(read.segments.len(), 10);
-//! ```
+//! The check of an input: stopped anywhere and resumed, it reads exactly the rest.
 
-use super::{Input, Output, PluginError, Polled, Position, ReadSegments, Start};
+use super::{Violation, below, same};
 use crate::ids::IdSource;
-use crate::segment::Segment;
+use crate::plugins::{Input, PluginError, Polled, Position, ReadSegments, Start};
 
 /// The most segments that a check asks for at once.
 const POLL_MAX: usize = 9;
@@ -51,17 +12,6 @@ const RESUMES_MAX: usize = 64;
 
 /// An input that says "idle" so often in a row has none of the end that a check needs.
 const IDLE_POLLS_MAX: usize = 1_000;
-
-/// What a plugin does not keep.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Violation(pub String);
-
-impl From<PluginError> for Violation {
-    fn from(error: PluginError) -> Self {
-        Violation(format!("the plugin failed: {error}"))
-    }
-}
 
 /// Checks an input over a medium that ends, and gives back what it holds. `open` opens the same
 /// medium each time; `seed` decides where the check stops and how much it asks for.
@@ -226,55 +176,58 @@ fn same_read(what: &str, found: &ReadSegments, expected: &ReadSegments) -> Resul
     same(what, "rejected piece", &found.rejected, &expected.rejected)
 }
 
-fn same<T>(what: &str, unit: &str, found: &[T], expected: &[T]) -> Result<(), Violation>
-where
-    T: PartialEq + std::fmt::Debug,
-{
-    let pairs = found.len().max(expected.len());
-    let Some(at) = (0..pairs).find(|at| found.get(*at) != expected.get(*at)) else {
-        return Ok(());
-    };
-    let (found, expected) = (found.get(at), expected.get(at));
-    Err(Violation(format!(
-        "{what}: {unit} {at} is {found:?}, expected {expected:?}"
-    )))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
 
-/// Checks an output. `open` opens the same medium each time, `read_back` reads what it holds
-/// without the plugin; `seed` decides where the check stops writing as if the process had died.
-pub fn check_output<F, R>(
-    open: F,
-    read_back: R,
-    batches: &[Vec<Segment>],
-    seed: u64,
-) -> Result<(), Violation>
-where
-    F: Fn(Start) -> Result<Box<dyn Output>, PluginError>,
-    R: Fn() -> Result<Vec<Segment>, Violation>,
-{
-    let mut draws = IdSource::from_seed(seed);
-    let mut output = open(Start::Fresh)?;
-    let mut written = Vec::new();
-    for batch in batches {
-        output.write(batch)?;
-        written.extend_from_slice(batch);
-        same("when `write` returned", "segment", &read_back()?, &written)?;
-        if below(2, &mut draws) == 0 {
-            drop(output);
-            output = open(Start::Resumed(None))?;
-            same("when resumed", "segment", &read_back()?, &written)?;
+    /// Counts from where it is to its end; its mistake is what it adds to the position it gives.
+    struct Counter {
+        next: i64,
+        end: i64,
+        mistake: i64,
+    }
+
+    impl Input for Counter {
+        fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
+            for _ in 0..max {
+                if self.next == self.end {
+                    return Ok(Polled::Exhausted);
+                }
+                read.segments.push([("n", self.next)].into_iter().collect());
+                self.next += 1;
+            }
+            Ok(Polled::More)
+        }
+
+        fn position(&self) -> Position {
+            let next = (self.next + self.mistake * i64::from(self.next == 3)).min(self.end);
+            [("next", next)].into_iter().collect()
         }
     }
-    for when in ["sealed", "sealed twice"] {
-        output.seal()?;
-        same(when, "segment", &read_back()?, &written)?;
-    }
-    // Whoever died between its seal and the entry that says so does it again.
-    let mut successor = open(Start::Resumed(None))?;
-    successor.seal()?;
-    same("sealed by a successor", "segment", &read_back()?, &written)
-}
 
-fn below(limit: usize, draws: &mut IdSource) -> usize {
-    (draws.bits() % limit as u64) as usize
+    fn check(end: i64, mistake: i64) -> Result<ReadSegments, Violation> {
+        let open = |start: Start| -> Result<Box<dyn Input>, PluginError> {
+            let next = match &start {
+                Start::Fresh | Start::Resumed(None) => Some(0),
+                Start::Resumed(Some(position)) => position.get("next").and_then(|n| n.as_int()),
+            };
+            let next = next.ok_or_else(|| PluginError("no position".into()))?;
+            Ok(Box::new(Counter { next, end, mistake }))
+        };
+        check_input(open, 1)
+    }
+
+    #[test]
+    fn an_input_that_keeps_its_place_conforms() {
+        for end in [0, 1, 10, 200] {
+            assert_eq!(check(end, 0).unwrap().segments.len() as i64, end);
+        }
+    }
+
+    #[test]
+    fn an_input_that_repeats_or_skips_does_not() {
+        assert_snapshot!(check(5, -1).unwrap_err(), @r#"resumed at Segment { fields: [("next", Int(2))] }: segment 0 is Some(Segment { fields: [("n", Int(2))] }), expected Some(Segment { fields: [("n", Int(3))] })"#);
+        assert_snapshot!(check(5, 1).unwrap_err(), @r#"resumed at Segment { fields: [("next", Int(4))] }: segment 0 is Some(Segment { fields: [("n", Int(4))] }), expected Some(Segment { fields: [("n", Int(3))] })"#);
+    }
 }
