@@ -3,11 +3,10 @@
 use super::ApiError;
 use crate::functions::check_expression;
 use crate::ids::TaskName;
-use crate::job::validation::{Checks, accept};
+use crate::job::validation::{Checks, accept, readable, writable};
 use crate::job::vocabulary::{calls_word, function_word, plugin_word};
 use crate::job::{Job, Task, graph};
 use crate::log::commands::SubmittedJob;
-use crate::plugins::{check_readable, check_writable};
 use crate::replica::TaskRecord;
 use crate::task::registry::Registry;
 use std::collections::BTreeSet;
@@ -26,8 +25,8 @@ pub fn with_checks<T>(registry: &Registry, call: impl FnOnce(&Checks<'_>) -> T) 
     call(&Checks {
         expression: &check_expression,
         function: &function,
-        readable: &check_readable,
-        writable: &check_writable,
+        readable: &readable,
+        writable: &writable,
     })
 }
 
