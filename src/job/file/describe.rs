@@ -1,7 +1,7 @@
 //! From a job to the table that a job file would have, with what is not a default.
 
 use crate::ids::TaskName;
-use crate::job::{Job, Task, TaskScheduler};
+use crate::job::{Job, Task, TaskKind, TaskScheduler};
 use crate::segment::{Segment, Value};
 use std::num::NonZeroU32;
 
@@ -64,7 +64,11 @@ fn task(task: &Task) -> Segment {
         }),
         ("max-pending", |task| Some(task.max_pending)),
     ];
+    let input = task.kind == TaskKind::Input;
     for (key, number) in numbers {
+        if !input && Task::INPUT_KEYS.contains(&key) {
+            continue;
+        }
         if let Some(n) = number(task).filter(|_| number(task) != number(&default)) {
             table.set(key, n.get());
         }

@@ -97,17 +97,16 @@ impl JobFile {
     /// takes the key is told by [`JobFile::into_job`].
     pub fn set(&mut self, option: &str, base: &Path) -> Result<(), Problem> {
         let origin = Origin::Set(self.options.len());
+        self.options.push(SetOption {
+            text: option.into(),
+            folder: base.into(),
+        });
         set::apply(&mut self.root, option, origin).map_err(|message| Problem {
             source: format!("--set {option}"),
             position: None,
             place: Place::job(),
             message,
-        })?;
-        self.options.push(SetOption {
-            text: option.into(),
-            folder: base.into(),
-        });
-        Ok(())
+        })
     }
 
     /// The job, if everything about it is right; or everything that is not, in the order of the

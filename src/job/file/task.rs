@@ -8,13 +8,6 @@ use crate::job::{Task, TaskKind};
 use crate::segment::{Segment, Value};
 use std::num::NonZeroU32;
 
-/// Core keys that mean something to inputs only.
-const INPUT_KEYS: [&str; 3] = [
-    "pending-timeout-ms",
-    "input-retry-timeout-ms",
-    "max-pending",
-];
-
 /// The task, unless it has no name or type. What else is wrong is reported, and the task has the
 /// default instead.
 pub(super) fn read(index: usize, node: &Node, misfits: &mut Misfits) -> Option<Task> {
@@ -107,7 +100,7 @@ impl TaskReader<'_> {
 
     /// Why a core key may not be where it is.
     fn misplaced(&self, key: &str) -> Option<String> {
-        if INPUT_KEYS.contains(&key) && self.task.kind != TaskKind::Input {
+        if Task::INPUT_KEYS.contains(&key) && self.task.kind != TaskKind::Input {
             let kind = self.task.kind.as_str();
             return Some(format!(
                 "only inputs have this key, and the task is of type `{kind}`"

@@ -109,6 +109,11 @@ fn missing(review: &mut Review<'_>, place: &Place, key: &KeySchema) {
 
 fn value(review: &mut Review<'_>, place: Place, kind: &KeyKind, value: &Value) {
     let checks = review.checks;
+    if *kind == KeyKind::Expression
+        && let Some(text) = expression_text(value)
+    {
+        return report_err(review, place, (checks.expression)(&text));
+    }
     match (kind, value) {
         (KeyKind::Any, _)
         | (KeyKind::String, Value::String(_))
@@ -121,10 +126,6 @@ fn value(review: &mut Review<'_>, place: Place, kind: &KeyKind, value: &Value) {
             report_err(review, place, (checks.writable)(Path::new(path.as_str())));
         }
         (KeyKind::OneOf(texts), Value::String(text)) => one_of(review, place, texts, text),
-        (KeyKind::Expression, value) if expression_text(value).is_some() => {
-            let text = expression_text(value).unwrap_or_default();
-            report_err(review, place, (checks.expression)(&text));
-        }
         (KeyKind::ExpressionTable, Value::Map(table)) => {
             for (field, value) in table.iter() {
                 let place = place.clone().key(field.as_str());
