@@ -2,7 +2,7 @@
 
 use super::{Emits, FunctionContext, FunctionFactory, TaskFunction, expr};
 use crate::job::Task;
-use crate::job::nearest::{listed, suggestion};
+use crate::job::nearest::{hint, listed};
 use crate::job::vocabulary::Signature;
 use crate::segment::Segment;
 use std::collections::BTreeMap;
@@ -102,9 +102,10 @@ impl FunctionRegistry {
         };
         let Some(entry) = self.get(name) else {
             let names = || self.entries.keys().map(String::as_str);
-            let (near, there_are) = (suggestion(name, names()), listed(names()));
+            let there_are = format!("there are: {}", listed(names()));
             return Err(format!(
-                "unknown function `{name}`{near}; there are: {there_are}"
+                "unknown function `{name}`{}",
+                hint(name, names(), &there_are)
             ));
         };
         (entry.factory)(&FunctionContext {
@@ -138,7 +139,9 @@ fn identity() -> TaskFunction {
 mod tests {
     use super::*;
     use crate::functions::FunctionError;
-    use crate::job::TaskKind;
+    use crate::job::validation::{Checks, accept};
+    use crate::job::vocabulary::Vocabulary;
+    use crate::job::{Job, TaskKind, TaskScheduler};
 
     fn task(function: Option<&str>) -> Task {
         Task {
@@ -183,6 +186,38 @@ mod tests {
         let error = FunctionRegistry::with_built_in()
             .build(&task(Some("expr/mpa")))
             .err();
-        insta::assert_snapshot!(error.unwrap(), @"unknown function `expr/mpa`; did you mean `expr/map`?; there are: expr/filter, expr/map, identity");
+        insta::assert_snapshot!(error.unwrap(), @"unknown function `expr/mpa`; did you mean `expr/map`? there are: expr/filter, expr/map, identity");
+    }
+
+    #[test]
+    fn validation_asks_the_compiler_and_the_factory() {
+        let registry = FunctionRegistry::with_built_in();
+        let vocabulary = Vocabulary {
+            functions: registry.signatures(),
+            ..Vocabulary::default()
+        };
+        let make = |task: &Task| registry.build(task).map(drop);
+        let checks = Checks {
+            expression: &expr::check_expression,
+            function: &make,
+            ..Checks::NONE
+        };
+        let mut keep = task(Some("expr/filter"));
+        keep.params.set("where", "delay > ");
+        let job = Job {
+            name: "test".into(),
+            workflow: Vec::new(),
+            catalog: vec![keep],
+            lifecycles: Vec::new(),
+            task_scheduler: TaskScheduler::Balanced,
+        };
+        let violations = accept(job, &vocabulary, &checks).unwrap_err();
+        let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(texts.join("\n"), @"
+        workflow: there are no edges; write them as `- [from, to]`
+        catalog: no task is of type `input`, so nothing would be read; add one
+        catalog: no task is of type `output`, so nothing would be written; add one
+        catalog.t.where: `delay > ` is not an expression: at column 9, it ends too early
+        ");
     }
 }

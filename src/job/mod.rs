@@ -101,6 +101,13 @@ impl Task {
         "dead-letter",
     ];
 
+    /// Those of the keys that mean something to inputs only.
+    pub const INPUT_KEYS: [&'static str; 3] = [
+        "pending-timeout-ms",
+        "input-retry-timeout-ms",
+        "max-pending",
+    ];
+
     /// A task with every default, for what comes from code rather than from a file.
     pub fn new(name: impl Into<TaskName>, kind: TaskKind) -> Self {
         Task {

@@ -19,6 +19,18 @@ pub fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>)
     nearest(name, candidates).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
+/// A suggestion, if there is one, and after it what there is to say besides.
+pub fn hint<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    besides: &str,
+) -> String {
+    match nearest(name, candidates) {
+        Some(near) => format!("; did you mean `{near}`? {besides}"),
+        None => format!("; {besides}"),
+    }
+}
+
 /// Names for people: comma-separated, and cut when there are too many to read.
 pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN_MAX: usize = 20;

@@ -82,10 +82,16 @@ impl fmt::Display for Place {
             let dot = if depth == 0 { "" } else { "." };
             match step {
                 Step::Key(key) => write!(f, "{dot}{key}")?,
-                Step::Task { name, .. } if !name.as_str().is_empty() => write!(f, "{dot}{name}")?,
+                Step::Task { name, .. } if is_readable(name) => write!(f, "{dot}{name}")?,
                 Step::Task { index, .. } | Step::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
     }
+}
+
+/// Whether a task is better called by its name than by its position.
+fn is_readable(name: &TaskName) -> bool {
+    let name = name.as_str();
+    !name.trim().is_empty() && name.len() <= 128 && !name.contains(char::is_control)
 }

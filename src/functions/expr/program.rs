@@ -6,10 +6,12 @@ use super::cut;
 use crate::functions::FunctionError;
 use crate::job::nearest::listed;
 use crate::segment::{Segment, Value};
+use cel::common::types::CelMap;
 use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError};
 use std::fmt::Display;
+use std::sync::OnceLock;
 
 /// The name under which an expression sees the whole segment.
 const SEGMENT: &str = "segment";
@@ -40,7 +42,10 @@ impl Program {
         root: &Context<'_, '_>,
         segment: &Segment,
     ) -> Result<Value, FunctionError> {
-        let fields = Fields(segment);
+        let fields = Fields {
+            segment,
+            whole: OnceLock::new(),
+        };
         let mut scope = root.new_inner_scope();
         scope.set_variable_resolver(&fields);
         let value = cel::Value::resolve_val(self.compiled.expression(), &scope);
@@ -99,14 +104,19 @@ fn reason(error: &ExecutionError) -> String {
 }
 
 /// The variables of an expression are the fields of the segment.
-struct Fields<'s>(&'s Segment);
+struct Fields<'s> {
+    segment: &'s Segment,
+    /// The segment as a map, once an expression has asked for it.
+    whole: OnceLock<CelMap<'s>>,
+}
 
 impl VariableResolver for Fields<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         if variable == SEGMENT {
-            return Some(CowVal::owned(borrow_map(self.0)));
+            let whole = self.whole.get_or_init(|| borrow_map(self.segment));
+            return Some(CowVal::Borrowed(whole));
         }
-        self.0
+        self.segment
             .get(variable)
             .map(|value| CowVal::Owned(borrow(value)))
     }

@@ -121,7 +121,7 @@ fn a_filter_wants_true_or_false() {
 fn what_goes_wrong_in_an_expression_is_told_with_the_expression() {
     insta::assert_snapshot!(value("n / 0").unwrap_err(), @"cannot set `it` to `n / 0`: division by zero");
     insta::assert_snapshot!(value("s + 1").unwrap_err(), @"cannot set `it` to `s + 1`: `add` does not take string and int");
-    insta::assert_snapshot!(value("n.x").unwrap_err(), @"cannot set `it` to `n.x`: `_._` does not take int and string");
+    insta::assert_snapshot!(value("n.x").unwrap_err(), @"cannot set `it` to `n.x`: `.` does not take int and string");
     insta::assert_snapshot!(value("l[9]").unwrap_err(), @"cannot set `it` to `l[9]`: Index out of bounds: Int(9)");
     insta::assert_snapshot!(value("size(n)").unwrap_err(), @"cannot set `it` to `size(n)`: `size` does not take int");
 }
@@ -139,7 +139,7 @@ fn what_is_not_an_expression_is_told_with_its_column() {
     insta::assert_snapshot!(error("siez(origin) > 3"), @"`siez(origin) > 3` is not an expression: there is no function `siez`");
     insta::assert_snapshot!(error("a b"), @"`a b` is not an expression: at column 3, `b` was not expected");
     insta::assert_snapshot!(error("{'a': }"), @"`{'a': }` is not an expression: at column 7, `}` was not expected");
-    insta::assert_snapshot!(error("a = 3"), @"`a = 3` is not an expression: at column 3, `= ` cannot be read; is a quote missing?");
+    insta::assert_snapshot!(error("a = 3"), @"`a = 3` is not an expression: at column 3, `=` is no operator; `==` compares");
     insta::assert_snapshot!(error("has(delay)"), @"`has(delay)` is not an expression: at column 5, invalid argument to has() macro");
     insta::assert_snapshot!(error("origin.lowerAsci()"), @"`origin.lowerAsci()` is not an expression: there is no function `lowerAsci`");
     insta::assert_snapshot!(error(&"x".repeat(5000)), @"an expression of 5000 bytes; at most 4096 are allowed");

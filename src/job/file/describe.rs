@@ -1,6 +1,7 @@
 //! From a job to the table that a job file would have, with what is not a default.
 
-use crate::job::{Job, Task, TaskScheduler};
+use crate::ids::TaskName;
+use crate::job::{Job, Task, TaskKind, TaskScheduler};
 use crate::segment::{Segment, Value};
 use std::num::NonZeroU32;
 
@@ -24,7 +25,7 @@ pub fn describe(job: &Job) -> Segment {
     );
     if !job.lifecycles.is_empty() {
         let lifecycles = job.lifecycles.iter().map(|lifecycle| {
-            let task = crate::ids::TaskName::from(lifecycle.task.clone());
+            let task = TaskName::from(lifecycle.task.clone());
             let fields = [("task", task.as_str()), ("calls", lifecycle.calls.as_str())];
             fields.into_iter().collect::<Segment>().into()
         });
@@ -35,6 +36,8 @@ pub fn describe(job: &Job) -> Segment {
     }
     file
 }
+
+type Number = fn(&Task) -> Option<NonZeroU32>;
 
 fn task(task: &Task) -> Segment {
     let mut table = Segment::new();
@@ -50,7 +53,7 @@ fn task(task: &Task) -> Segment {
         }
     }
     let default = Task::new(task.name.clone(), task.kind);
-    let numbers: [(&str, fn(&Task) -> Option<NonZeroU32>); 7] = [
+    let numbers: [(&str, Number); 7] = [
         ("batch-size", |task| Some(task.batch_size)),
         ("batch-timeout-ms", |task| Some(task.batch_timeout_ms)),
         ("min-peers", |task| Some(task.min_peers)),
@@ -61,7 +64,11 @@ fn task(task: &Task) -> Segment {
         }),
         ("max-pending", |task| Some(task.max_pending)),
     ];
+    let input = task.kind == TaskKind::Input;
     for (key, number) in numbers {
+        if !input && Task::INPUT_KEYS.contains(&key) {
+            continue;
+        }
         if let Some(n) = number(task).filter(|_| number(task) != number(&default)) {
             table.set(key, n.get());
         }

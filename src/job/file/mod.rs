@@ -2,21 +2,24 @@
 //! wrong.
 
 mod describe;
+mod locate;
 mod parse;
 mod problem;
 mod read;
 mod set;
+mod task;
 mod tree;
 
 pub use describe::describe;
 pub use problem::Problem;
 pub use tree::Position;
 
-use crate::job::place::{Place, Step};
-use crate::job::validation::{self, Checks, Violation};
+use crate::job::place::Place;
+use crate::job::validation::{self, Checks};
 use crate::job::vocabulary::{KeyKind, Vocabulary};
 use crate::job::{Job, Task};
 use crate::segment::Value;
+use locate::locate;
 use read::Reading;
 use std::path::{Path, PathBuf};
 use tree::{Node, Origin};
@@ -94,17 +97,16 @@ impl JobFile {
     /// takes the key is told by [`JobFile::into_job`].
     pub fn set(&mut self, option: &str, base: &Path) -> Result<(), Problem> {
         let origin = Origin::Set(self.options.len());
+        self.options.push(SetOption {
+            text: option.into(),
+            folder: base.into(),
+        });
         set::apply(&mut self.root, option, origin).map_err(|message| Problem {
             source: format!("--set {option}"),
             position: None,
             place: Place::job(),
             message,
-        })?;
-        self.options.push(SetOption {
-            text: option.into(),
-            folder: base.into(),
-        });
-        Ok(())
+        })
     }
 
     /// The job, if everything about it is right; or everything that is not, in the order of the
@@ -117,20 +119,25 @@ impl JobFile {
         let mut reading = read::read(&self.root, &self.default_name);
         self.make_paths_absolute(&mut reading, vocabulary);
         validation::complete(&mut reading.job, vocabulary);
-        let violations = if reading.is_whole() {
+        let violations = if reading.misfits.whole {
             validation::validate(&reading.job, vocabulary, &checks)
         } else {
             validation::validate_tasks(&reading.job, vocabulary, &checks)
         };
         let mut problems: Vec<(Origin, Problem)> = Vec::new();
         for violation in violations {
-            let (origin, place) = self.locate(&reading, &violation);
+            let (origin, place) = locate(&self.root, &reading, &violation.place);
             // What could not be read is not also missing.
-            if !reading.misfits.iter().any(|misfit| misfit.place == place) {
+            if !reading
+                .misfits
+                .list
+                .iter()
+                .any(|misfit| misfit.place == place)
+            {
                 problems.push((origin, self.problem(origin, place, violation.message)));
             }
         }
-        for misfit in reading.misfits {
+        for misfit in reading.misfits.list {
             let problem = self.problem(misfit.origin, misfit.place, misfit.message);
             problems.push((misfit.origin, problem));
         }
@@ -155,38 +162,6 @@ impl JobFile {
         }
     }
 
-    /// Where a violation stands in the file, as near as possible, and its place as the file counts:
-    /// what could not be read is missing from the lists of the job.
-    fn locate(&self, reading: &Reading, violation: &Violation) -> (Origin, Place) {
-        let (mut node, mut origin) = (&self.root, self.root.origin);
-        let mut place = Place::job();
-        let mut lost = false;
-        for step in violation.place.steps() {
-            let list = place.to_string();
-            match step {
-                Step::Task { index, name } => {
-                    let index = reading.tasks.get(*index).copied().unwrap_or(*index);
-                    place = Place::named_task(index, name.clone());
-                    lost = lost || !descend_item(&mut node, &mut origin, index);
-                }
-                Step::Index(index) => {
-                    let indexes = match list.as_str() {
-                        "workflow" => &reading.edges,
-                        _ => &reading.lifecycles,
-                    };
-                    let index = indexes.get(*index).copied().unwrap_or(*index);
-                    place = place.index(index);
-                    lost = lost || !descend_item(&mut node, &mut origin, index);
-                }
-                Step::Key(key) => {
-                    place = place.key(key);
-                    lost = lost || !descend_key(&mut node, &mut origin, key);
-                }
-            }
-        }
-        (origin, place)
-    }
-
     fn make_paths_absolute(&self, reading: &mut Reading, vocabulary: &Vocabulary) {
         for (task, index) in reading.job.catalog.iter_mut().zip(&reading.tasks) {
             let catalog = self.root.entry("catalog").map(|entry| &entry.value);
@@ -207,27 +182,6 @@ impl JobFile {
             }
         }
     }
-}
-
-fn descend_item<'a>(node: &mut &'a Node, origin: &mut Origin, index: usize) -> bool {
-    let Some(item) = node.items().get(index) else {
-        return false;
-    };
-    (*node, *origin) = (item, item.origin);
-    true
-}
-
-fn descend_key<'a>(node: &mut &'a Node, origin: &mut Origin, key: &str) -> bool {
-    let both = || {
-        ["min-peers", "max-peers"]
-            .contains(&key)
-            .then(|| node.entry("n-peers"))?
-    };
-    let Some(entry) = node.entry(key).or_else(both) else {
-        return false;
-    };
-    (*node, *origin) = (&entry.value, entry.origin);
-    true
 }
 
 /// The keys of a task whose values are paths.
@@ -255,5 +209,7 @@ fn absolute(folder: &Path, path: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

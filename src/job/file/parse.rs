@@ -70,7 +70,6 @@ fn options() -> Options {
         budget: serde_saphyr::budget! {
             max_depth: DEPTH_MAX,
             max_nodes: VALUES_MAX,
-            max_documents: 1,
             max_events: 4 * VALUES_MAX,
         },
         alias_limits: limits,
@@ -86,19 +85,28 @@ fn unreadable(error: &Error, format: &str) -> Unreadable {
         line: at.line(),
         column: at.column(),
     });
+    let text = error.to_string();
     let message = match error {
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            format!(
-                "the file is too large when its aliases are followed: at most {VALUES_MAX} values, \
-                 {DEPTH_MAX} deep ({error})"
-            )
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` is here a second time")
         }
-        error => format!("this is not valid {format}: {error}"),
+        Error::MultipleDocuments { .. } => "a second document begins; a file is one job".into(),
+        Error::Budget { .. } => too_large(),
+        _ if text.contains("limit exceeded") => too_large(),
+        // The position is told already.
+        _ => {
+            let reason = text.split(" at line ").next().unwrap_or_default();
+            format!("this is not valid {format}: {reason}")
+        }
     };
     Unreadable { position, message }
+}
+
+fn too_large() -> String {
+    format!(
+        "the document is too large: it may have {VALUES_MAX} values, those that aliases repeat \
+         included, and {DEPTH_MAX} lists and tables within each other"
+    )
 }
 
 fn without_positions(value: serde_json::Value) -> Node {

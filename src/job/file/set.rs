@@ -3,7 +3,7 @@
 use super::Format;
 use super::parse;
 use super::tree::{Content, Entry, Node, Origin};
-use crate::job::nearest::{listed, suggestion};
+use crate::job::nearest::{hint, listed};
 
 /// Changes the tree as an option says. Whether the task has such a key is found out with the rest
 /// of the file, when the words of the node are known.
@@ -29,10 +29,10 @@ pub(super) fn apply(root: &mut Node, option: &str, origin: Origin) -> Result<(),
         if !path.contains('.') {
             return Err(format!("{form}, found no `.` before the `=`"));
         }
-        let near = suggestion(given, names.clone());
+        let tasks = format!("the tasks are: {}", listed(names.clone()));
         return Err(format!(
-            "no task is named `{given}`{near}; the tasks are: {}",
-            listed(names)
+            "no task is named `{given}`{}",
+            hint(given, names, &tasks)
         ));
     };
     let keys: Vec<&str> = path[task.len() + 1..].split('.').collect();

@@ -6,7 +6,7 @@ use crate::job::{Task, TaskKind};
 use crate::segment::Segment;
 use std::num::NonZeroU32;
 
-const FLIGHTS: &str = "\
+pub(super) const FLIGHTS: &str = "\
 name: flights
 workflow:
   - [read-flights, derive]
@@ -43,7 +43,7 @@ lifecycles:
 task-scheduler: balanced
 ";
 
-fn vocabulary() -> Vocabulary {
+pub(super) fn vocabulary() -> Vocabulary {
     let signature = |keys: &[KeySchema]| Signature {
         doc: String::new(),
         keys: keys.to_vec(),
@@ -97,18 +97,18 @@ fn has_no_semicolon(text: &str) -> Result<(), String> {
     }
 }
 
-fn checks() -> Checks<'static> {
+pub(super) fn checks() -> Checks<'static> {
     Checks {
         expression: &has_no_semicolon,
         ..Checks::NONE
     }
 }
 
-fn parse(text: &str) -> Result<Job, Vec<Problem>> {
+pub(super) fn parse(text: &str) -> Result<Job, Vec<Problem>> {
     JobFile::parse("job.yaml", text, Format::Yaml)?.into_job(&vocabulary(), checks())
 }
 
-fn shown(problems: &[Problem]) -> String {
+pub(super) fn shown(problems: &[Problem]) -> String {
     problems
         .iter()
         .map(|problem| format!("{problem}\n"))
@@ -266,10 +266,7 @@ fn json_is_read_like_yaml_and_keeps_its_positions() {
     };
     assert_eq!(read(&json), parse(FLIGHTS));
     let wrong = json.replace("\"where\"", "\"wher\\u0065e\"");
-    insta::assert_snapshot!(shown(&read(&wrong).unwrap_err()), @"
-    job.json:43:5: catalog.keep-late.where: the key is missing; it takes an expression: what to keep
-    job.json:47:7: catalog.keep-late.wheree: unknown key; did you mean `where`?; expr/filter takes: where
-    ");
+    insta::assert_snapshot!(shown(&read(&wrong).unwrap_err()), @"job.json:47:7: catalog.keep-late.wheree: unknown key; did you mean `where`? expr/filter takes: where");
 }
 
 #[test]
@@ -373,8 +370,8 @@ fn a_set_option_that_cannot_be_applied_says_why() {
     };
     insta::assert_snapshot!(set("batch-size"), @"--set batch-size: expected TASK.KEY=VALUE, found no `=`");
     insta::assert_snapshot!(set("batch-size=3"), @"--set batch-size=3: expected TASK.KEY=VALUE, found no `.` before the `=`");
-    insta::assert_snapshot!(set("drive.batch-size=3"), @"--set drive.batch-size=3: no task is named `drive`; did you mean `derive`?; the tasks are: read-flights, derive, keep-late, write-late, write-all");
-    insta::assert_snapshot!(set("derive.batch-sise=3"), @"--set derive.batch-sise=3: catalog.derive.batch-sise: unknown key; did you mean `batch-size`?; expr/map takes: set");
+    insta::assert_snapshot!(set("drive.batch-size=3"), @"--set drive.batch-size=3: no task is named `drive`; did you mean `derive`? the tasks are: read-flights, derive, keep-late, write-late, write-all");
+    insta::assert_snapshot!(set("derive.batch-sise=3"), @"--set derive.batch-sise=3: catalog.derive.batch-sise: unknown key; did you mean `batch-size`? expr/map takes: set");
     insta::assert_snapshot!(set("derive.batch-size=many"), @r#"--set derive.batch-size=many: catalog.derive.batch-size: expected an integer from 1 to 4294967295, found the text "many""#);
     insta::assert_snapshot!(set("derive.name=x"), @"--set derive.name=x: the name of a task cannot be set; change the file");
     insta::assert_snapshot!(set("derive.=x"), @"--set derive.=x: expected TASK.KEY=VALUE, found an empty key in `derive.`");
@@ -384,15 +381,15 @@ fn a_set_option_that_cannot_be_applied_says_why() {
 
 #[test]
 fn what_is_not_yaml_is_told_with_its_line() {
-    insta::assert_snapshot!(wrong("  - [derive, keep-late]", "  - [derive, keep-late"), @r#"job.yaml:6:3: this is not valid YAML: "-" is only valid inside a block at line 6, column 3"#);
-    insta::assert_snapshot!(wrong("    where: late", "   where: late"), @"job.yaml:23:4: this is not valid YAML: while parsing a block collection, did not find expected '-' indicator at line 23, column 4");
-    insta::assert_snapshot!(wrong("    where: late", "    where: late\n    where: 3"), @"job.yaml:24:5: this is not valid YAML: duplicate mapping key: where, set DuplicateKeyPolicy in Options if acceptable at line 24, column 5");
-    insta::assert_snapshot!(wrong("    where: late", "    where: *late"), @"job.yaml:23:12: this is not valid YAML: alias references unknown anchor at line 23, column 12");
-    insta::assert_snapshot!(wrong("task-scheduler: balanced", "---\na: 1"), @"job.yaml:34:1: the file is too large when its aliases are followed: at most 100000 values, 32 deep (budget breached: Documents { documents: 2 } at line 34, column 1)");
+    insta::assert_snapshot!(wrong("  - [derive, keep-late]", "  - [derive, keep-late"), @r#"job.yaml:6:3: this is not valid YAML: "-" is only valid inside a block"#);
+    insta::assert_snapshot!(wrong("    where: late", "   where: late"), @"job.yaml:23:4: this is not valid YAML: while parsing a block collection, did not find expected '-' indicator");
+    insta::assert_snapshot!(wrong("    where: late", "    where: late\n    where: 3"), @"job.yaml:24:5: the key `where` is here a second time");
+    insta::assert_snapshot!(wrong("    where: late", "    where: *late"), @"job.yaml:23:12: this is not valid YAML: alias references unknown anchor");
+    insta::assert_snapshot!(wrong("task-scheduler: balanced", "---\na: 1"), @"job.yaml:35:1: a second document begins; a file is one job");
     insta::assert_snapshot!(wrong_as("", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, found nothing");
     insta::assert_snapshot!(wrong_as("[1, 2]", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, found a list");
     insta::assert_snapshot!(wrong_as("{\"a\": 1,}", Format::Json), @"job.x:1:9: this is not valid JSON: trailing comma");
-    insta::assert_snapshot!(wrong_as("{\"a\": 1, \"a\": 2}", Format::Json), @"job.x:1:10: this is not valid JSON: duplicate mapping key: a, set DuplicateKeyPolicy in Options if acceptable at line 1, column 10");
+    insta::assert_snapshot!(wrong_as("{\"a\": 1, \"a\": 2}", Format::Json), @"job.x:1:10: the key `a` is here a second time");
 }
 
 #[test]
@@ -400,39 +397,33 @@ fn a_file_that_would_cost_too_much_is_refused() {
     let laughs: String = (1..30)
         .map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1))
         .collect();
-    insta::assert_snapshot!(wrong_as(&format!("a0: &a0 ha\n{laughs}"), Format::Yaml), @"job.x:16:12: this is not valid YAML: alias replay limit exceeded: total_replayed_events=100001 > 100000 at line 3, column 9 (defined at line 15, column 11) (used at line 16, column 12)");
-    insta::assert_snapshot!(wrong_as(&"[".repeat(5_000), Format::Yaml), @"job.x:1:256: this is not valid YAML: recursion limit exceeded at line 1, column 256");
+    insta::assert_snapshot!(wrong_as(&format!("a0: &a0 ha\n{laughs}"), Format::Yaml), @"job.x:16:12: the document is too large: it may have 100000 values, those that aliases repeat included, and 32 lists and tables within each other");
+    insta::assert_snapshot!(wrong_as(&"[".repeat(5_000), Format::Yaml), @"job.x:1:256: the document is too large: it may have 100000 values, those that aliases repeat included, and 32 lists and tables within each other");
     insta::assert_snapshot!(wrong_as(&"[".repeat(5_000), Format::Json), @"job.x:1:128: this is not valid JSON: recursion limit exceeded");
-    insta::assert_snapshot!(wrong_as(&"- ".repeat(5_000), Format::Yaml), @"job.x:1:65: the file is too large when its aliases are followed: at most 100000 values, 32 deep (budget breached: Depth { depth: 33 } at line 1, column 65)");
+    insta::assert_snapshot!(wrong_as(&"- ".repeat(5_000), Format::Yaml), @"job.x:1:65: the document is too large: it may have 100000 values, those that aliases repeat included, and 32 lists and tables within each other");
     insta::assert_snapshot!(wrong_as(&"x".repeat(2 << 20), Format::Yaml), @"job.x: the file has 2097152 bytes; at most 1048576 are read");
 }
 
 #[test]
 fn an_unknown_key_is_told_with_the_nearest_and_all_that_there_are() {
-    insta::assert_snapshot!(wrong("lifecycles:", "livecycles:"), @"job.yaml:32:1: livecycles: unknown key; did you mean `lifecycles`?; a job takes: name, workflow, catalog, lifecycles, task-scheduler");
-    insta::assert_snapshot!(wrong("    max-pending: 20000", "    max-pendin: 20000"), @"job.yaml:13:5: catalog.read-flights.max-pendin: unknown key; did you mean `max-pending`?; file/csv takes: path, types, columns");
-    insta::assert_snapshot!(wrong("    where: late", "    wher: late"), @"
-    job.yaml:20:5: catalog.keep-late.where: the key is missing; it takes an expression: what to keep
-    job.yaml:23:5: catalog.keep-late.wher: unknown key; did you mean `where`?; expr/filter takes: where
-    ");
+    insta::assert_snapshot!(wrong("lifecycles:", "livecycles:"), @"job.yaml:32:1: livecycles: unknown key; did you mean `lifecycles`? a job takes: name, workflow, catalog, lifecycles, task-scheduler");
+    insta::assert_snapshot!(wrong("    max-pending: 20000", "    max-pendin: 20000"), @"job.yaml:13:5: catalog.read-flights.max-pendin: unknown key; did you mean `max-pending`? file/csv takes: path, types, columns");
+    insta::assert_snapshot!(wrong("    where: late", "    wher: late"), @"job.yaml:23:5: catalog.keep-late.wher: unknown key; did you mean `where`? expr/filter takes: where");
     insta::assert_snapshot!(wrong("{ task: all, calls: my/logging }", "{ task: all, cals: x }"), @"
     job.yaml:33:5: lifecycles[0]: a lifecycle needs `task`, a task name or `all`, and `calls`, a name
-    job.yaml:33:18: lifecycles[0].cals: unknown key; did you mean `calls`?; a lifecycle takes: task, calls
+    job.yaml:33:18: lifecycles[0].cals: unknown key; did you mean `calls`? a lifecycle takes: task, calls
     ");
 }
 
 #[test]
 fn an_unknown_word_is_told_with_the_nearest_and_all_that_there_are() {
-    insta::assert_snapshot!(wrong("fn: expr/map", "fn: expr/mpa"), @"job.yaml:16:5: catalog.derive.fn: unknown function `expr/mpa`; did you mean `expr/map`?; there are: expr/filter, expr/map, identity");
-    insta::assert_snapshot!(wrong("plugin: file/csv", "plugin: file/cvs"), @"job.yaml:10:5: catalog.read-flights.plugin: unknown input plugin `file/cvs`; did you mean `file/csv`?; there are: file/csv");
-    insta::assert_snapshot!(wrong("plugin: file/csv", "plugin: file/json-lines"), @"
-    job.yaml:10:5: catalog.read-flights.plugin: `file/json-lines` is an output plugin; for an input there are: file/csv
-    job.yaml:12:5: catalog.read-flights.types: unknown key; did you mean `type`?; file/json-lines takes: path, mode
-    ");
-    insta::assert_snapshot!(wrong("calls: my/logging", "calls: my/loging"), @"job.yaml:33:18: lifecycles[0].calls: unknown lifecycle calls `my/loging`; did you mean `my/logging`?; there are: my/logging");
-    insta::assert_snapshot!(wrong("task: all", "task: derivee"), @"job.yaml:33:7: lifecycles[0].task: no task is named `derivee`; did you mean `derive`?; or write `all`");
+    insta::assert_snapshot!(wrong("fn: expr/map", "fn: expr/mpa"), @"job.yaml:16:5: catalog.derive.fn: unknown function `expr/mpa`; did you mean `expr/map`? there are: expr/filter, expr/map, identity");
+    insta::assert_snapshot!(wrong("plugin: file/csv", "plugin: file/cvs"), @"job.yaml:10:5: catalog.read-flights.plugin: unknown input plugin `file/cvs`; did you mean `file/csv`? there are: file/csv");
+    insta::assert_snapshot!(wrong("plugin: file/csv", "plugin: file/json-lines"), @"job.yaml:10:5: catalog.read-flights.plugin: `file/json-lines` is an output plugin; for an input there are: file/csv");
+    insta::assert_snapshot!(wrong("calls: my/logging", "calls: my/loging"), @"job.yaml:33:18: lifecycles[0].calls: unknown lifecycle calls `my/loging`; did you mean `my/logging`? there are: my/logging");
+    insta::assert_snapshot!(wrong("task: all", "task: derivee"), @"job.yaml:33:7: lifecycles[0].task: no task is named `derivee`; did you mean `derive`? write the name of a task or `all`");
     insta::assert_snapshot!(wrong("delay: int", "delay: itn"), @"job.yaml:12:14: catalog.read-flights.types.delay: `itn` is not one of: int, float, string, bool; did you mean `int`?");
-    insta::assert_snapshot!(wrong("type: output\n    plugin: file/json-lines\n    path: out/all", "type: outptu\n    plugin: file/json-lines\n    path: out/all"), @r#"job.yaml:29:5: catalog.write-all: expected a `type` of input, function, output, found the text "outptu"; did you mean `output`?"#);
+    insta::assert_snapshot!(wrong("type: output\n    plugin: file/json-lines\n    path: out/all", "type: outptu\n    plugin: file/json-lines\n    path: out/all"), @r#"job.yaml:29:5: catalog.write-all.type: expected one of: input, function, output, found the text "outptu"; did you mean `output`?"#);
     insta::assert_snapshot!(wrong("balanced", "percentage"), @r#"job.yaml:34:1: task-scheduler: expected one of: balanced, found the text "percentage""#);
 }
 
@@ -456,7 +447,7 @@ fn a_wrong_workflow_is_told_edge_by_edge() {
     job.yaml:7:5: catalog.read-flights: no edge of the workflow names this task; add one or remove it
     job.yaml:13:5: catalog.derive: nobody sends to this function; add an edge to it
     ");
-    insta::assert_snapshot!(wrong("[derive, keep-late]", "[derive]"), @"job.yaml:4:5: workflow[1]: expected an edge `[from, to]` of two task names, found a list");
+    insta::assert_snapshot!(wrong("[derive, keep-late]", "[derive]"), @"job.yaml:4:5: workflow[1]: expected an edge `[from, to]` of two task names, found a list of 1");
     insta::assert_snapshot!(wrong_as("workflow: []\ncatalog: []\n", Format::Yaml), @"
     job.x:1:1: workflow: there are no edges; write them as `- [from, to]`
     job.x:2:1: catalog: there are no tasks; list at least two
@@ -471,8 +462,8 @@ fn a_wrong_workflow_is_told_edge_by_edge() {
 fn a_wrong_value_is_told_with_what_was_expected() {
     insta::assert_snapshot!(wrong("max-pending: 20000", "max-pending: lots"), @r#"job.yaml:13:5: catalog.read-flights.max-pending: expected an integer from 1 to 4294967295, found the text "lots""#);
     insta::assert_snapshot!(wrong("max-pending: 20000", "batch-size: 0"), @"job.yaml:13:5: catalog.read-flights.batch-size: expected an integer from 1 to 4294967295, found `0`");
-    insta::assert_snapshot!(wrong("path: out/all.jsonl", "path: 3"), @"job.yaml:31:5: catalog.write-all.path: expected a path, found the int 3");
-    insta::assert_snapshot!(wrong("{ delay: int, distance: int }", "int"), @r#"job.yaml:12:5: catalog.read-flights.types: expected a table from names to one of: int, float, string, bool, found the string "int""#);
+    insta::assert_snapshot!(wrong("path: out/all.jsonl", "path: 3"), @"job.yaml:31:5: catalog.write-all.path: expected a path, found `3`");
+    insta::assert_snapshot!(wrong("{ delay: int, distance: int }", "int"), @r#"job.yaml:12:5: catalog.read-flights.types: expected a table from names to one of: int, float, string, bool, found the text "int""#);
     insta::assert_snapshot!(wrong("late: delay > 15", "late: delay; 15"), @"job.yaml:18:7: catalog.derive.set.late: `delay; 15` contains `;`");
     insta::assert_snapshot!(wrong("late: delay > 15", "late: [delay]"), @"job.yaml:18:7: catalog.derive.set.late: expected an expression, found a list");
     insta::assert_snapshot!(wrong("path: out/all.jsonl", "path: a\n    mode: apend"), @"job.yaml:32:5: catalog.write-all.mode: `apend` is not one of: append, replace; did you mean `append`?");
@@ -499,17 +490,17 @@ fn names_of_tasks_are_unique_printable_and_not_reserved() {
     ");
     insta::assert_snapshot!(wrong("write-all", "all"), @"job.yaml:28:5: catalog.all.name: `all` means all of the tasks; choose another name");
     insta::assert_snapshot!(wrong("write-all", "write/all"), @"job.yaml:28:5: catalog.write/all.name: `write/all` contains `/`, which separates names; use `-` instead");
-    insta::assert_snapshot!(wrong("write-all", "\" \""), @"job.yaml:28:5: catalog. .name: the name is empty");
-    insta::assert_snapshot!(wrong("write-all", "\"write\\tall\""), @r#"job.yaml:28:5: catalog.write	all.name: the name contains '\t', which cannot be printed"#);
-    insta::assert_snapshot!(wrong("write-all", &"x".repeat(129)), @"job.yaml:28:5: catalog.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.name: the name has 129 bytes; at most 128 are allowed");
+    insta::assert_snapshot!(wrong("write-all", "\" \""), @"job.yaml:28:5: catalog[4].name: the name is empty");
+    insta::assert_snapshot!(wrong("write-all", "\"write\\tall\""), @r#"job.yaml:28:5: catalog[4].name: the name contains '\t', which cannot be printed"#);
+    insta::assert_snapshot!(wrong("write-all", &"x".repeat(129)), @"job.yaml:28:5: catalog[4].name: the name has 129 bytes; at most 128 are allowed");
 }
 
 #[test]
 fn peers_and_times_must_be_possible() {
-    insta::assert_snapshot!(wrong("max-pending: 20000", "n-peers: 2"), @"job.yaml:13:5: catalog.read-flights.max-peers: 2 peers, but `file/csv` runs on at most 1 per task");
+    insta::assert_snapshot!(wrong("max-pending: 20000", "n-peers: 2"), @"job.yaml:13:5: catalog.read-flights.n-peers: 2 peers, but `file/csv` runs on at most 1 per task");
     insta::assert_snapshot!(wrong("where: late", "where: late\n    min-peers: 3\n    max-peers: 2"), @"job.yaml:25:5: catalog.keep-late.max-peers: 2 is less than `min-peers`, which is 3");
-    insta::assert_snapshot!(wrong("where: late", "where: late\n    n-peers: 3\n    max-peers: 2"), @"job.yaml:25:5: catalog.keep-late.max-peers: `n-peers` sets both `min-peers` and `max-peers`; write one or the other");
-    insta::assert_snapshot!(wrong("max-pending: 20000", "pending-timeout-ms: 2500"), @"job.yaml:13:5: catalog.read-flights.pending-timeout-ms: 2500 is not a multiple of `input-retry-timeout-ms`, which is 1000; 3000 would be");
+    insta::assert_snapshot!(wrong("where: late", "where: late\n    n-peers: 3\n    max-peers: 2"), @"job.yaml:25:5: catalog.keep-late.max-peers: `n-peers` sets both `min-peers` and `max-peers`; write it or them, not both");
+    insta::assert_snapshot!(wrong("max-pending: 20000", "pending-timeout-ms: 2500"), @"job.yaml:13:5: catalog.read-flights.pending-timeout-ms: 2500 is not a multiple of `input-retry-timeout-ms`, which is 1000; 2000 would be");
 }
 
 #[test]
@@ -550,7 +541,7 @@ fn everything_wrong_is_told_at_once_in_the_order_of_the_file() {
         .replace("    where: late\n", "");
     insta::assert_snapshot!(shown(&parse(&text).unwrap_err()), @r#"
     job.yaml:4:5: workflow[1]: no task of the catalog is named `drive`; did you mean `derive`?
-    job.yaml:10:5: catalog.read-flights.plugin: unknown input plugin `file/cvs`; did you mean `file/csv`?; there are: file/csv
+    job.yaml:10:5: catalog.read-flights.plugin: unknown input plugin `file/cvs`; did you mean `file/csv`? there are: file/csv
     job.yaml:13:5: catalog.read-flights.max-pending: expected an integer from 1 to 4294967295, found the text "lots"
     job.yaml:18:7: catalog.derive.set.late: `delay; 15` contains `;`
     job.yaml:20:5: catalog.keep-late.where: the key is missing; it takes an expression: what to keep
@@ -570,167 +561,4 @@ fn what_only_the_function_knows_is_asked_when_the_rest_is_right() {
     job.yaml:14:5: catalog.derive: derive does not like it
     job.yaml:23:5: catalog.keep-late.where: `a;b` contains `;`
     ");
-}
-
-mod laws {
-    use super::*;
-    use crate::job::{Lifecycle, LifecycleTarget, TaskScheduler};
-    use proptest::prelude::*;
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            proptest::num::f64::NORMAL.prop_map(Value::from),
-            "\\PC{0,12}".prop_map(Value::from),
-            "[ -~\\n\\t]{0,12}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(3, 16, 4, |inner| {
-            let items = proptest::collection::vec(inner.clone(), 0..4);
-            let fields = proptest::collection::vec(("[a-z .:#'\"-]{1,8}", inner), 0..4);
-            prop_oneof![
-                items.prop_map(Value::from),
-                fields.prop_map(|fields| fields.into_iter().collect::<Segment>().into()),
-            ]
-        })
-    }
-
-    fn positive() -> impl Strategy<Value = NonZeroU32> {
-        (1..=u32::MAX).prop_map(|n| NonZeroU32::new(n).unwrap())
-    }
-
-    prop_compose! {
-        fn any_task(name: String, kind: TaskKind)(
-            numbers in [positive(), positive(), positive(), positive()],
-            peers in 1..100_u32,
-            (retry, times) in (1..1000_u32, 1..1000_u32),
-            dead in proptest::option::of("/dead/[a-z]{1,5}"),
-            any in proptest::option::of(any_value()),
-        ) -> Task {
-            let input = kind == TaskKind::Input;
-            let mut task = Task::new(name.as_str(), kind);
-            task.function = (kind == TaskKind::Function).then(|| "any".into());
-            task.plugin = match kind {
-                TaskKind::Input => Some("in".into()),
-                TaskKind::Function => None,
-                TaskKind::Output => Some("out".into()),
-            };
-            let peers = NonZeroU32::new(peers).unwrap();
-            (task.batch_size, task.batch_timeout_ms, task.min_peers) = (numbers[0], numbers[1], peers);
-            task.max_peers = (input || numbers[3].get() % 2 == 0).then_some(peers);
-            if input {
-                task.max_pending = numbers[2];
-                task.input_retry_timeout_ms = NonZeroU32::new(retry).unwrap();
-                task.pending_timeout_ms = NonZeroU32::new(retry * times).unwrap();
-            }
-            task.dead_letter = dead.map(|path| format!("{path}-{name}"));
-            if let Some(value) = any {
-                task.params.set("any", value);
-            }
-            task
-        }
-    }
-
-    fn any_job() -> impl Strategy<Value = Job> {
-        let name = "[a-z0-9 .:#é'-]{0,9}";
-        (name, name, 1..5_usize, any::<bool>()).prop_flat_map(|(job_name, stem, between, calls)| {
-            let last = between + 1;
-            let kind = move |n| match n {
-                0 => TaskKind::Input,
-                n if n == last => TaskKind::Output,
-                _ => TaskKind::Function,
-            };
-            let names: Vec<String> = (0..=last).map(|n| format!("{stem}{n}.x")).collect();
-            let tasks: Vec<_> = names
-                .iter()
-                .enumerate()
-                .map(|(n, name)| any_task(name.clone(), kind(n)))
-                .collect();
-            tasks.prop_map(move |catalog| Job {
-                name: format!("x{job_name}"),
-                workflow: catalog
-                    .windows(2)
-                    .map(|it| (it[0].name.clone(), it[1].name.clone()))
-                    .collect(),
-                lifecycles: calls
-                    .then(|| Lifecycle {
-                        task: LifecycleTarget::Task(catalog[1].name.clone()),
-                        calls: "c".into(),
-                    })
-                    .into_iter()
-                    .collect(),
-                catalog,
-                task_scheduler: TaskScheduler::Balanced,
-            })
-        })
-    }
-
-    fn vocabulary() -> Vocabulary {
-        let any = KeySchema::optional("any", KeyKind::Any, "anything");
-        let signature = Signature {
-            doc: String::new(),
-            keys: vec![any],
-        };
-        let plugin = |kind| PluginSignature {
-            kind,
-            max_peers: None,
-            signature: signature.clone(),
-        };
-        Vocabulary {
-            plugins: [
-                ("in".into(), plugin(TaskKind::Input)),
-                ("out".into(), plugin(TaskKind::Output)),
-            ]
-            .into(),
-            functions: [("any".into(), signature.clone())].into(),
-            lifecycles: ["c".into()].into(),
-        }
-    }
-
-    fn read(text: &str, format: Format) -> Result<Job, String> {
-        let file = JobFile::parse("job", text, format);
-        file.and_then(|file| file.into_job(&vocabulary(), Checks::NONE))
-            .map_err(|it| shown(&it))
-    }
-
-    proptest! {
-        #[test]
-        fn any_job_survives_being_written_and_read(job in any_job()) {
-            let json = serde_json::to_string(&describe(&job)).unwrap();
-            prop_assert_eq!(read(&json, Format::Json), Ok(job.clone()), "{}", json);
-            let yaml = serde_saphyr::to_string(&describe(&job)).unwrap();
-            prop_assert_eq!(read(&yaml, Format::Yaml), Ok(job.clone()), "{}", yaml);
-            let stored = rmp_serde::to_vec_named(&job).unwrap();
-            prop_assert_eq!(rmp_serde::from_slice::<Job>(&stored).ok(), Some(job));
-        }
-
-        #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC{0,200}", json in any::<bool>()) {
-            let _ = read(&text, if json { Format::Json } else { Format::Yaml });
-        }
-
-        #[test]
-        fn no_bytes_make_the_parser_panic(bytes in any::<Vec<u8>>()) {
-            let _ = read(&String::from_utf8_lossy(&bytes), Format::Yaml);
-        }
-
-        #[test]
-        fn no_damage_to_a_file_makes_the_parser_panic(
-            at in 0..FLIGHTS.len(),
-            length in 0..40_usize,
-            with in "[-a-z:\\[\\]{}&*!|>'\"%@`,#? \\n\\t]{0,8}",
-        ) {
-            let end = (at + length).min(FLIGHTS.len());
-            let text = [&FLIGHTS[..at], &with, &FLIGHTS[end..]].concat();
-            let _ = parse(&text);
-        }
-
-        #[test]
-        fn no_option_makes_the_parser_panic(option in "(derive|keep-late)?[.=a-z\\[{'\" -]{0,20}") {
-            let mut file = JobFile::parse("job.yaml", FLIGHTS, Format::Yaml).unwrap();
-            let _ = file.set(&option, Path::new(""));
-            let _ = file.into_job(&super::vocabulary(), checks());
-        }
-    }
 }

@@ -55,10 +55,41 @@ fn not_found(path: &Path) -> String {
     match existing {
         Some(folder) if Some(folder) != path.parent() && !folder.as_os_str().is_empty() => {
             format!(
-                "there is no file {shown}; the path ends to exist after {}",
+                "there is no file {shown}; only {} is there",
                 folder.display()
             )
         }
         _ => format!("there is no file {shown}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here(path: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    fn refusal(answer: Result<(), String>) -> String {
+        let folder = here("").display().to_string();
+        answer.expect_err("it is refused").replace(&folder, "…/")
+    }
+
+    #[test]
+    fn what_can_be_read_is_a_file_that_is_there() {
+        assert_eq!(readable(&here("Cargo.toml")), Ok(()));
+        insta::assert_snapshot!(refusal(readable(&here("src"))), @"…/src is a folder; name a file in it");
+        insta::assert_snapshot!(refusal(readable(&here("src/nothing.csv"))), @"there is no file …/src/nothing.csv");
+        insta::assert_snapshot!(refusal(readable(&here("src/no/such/nothing.csv"))), @"there is no file …/src/no/such/nothing.csv; only …/src is there");
+    }
+
+    #[test]
+    fn what_can_be_written_is_a_file_or_nothing_yet() {
+        assert_eq!(writable(&here("Cargo.toml")), Ok(()));
+        assert_eq!(writable(&here("target/no/such/out.jsonl")), Ok(()));
+        assert_eq!(writable(Path::new("out.jsonl")), Ok(()));
+        insta::assert_snapshot!(refusal(writable(&here("src"))), @"…/src is a folder; name a file in it");
+        insta::assert_snapshot!(refusal(writable(&here("Cargo.toml/out.jsonl"))), @"…/Cargo.toml/out.jsonl cannot be made, because …/Cargo.toml is a file");
     }
 }

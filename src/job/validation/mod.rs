@@ -181,8 +181,10 @@ impl<'a> Review<'a> {
         suggestion(name, self.job.catalog.iter().map(|task| task.name.as_str()))
     }
 
+    /// The plugin of a task, if it serves tasks of that type.
     fn plugin(&self, task: &Task) -> Option<&'a PluginSignature> {
-        self.vocabulary.plugins.get(task.plugin.as_deref()?)
+        let plugin = self.vocabulary.plugins.get(task.plugin.as_deref()?)?;
+        (plugin.kind == task.kind).then_some(plugin)
     }
 
     fn function(&self, task: &Task) -> Option<&'a Signature> {

@@ -2,7 +2,7 @@
 
 use super::Review;
 use crate::job::Task;
-use crate::job::nearest::{listed, suggestion};
+use crate::job::nearest::{hint, listed, nearest, suggestion};
 use crate::job::place::Place;
 use crate::job::vocabulary::{KeyKind, KeySchema, Signature, expression_text};
 use crate::segment::Value;
@@ -18,7 +18,9 @@ pub(super) fn check(review: &mut Review<'_>) {
         for key in &keys {
             match task.params.get(&key.name) {
                 Some(value) => self::value(review, place.clone().key(&key.name), &key.kind, value),
-                None if key.required => missing(review, &place, key),
+                None if key.required && !is_misspelt(task, key, &keys) => {
+                    missing(review, &place, key);
+                }
                 None => {}
             }
         }
@@ -84,13 +86,19 @@ fn unknown_keys(
     for (name, _) in task.params.iter() {
         let name = name.as_str();
         if !known().any(|key| key == name) {
-            let near = suggestion(name, known().chain(Task::KEYS));
-            review.report(
-                place.clone().key(name),
-                format!("unknown key{near}; {takes}"),
-            );
+            let hint = hint(name, known().chain(Task::KEYS), takes);
+            review.report(place.clone().key(name), format!("unknown key{hint}"));
         }
     }
+}
+
+/// Whether an unknown key of the task will be told to be this one.
+fn is_misspelt(task: &Task, key: &KeySchema, keys: &[&KeySchema]) -> bool {
+    let known = || keys.iter().map(|key| key.name.as_str());
+    let unknown = task.params.iter().map(|(name, _)| name.as_str());
+    unknown
+        .filter(|name| !known().any(|key| key == *name))
+        .any(|name| nearest(name, known().chain(Task::KEYS)) == Some(&key.name))
 }
 
 fn missing(review: &mut Review<'_>, place: &Place, key: &KeySchema) {
@@ -101,6 +109,11 @@ fn missing(review: &mut Review<'_>, place: &Place, key: &KeySchema) {
 
 fn value(review: &mut Review<'_>, place: Place, kind: &KeyKind, value: &Value) {
     let checks = review.checks;
+    if *kind == KeyKind::Expression
+        && let Some(text) = expression_text(value)
+    {
+        return report_err(review, place, (checks.expression)(&text));
+    }
     match (kind, value) {
         (KeyKind::Any, _)
         | (KeyKind::String, Value::String(_))
@@ -113,10 +126,6 @@ fn value(review: &mut Review<'_>, place: Place, kind: &KeyKind, value: &Value) {
             report_err(review, place, (checks.writable)(Path::new(path.as_str())));
         }
         (KeyKind::OneOf(texts), Value::String(text)) => one_of(review, place, texts, text),
-        (KeyKind::Expression, value) if expression_text(value).is_some() => {
-            let text = expression_text(value).unwrap_or_default();
-            report_err(review, place, (checks.expression)(&text));
-        }
         (KeyKind::ExpressionTable, Value::Map(table)) => {
             for (field, value) in table.iter() {
                 let place = place.clone().key(field.as_str());
@@ -148,12 +157,15 @@ fn report_err(review: &mut Review<'_>, place: Place, answer: Result<(), String>)
 }
 
 fn found(value: &Value) -> String {
-    let kind = value.kind();
     match value {
-        Value::String(text) if text.len() <= 40 => format!("the {kind} {text:?}"),
-        Value::Int(n) => format!("the {kind} {n}"),
-        Value::Float(n) => format!("the {kind} {n:?}"),
-        Value::Bool(b) => format!("the {kind} {b}"),
-        _ => format!("a {kind}"),
+        Value::Null => "nothing".into(),
+        Value::Bool(b) => format!("`{b}`"),
+        Value::Int(n) => format!("`{n}`"),
+        Value::Float(n) => format!("`{n:?}`"),
+        Value::String(text) if text.len() <= 40 => format!("the text {:?}", text.as_str()),
+        Value::String(_) => "a text".into(),
+        Value::Bytes(_) => "bytes".into(),
+        Value::List(_) => "a list".into(),
+        Value::Map(_) => "a table".into(),
     }
 }

@@ -13,10 +13,11 @@ pub(super) fn check(review: &mut Review<'_>) {
             task.input_retry_timeout_ms.get(),
         );
         if !pending.is_multiple_of(retry) {
+            // Downwards, since upwards could be more than can be written.
+            let possible = (pending / retry).max(1) * retry;
             let message = format!(
                 "{pending} is not a multiple of `input-retry-timeout-ms`, which is {retry}; \
-                 {} would be",
-                pending.next_multiple_of(retry)
+                 {possible} would be"
             );
             review.report(place.key("pending-timeout-ms"), message);
         }

@@ -1,7 +1,7 @@
 //! Rules about what a job names of the node: functions, plugins and lifecycle calls.
 
 use super::Review;
-use crate::job::nearest::{listed, suggestion};
+use crate::job::nearest::{hint, listed};
 use crate::job::place::Place;
 use crate::job::{LifecycleTarget, Task, TaskKind};
 
@@ -33,7 +33,11 @@ fn plugin(review: &mut Review<'_>, place: &Place, task: &Task) {
         .filter(|(_, plugin)| plugin.kind == kind);
     let fitting = fitting.map(|(name, _)| name.as_str());
     let kind = kind.as_str();
-    let message = match (&task.plugin, review.plugin(task)) {
+    let known = task
+        .plugin
+        .as_ref()
+        .and_then(|name| review.vocabulary.plugins.get(name));
+    let message = match (&task.plugin, known) {
         (None, _) if task.kind == TaskKind::Function => return,
         (Some(_), _) if task.kind == TaskKind::Function => {
             "a function task has no plugin; its type is `input` or `output` if it reads or writes"
@@ -57,8 +61,9 @@ pub(super) fn lifecycles(review: &mut Review<'_>) {
         if let LifecycleTarget::Task(name) = &lifecycle.task
             && review.job.task(name).is_none()
         {
-            let near = review.suggest_task(name.as_str());
-            let message = format!("no task is named `{name}`{near}; or write `all`");
+            let tasks = review.job.catalog.iter().map(|task| task.name.as_str());
+            let hint = hint(name.as_str(), tasks, "write the name of a task or `all`");
+            let message = format!("no task is named `{name}`{hint}");
             review.report(place.clone().key("task"), message);
         }
         let known = &review.vocabulary.lifecycles;
@@ -71,10 +76,9 @@ pub(super) fn lifecycles(review: &mut Review<'_>) {
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    let near = suggestion(name, known.clone());
-    let there_are = match listed(known) {
+    let there_are = match listed(known.clone()) {
         names if names.is_empty() => "this node knows none".into(),
         names => format!("there are: {names}"),
     };
-    format!("unknown {what} `{name}`{near}; {there_are}")
+    format!("unknown {what} `{name}`{}", hint(name, known, &there_are))
 }
