@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Entries after which nothing new is begun.
-const ENTRIES: usize = 300;
+const ENTRIES: usize = 200;
+/// Actions after which nothing new is begun either: some do nothing.
+const ACTIONS: usize = 5_000;
 /// Rounds in which a cluster that is left alone has to come to rest.
 const ROUNDS: usize = 400;
 
@@ -31,9 +33,11 @@ const JOBS: [&str; 7] = [
     "in:i>f!fn:x f:f>out:2-!fn:y out:o",
     "in:i>out:9- out:o:9-",
 ];
+/// Of a thousand actions: from lives in which nothing goes wrong to those in which all does.
+const TROUBLE: [u32; 4] = [0, 5, 20, 80];
 const WORDS: [&str; 4] = ["fn:x fn:y", "fn:x fn:y", "fn:x", ""];
 
-pub(crate) struct Life<T: FnMut(String)> {
+pub(crate) struct Life<'a> {
     pub(crate) cluster: Cluster,
     random: StdRng,
     ids: IdSource,
@@ -43,13 +47,16 @@ pub(crate) struct Life<T: FnMut(String)> {
     to_start: Vec<usize>,
     group_of: BTreeMap<PeerId, usize>,
     jobs: usize,
+    /// How many of a thousand actions are trouble.
+    trouble: u32,
     submitted: Vec<JobId>,
     client: WriterId,
-    trace: T,
+    /// Where every line of the trace goes, if anybody reads it.
+    trace: Option<&'a mut dyn FnMut(String)>,
 }
 
-impl<T: FnMut(String)> Life<T> {
-    pub(crate) fn new(seed: u64, trace: T) -> Self {
+impl<'a> Life<'a> {
+    pub(crate) fn new(seed: u64, trace: Option<&'a mut dyn FnMut(String)>) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let mut ids = IdSource::from_seed(seed);
         let mut groups = Vec::new();
@@ -64,6 +71,7 @@ impl<T: FnMut(String)> Life<T> {
             to_start.extend(vec![group; random.random_range(1..=5)]);
         }
         let jobs = random.random_range(0..=5);
+        let trouble = TROUBLE[random.random_range(0..TROUBLE.len())];
         let client = WriterId(ids.uuid());
         Life {
             cluster: Cluster::default(),
@@ -73,6 +81,7 @@ impl<T: FnMut(String)> Life<T> {
             to_start,
             group_of: BTreeMap::new(),
             jobs,
+            trouble,
             submitted: Vec::new(),
             client,
             trace,
@@ -81,7 +90,7 @@ impl<T: FnMut(String)> Life<T> {
 
     pub(crate) fn run(&mut self) {
         let mut actions = 0;
-        while self.cluster.steps.len() < ENTRIES && actions < 40 * ENTRIES {
+        while self.cluster.steps.len() < ENTRIES && actions < ACTIONS {
             actions += 1;
             self.act();
         }
@@ -90,28 +99,38 @@ impl<T: FnMut(String)> Life<T> {
     }
 
     fn act(&mut self) {
-        match self.random.random_range(0..1000) {
-            0..=29 => self.start_one(),
-            30..=37 => self.crash_one(),
-            38..=39 => self.crash_group(),
-            40..=69 => self.lose_a_pulse(),
-            70..=75 => self.submit(),
-            76..=77 => self.kill_job(),
-            78..=81 => self.say_something_stray(),
-            82..=84 => self.accuse(),
-            85..=86 => self.leave_group(),
-            87..=99 => self.jump_one(),
-            100..=399 => self.write_one(),
-            400..=449 => self.notice_one(),
-            450..=499 => self.rejoin_one(),
-            500..=599 => self.work_one(),
+        if self.random.random_range(0..1000) < self.trouble {
+            return self.make_trouble();
+        }
+        match self.random.random_range(0..200) {
+            0..=1 => self.start_one(),
+            2..=5 => self.lose_a_pulse(),
+            6 => self.submit(),
+            7 => self.rejoin_one(),
+            8..=17 => self.notice_one(),
+            18..=39 => self.work_one(),
+            40..=79 => self.write_one(),
             _ => self.read_one(),
+        }
+    }
+
+    fn make_trouble(&mut self) {
+        match self.random.random_range(0..16) {
+            0..=4 => self.crash_one(),
+            5 => self.crash_group(),
+            6 => self.leave_group(),
+            7 => self.kill_job(),
+            8 => self.accuse(),
+            9..=11 => self.say_something_stray(),
+            _ => self.jump_one(),
         }
     }
 
     /// Nothing new happens; everybody does what there is to do, in rounds.
     fn settle(&mut self) {
-        self.jobs = 0;
+        while self.jobs > 0 {
+            self.submit();
+        }
         while !self.to_start.is_empty() {
             self.start_one();
         }
@@ -156,13 +175,14 @@ impl<T: FnMut(String)> Life<T> {
     }
 
     fn any(&mut self) -> Option<PeerId> {
-        let living = self.living();
-        let index = self.random.random_range(0..living.len().max(1));
-        living.get(index).copied()
+        let index = self.random.random_range(0..self.cluster.peers.len().max(1));
+        self.cluster.peers.keys().nth(index).copied()
     }
 
     fn say(&mut self, what: impl FnOnce() -> String) {
-        (self.trace)(what());
+        if let Some(trace) = &mut self.trace {
+            trace(what());
+        }
     }
 
     fn start_one(&mut self) {

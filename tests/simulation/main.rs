@@ -12,6 +12,7 @@ mod rest;
 
 use life::Life;
 use std::env;
+use std::thread;
 
 const SEEDS: u64 = 500;
 
@@ -40,28 +41,42 @@ fn number(variable: &str) -> Option<u64> {
 fn clusters_of_every_seed_live_well() {
     if let Some(seed) = number("SIMULATION_SEED") {
         let _replay = Replay(seed);
-        Life::new(seed, |line| println!("{line}")).run();
+        Life::new(seed, Some(&mut |line| println!("{line}"))).run();
         return;
     }
-    let mut entries = 0;
-    let mut completed = 0;
-    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS) {
+    let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let lanes = thread::available_parallelism().map_or(1, |lanes| lanes.get() as u64);
+    let lived = thread::scope(|scope| {
+        let lane = |lane| scope.spawn(move || live_all((lane..seeds).step_by(lanes as usize)));
+        let lanes: Vec<_> = (0..lanes).map(lane).collect();
+        lanes
+            .into_iter()
+            .map(|lane| lane.join().expect("a life failed"))
+            .collect::<Vec<_>>()
+    });
+    let entries: usize = lived.iter().map(|(entries, _)| entries).sum();
+    let completed: usize = lived.iter().map(|(_, completed)| completed).sum();
+    println!("{seeds} lives: {entries} entries, {completed} jobs completed");
+}
+
+/// How many entries were written and how many jobs completed.
+fn live_all(seeds: impl Iterator<Item = u64>) -> (usize, usize) {
+    let (mut entries, mut completed) = (0, 0);
+    for seed in seeds {
         let _replay = Replay(seed);
-        let mut life = Life::new(seed, |_| {});
+        let mut life = Life::new(seed, None);
         life.run();
         entries += life.cluster.steps.len();
         completed += life.cluster.replica().jobs.completed.len();
     }
-    println!("{entries} entries, {completed} jobs completed");
+    (entries, completed)
 }
 
 #[test]
 fn the_same_seed_is_the_same_life() {
     let trace = |seed| {
         let mut lines = Vec::new();
-        let mut life = Life::new(seed, |line| lines.push(line));
-        life.run();
-        drop(life);
+        Life::new(seed, Some(&mut |line| lines.push(line))).run();
         lines
     };
     assert_eq!(trace(7), trace(7));

@@ -254,6 +254,9 @@ impl Peer {
             _ => TaskPhase::Starting,
         };
         self.task = wanted.task;
+        if self.task.is_none() {
+            return;
+        }
         for owed in self.wants(replica).owes {
             if !self.said.contains(&owed) {
                 self.said.push(owed.clone());
