@@ -78,9 +78,9 @@ impl PeerContext {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// My attempt to join was refused or undone: back off, then write `prepare-join-cluster` again.
-    /// After a jump over entries, see [`wants::missed`] instead.
+    /// After a jump over entries, see [`after_jump`] instead.
     ///
-    /// [`wants::missed`]: super::wants::missed
+    /// [`after_jump`]: super::wants::after_jump
     RejoinAfterBackOff,
     /// The join is blocked by a peer that may be dead: if it has no pulse, write its leave.
     EvictIfGhost(PeerId),

@@ -138,36 +138,42 @@ pub fn wants(replica: &Replica, me: &PeerContext, facts: &LocalFacts) -> Wants {
     }
 }
 
-/// What a peer may have failed to write because it jumped over entries: its part of a join that is
-/// under way, or its own join. Harmless when it has written it.
-pub fn missed(replica: &Replica, me: &PeerContext) -> Vec<Command> {
-    let membership = &replica.membership;
+/// What a peer does after it jumped from one replica to a later one without reading the entries
+/// between them: it has missed their effects and reactions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AfterJump {
+    /// It was removed, or its join was undone: end this incarnation.
+    Restart,
+    /// Write its part of a join that is under way, or its own join again. Harmless when it has
+    /// written the same before.
+    Write(Vec<Command>),
+}
+
+/// Derives what `me` has to make up for.
+pub fn after_jump(old: &Replica, new: &Replica, me: &PeerContext) -> AfterJump {
+    let membership = &new.membership;
+    let stood_inside = standing(&old.membership, me.me) != Standing::Outside;
     let mut commands = Vec::new();
-    if let Some(joiner) = membership.prepared.get(&me.me) {
-        commands.push(Command::NotifyJoinCluster(NotifyJoinCluster {
-            observer: *joiner,
-        }));
-    }
-    let accepted = membership
-        .accepted
-        .iter()
-        .find(|(_, joiner)| **joiner == me.me);
-    if let Some((observer, _)) = accepted {
-        commands.push(Command::AcceptJoinCluster(AcceptJoinCluster {
-            observer: me.me,
-            subject: membership.pairs.get(observer).copied().unwrap_or(*observer),
-            accepted_observer: *observer,
-            accepted_joiner: me.me,
-        }));
-    }
     if standing(membership, me.me) == Standing::Outside {
+        if stood_inside {
+            return AfterJump::Restart;
+        }
         let prepare = PrepareJoinCluster {
             joiner: me.me,
             member: me.member.clone(),
         };
         commands.push(Command::PrepareJoinCluster(prepare));
     }
-    commands
+    if let Some(joiner) = membership.prepared.get(&me.me) {
+        commands.push(Command::NotifyJoinCluster(NotifyJoinCluster {
+            observer: *joiner,
+        }));
+    }
+    if membership.accepted.values().any(|joiner| *joiner == me.me) {
+        let accept = AcceptJoinCluster::of(membership, me.me);
+        commands.extend(accept.map(Command::AcceptJoinCluster));
+    }
+    AfterJump::Write(commands)
 }
 
 fn standing(membership: &Membership, me: PeerId) -> Standing {
@@ -377,15 +383,23 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_misses_what_the_replica_still_waits_for() {
+    fn after_a_jump_a_peer_writes_what_it_would_have_answered() {
         let mut cluster = Cluster::of("a b");
+        let start = cluster.replica.clone();
+        let missed = |new: &Replica, me: &PeerContext| match after_jump(&start, new, me) {
+            AfterJump::Write(commands) => commands,
+            AfterJump::Restart => panic!("{me:?} was not removed"),
+        };
         assert_eq!(missed(&cluster.replica, &me("a")), []);
         let prepare = PrepareJoinCluster {
             joiner: peer("c"),
             member: member(),
         };
         let prepare = Command::PrepareJoinCluster(prepare);
-        assert_eq!(missed(&cluster.replica, &me("c")), [prepare.clone()]);
+        assert_eq!(
+            missed(&cluster.replica, &me("c")),
+            std::slice::from_ref(&prepare)
+        );
         let step = cluster.run(prepare);
         let observer = step.new.membership.observer_of(peer("c")).unwrap();
         let observer = PeerContext {
@@ -396,6 +410,17 @@ mod tests {
         assert_eq!(notify, step.reactions(&observer));
         let step = cluster.run(notify[0].clone());
         assert_eq!(missed(&cluster.replica, &me("c")), step.reactions(&me("c")));
+    }
+
+    #[test]
+    fn after_a_jump_over_its_own_leave_a_peer_restarts() {
+        let mut cluster = Cluster::of("a b");
+        let start = cluster.replica.clone();
+        cluster.membership().remove(peer("b"));
+        assert_eq!(
+            after_jump(&start, &cluster.replica, &me("b")),
+            AfterJump::Restart
+        );
     }
 
     #[test]

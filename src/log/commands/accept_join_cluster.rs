@@ -3,7 +3,7 @@
 use super::Command;
 use crate::ids::{LogPosition, PeerId};
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
-use crate::replica::Replica;
+use crate::replica::{Membership, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,6 +20,19 @@ pub struct AcceptJoinCluster {
     pub accepted_observer: PeerId,
     /// The joiner.
     pub accepted_joiner: PeerId,
+}
+
+impl AcceptJoinCluster {
+    /// As the joiner writes it; none when it is not joining.
+    pub fn of(membership: &Membership, joiner: PeerId) -> Option<Self> {
+        let observer = membership.observer_of(joiner)?;
+        Some(AcceptJoinCluster {
+            observer: joiner,
+            subject: membership.pairs.get(&observer).copied().unwrap_or(observer),
+            accepted_observer: observer,
+            accepted_joiner: joiner,
+        })
+    }
 }
 
 impl LogCommand for AcceptJoinCluster {

@@ -31,15 +31,7 @@ impl LogCommand for NotifyJoinCluster {
         if step.ignored.is_some() || self.observer != me.me {
             return Vec::new();
         }
-        let membership = &step.new.membership;
-        let accept = membership
-            .observer_of(me.me)
-            .map(|observer| AcceptJoinCluster {
-                observer: me.me,
-                subject: membership.pairs.get(&observer).copied().unwrap_or(observer),
-                accepted_observer: observer,
-                accepted_joiner: me.me,
-            });
+        let accept = AcceptJoinCluster::of(&step.new.membership, me.me);
         accept.map(Command::AcceptJoinCluster).into_iter().collect()
     }
 

@@ -1,0 +1,318 @@
+//! A cluster as the pure functions see it: a log, peers that read it each at its own pace, pulses
+//! that may linger, outboxes that may be paused. Whoever drives it decides who does what when.
+
+use onyx::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
+use onyx::job::TaskKind;
+use onyx::log::commands::{Command, LeaveCluster, PrepareJoinCluster};
+use onyx::log::wants::{
+    AfterJump, Assignment, LocalFacts, Read, RunningTask, Seal, Standing, TaskPhase, Wants,
+    after_jump, wants,
+};
+use onyx::log::{Effect, Entry, PeerContext, Step, Unreadable, step};
+use onyx::replica::{Member, Replica, TaskRecord};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// The log, what it gave, and everybody who lives.
+#[derive(Default)]
+pub(crate) struct Cluster {
+    pub(crate) payloads: Vec<Result<Entry, Unreadable>>,
+    pub(crate) steps: Vec<Arc<Step>>,
+    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    /// Pulses that can be seen; one of a dead peer lingers for a while.
+    pub(crate) pulses: BTreeSet<PeerId>,
+    sequences: BTreeMap<WriterId, u64>,
+}
+
+/// One incarnation of a virtual peer.
+pub(crate) struct Peer {
+    pub(crate) me: PeerContext,
+    /// The position it reads next.
+    pub(crate) next: usize,
+    pub(crate) outbox: VecDeque<Command>,
+    pub(crate) watches: BTreeSet<PeerId>,
+    /// Watched peers whose leave it has written.
+    reported: BTreeSet<PeerId>,
+    /// Owed commands that it has written.
+    said: Vec<Command>,
+    pub(crate) task: Option<Assignment>,
+    phase: TaskPhase,
+    pub(crate) rejoin_is_due: bool,
+    standing: Standing,
+}
+
+/// What a peer's reading of one entry led to, besides its outbox.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Event {
+    Effect(Effect),
+    Wrote(Command),
+}
+
+impl Cluster {
+    pub(crate) fn replica(&self) -> Arc<Replica> {
+        self.steps
+            .last()
+            .map_or_else(Arc::default, |step| Arc::clone(&step.new))
+    }
+
+    fn replica_before(&self, position: usize) -> Arc<Replica> {
+        let step = position
+            .checked_sub(1)
+            .and_then(|last| self.steps.get(last));
+        step.map_or_else(Arc::default, |step| Arc::clone(&step.new))
+    }
+
+    /// Starts an incarnation, with its pulse, that reads the log from its beginning.
+    pub(crate) fn start(&mut self, me: PeerId, member: Member) {
+        let prepare = PrepareJoinCluster {
+            joiner: me,
+            member: member.clone(),
+        };
+        let peer = Peer {
+            me: PeerContext { me, member },
+            next: 0,
+            outbox: VecDeque::from([Command::PrepareJoinCluster(prepare)]),
+            watches: BTreeSet::new(),
+            reported: BTreeSet::new(),
+            said: Vec::new(),
+            task: None,
+            phase: TaskPhase::Starting,
+            rejoin_is_due: false,
+            standing: Standing::Outside,
+        };
+        self.pulses.insert(me);
+        self.peers.insert(me, peer);
+    }
+
+    /// Ends an incarnation and what it had not written yet; its pulse lingers.
+    pub(crate) fn crash(&mut self, peer: PeerId) {
+        self.peers.remove(&peer);
+    }
+
+    /// Pulses of the dead.
+    pub(crate) fn lingering(&self) -> Vec<PeerId> {
+        self.pulses
+            .iter()
+            .filter(|pulse| !self.peers.contains_key(pulse))
+            .copied()
+            .collect()
+    }
+
+    /// Appends a new entry of a writer.
+    pub(crate) fn append(&mut self, writer: WriterId, command: Command) -> Arc<Step> {
+        let sequence = self.sequences.entry(writer).or_default();
+        *sequence += 1;
+        let source = EntrySource {
+            writer,
+            sequence: *sequence,
+        };
+        self.append_payload(Ok(Entry {
+            source,
+            entry_parent: None,
+            command,
+        }))
+    }
+
+    /// Appends anything, such as an entry that was written before.
+    pub(crate) fn append_payload(&mut self, payload: Result<Entry, Unreadable>) -> Arc<Step> {
+        let position = LogPosition(self.steps.len() as u64);
+        let step = Arc::new(step(position, payload.clone(), self.replica()));
+        self.payloads.push(payload);
+        self.steps.push(Arc::clone(&step));
+        step
+    }
+
+    /// Writes the next entry of a peer's outbox that may pass.
+    pub(crate) fn write(&mut self, peer: PeerId) -> Option<Arc<Step>> {
+        let state = self.peers.get_mut(&peer)?;
+        let index = state.next_to_write()?;
+        let command = state.outbox.remove(index)?;
+        Some(self.append(peer.into(), command))
+    }
+
+    /// Lets a peer read one entry.
+    pub(crate) fn read(&mut self, peer: PeerId) -> Option<Vec<Event>> {
+        let state = self.peers.get_mut(&peer)?;
+        let step = Arc::clone(self.steps.get(state.next)?);
+        state.next += 1;
+        // Watches are in place before anything that announces them is written.
+        state.reconcile(&step.new);
+        let mut events = Vec::new();
+        for effect in step.effects(&state.me) {
+            match effect {
+                Effect::RejoinAfterBackOff => state.rejoin_is_due = true,
+                Effect::EvictIfGhost(ghost) if !self.pulses.contains(&ghost) => {
+                    let leave = Command::LeaveCluster(LeaveCluster::of(ghost));
+                    state.outbox.push_back(leave);
+                }
+                Effect::EvictIfGhost(_) | Effect::Restart => {}
+            }
+            events.push(Event::Effect(effect));
+        }
+        for reaction in step.reactions(&state.me) {
+            state.outbox.push_back(reaction.clone());
+            events.push(Event::Wrote(reaction));
+        }
+        Some(events)
+    }
+
+    /// Lets a peer adopt the newest replica instead of reading on.
+    pub(crate) fn jump(&mut self, peer: PeerId) -> Option<AfterJump> {
+        let old = self.replica_before(self.peers.get(&peer)?.next);
+        let new = self.replica();
+        let state = self.peers.get_mut(&peer)?;
+        state.next = self.steps.len();
+        state.reconcile(&new);
+        let after = after_jump(&old, &new, &state.me);
+        if let AfterJump::Write(commands) = &after {
+            state.outbox.extend(commands.iter().cloned());
+        }
+        Some(after)
+    }
+
+    /// Lets a peer notice that pulses it watches are gone.
+    pub(crate) fn notice(&mut self, peer: PeerId) -> Vec<PeerId> {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return Vec::new();
+        };
+        let gone = state
+            .watches
+            .iter()
+            .filter(|watched| !self.pulses.contains(watched));
+        let gone: Vec<PeerId> = gone
+            .filter(|gone| !state.reported.contains(gone))
+            .copied()
+            .collect();
+        for gone in &gone {
+            state.reported.insert(*gone);
+            state
+                .outbox
+                .push_back(Command::LeaveCluster(LeaveCluster::of(*gone)));
+        }
+        gone
+    }
+
+    /// Lets the back-off of a peer end.
+    pub(crate) fn rejoin(&mut self, peer: PeerId) {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        if std::mem::take(&mut state.rejoin_is_due) && state.standing == Standing::Outside {
+            let member = state.me.member.clone();
+            let prepare = PrepareJoinCluster {
+                joiner: peer,
+                member,
+            };
+            state.outbox.push_back(Command::PrepareJoinCluster(prepare));
+        }
+    }
+
+    /// Lets the task of a peer come as far as it can by one phase.
+    pub(crate) fn work(&mut self, peer: PeerId) -> Option<TaskPhase> {
+        let state = self.peers.get(&peer)?;
+        let replica = self.replica_before(state.next);
+        let state = self.peers.get_mut(&peer)?;
+        let task = state.task.as_ref()?;
+        let next = match (state.phase, task.read, task.seal) {
+            (TaskPhase::Starting, _, _) => TaskPhase::Ready,
+            (TaskPhase::Ready, Read::Go, _) => TaskPhase::Exhausted,
+            (TaskPhase::Ready, _, Seal::Now) => TaskPhase::Sealed,
+            _ => return None,
+        };
+        state.phase = next;
+        state.reconcile(&replica);
+        Some(next)
+    }
+}
+
+impl Peer {
+    pub(crate) fn wants(&self, replica: &Replica) -> Wants {
+        let running = self.task.as_ref().map(|task| RunningTask {
+            job: task.job,
+            task: task.task.clone(),
+            slot: task.slot,
+            phase: self.phase,
+        });
+        wants(replica, &self.me, &LocalFacts { running })
+    }
+
+    fn reconcile(&mut self, replica: &Replica) {
+        let wanted = self.wants(replica);
+        self.standing = wanted.standing;
+        self.reported
+            .retain(|reported| wanted.watches.contains(reported));
+        self.watches = wanted.watches;
+        self.phase = match (&self.task, &wanted.task) {
+            (Some(old), Some(new)) if place(old) == place(new) => {
+                let other_part = (old.rank, old.slots) != (new.rank, new.slots);
+                match (self.phase, new.read) {
+                    // It has another part to read now.
+                    (TaskPhase::Exhausted, Read::Go | Read::Wait) if other_part => TaskPhase::Ready,
+                    (phase, _) => phase,
+                }
+            }
+            _ => TaskPhase::Starting,
+        };
+        self.task = wanted.task;
+        if self.task.is_none() {
+            return;
+        }
+        for owed in self.wants(replica).owes {
+            if !self.said.contains(&owed) {
+                self.said.push(owed.clone());
+                self.outbox.push_back(owed);
+            }
+        }
+    }
+
+    /// While it is not joined only its own join and leaves pass.
+    fn next_to_write(&self) -> Option<usize> {
+        if self.standing == Standing::Joined {
+            return (!self.outbox.is_empty()).then_some(0);
+        }
+        self.outbox.iter().position(Command::passes_paused_outbox)
+    }
+}
+
+fn place(assignment: &Assignment) -> (JobId, &TaskName, SlotId) {
+    (assignment.job, &assignment.task, assignment.slot)
+}
+
+/// Tasks written `name:kind>to,to:min-max!word`; kind is i, f or o. The range may be left out (1-),
+/// and its maximum.
+pub(crate) fn tasks(text: &str) -> Vec<TaskRecord> {
+    text.split_whitespace().map(task).collect()
+}
+
+fn task(text: &str) -> TaskRecord {
+    let (text, words) = text.split_once('!').unwrap_or((text, ""));
+    let mut parts = text.split(':');
+    let name = parts.next().unwrap_or_default();
+    let (kind, to) = parts
+        .next()
+        .map_or(("f", ""), |p| p.split_once('>').unwrap_or((p, "")));
+    let (min, max) = parts
+        .next()
+        .and_then(|range| range.split_once('-'))
+        .unwrap_or(("1", ""));
+    TaskRecord {
+        name: name.into(),
+        kind: match kind {
+            "i" => TaskKind::Input,
+            "o" => TaskKind::Output,
+            _ => TaskKind::Function,
+        },
+        downstream: to
+            .split(',')
+            .filter(|to| !to.is_empty())
+            .map(TaskName::from)
+            .collect(),
+        min_peers: min.parse().unwrap(),
+        max_peers: max.parse().ok(),
+        words: words
+            .split('!')
+            .filter(|word| !word.is_empty())
+            .map(String::from)
+            .collect(),
+    }
+}
