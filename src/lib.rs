@@ -8,8 +8,10 @@ pub mod codec;
 
 pub mod job;
 
+pub mod acking;
 pub mod functions;
 
+pub mod messaging;
 pub mod plugins;
 
 pub use segment::{Segment, Value};
