@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::ids::PeerId;
 use crate::messages::acking_daemon::ForgetSource;
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
-use crate::messaging::{Inbox, InboxKind, Link, Message, Transport, TrySend};
+use crate::messaging::{Inbox, InboxKind, Link, Message, Transport, TrySendError};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use serde_json::json;
@@ -133,13 +133,13 @@ impl AckingDaemon {
         let link = self.links.get_mut(&source)?;
         match link.try_send(Message::Completions(completions)) {
             Ok(()) => None,
-            Err(TrySend::Full(Message::Completions(back))) => Some(back),
-            Err(TrySend::Closed(Message::Completions(lost))) => {
+            Err(TrySendError::Full(Message::Completions(back))) => Some(back),
+            Err(TrySendError::Closed(Message::Completions(lost))) => {
                 self.links.remove(&source);
                 self.undeliverable += lost.roots.len() as u64;
                 None
             }
-            Err(TrySend::Full(_) | TrySend::Closed(_)) => None,
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => None,
         }
     }
 }

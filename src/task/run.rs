@@ -171,7 +171,7 @@ impl TaskRun {
             Supply::NotBefore(moment) if self.assignment.read == Read::Go => Some(moment),
             _ => None,
         };
-        let expiry = input.pending.next_due();
+        let expiry = input.pending.next_tick();
         let moment = [supply, expiry].into_iter().flatten().min();
         WaitFor { arrival: Arrival::Wanted, room, moment }
     }

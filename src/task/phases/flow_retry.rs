@@ -1,6 +1,6 @@
 //! Flow retry: roots whose segments asked for it are played again from their input.
 
-use crate::messaging::{Message, RetryMessage};
+use crate::messaging::{Message, Retries};
 use crate::task::context::{BatchWork, TaskContext};
 use crate::task::exception::Fault;
 use crate::task::outbound::To;
@@ -18,7 +18,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         by_source.entry((origin.source, origin.epoch)).or_default().push(row.root);
     }
     for ((source, epoch), roots) in by_source {
-        let retry = RetryMessage { source, epoch, roots };
+        let retry = Retries { source, epoch, roots };
         context.outbound.push(To::Source(source), Message::Retries(retry));
     }
     Ok(())
