@@ -2,7 +2,8 @@
 
 use super::context::{BatchWork, Role, Supply, TaskContext};
 use super::counters::Count;
-use super::exception::{Exception, Fault, Handling, Phase, guarded, handle};
+use super::exception::{Exception, Fault, Phase, guarded, handle};
+use super::lifecycles::Handling;
 use super::outbound::Flushed;
 use super::phases;
 use crate::clock::{Clock, Millis};
