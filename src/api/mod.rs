@@ -9,7 +9,7 @@ mod subscription;
 pub use error::ApiError;
 pub use jobs::JobOutcome;
 pub use report::{JobReport, JobSummary, NodeStatus};
-pub use submission::check_job;
+pub use submission::{check_job, with_checks};
 pub use subscription::{LogEvent, LogSubscription};
 
 use crate::actors::peer_group::{GroupWindow, PeerGroup};
