@@ -19,7 +19,7 @@ use crate::ids::{GroupId, IdSource};
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
 use crate::messaging::Transport;
-use crate::messaging::local::LocalTransport;
+use crate::messaging::LocalTransport;
 use crate::replica::{Member, Site};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;

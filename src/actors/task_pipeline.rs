@@ -1,7 +1,7 @@
 //! The task pipeline: runs the task that the replica gives its peer, on an arbiter of its own.
 
 use super::supervision::Obituary;
-use crate::coordination::{Coordination, CoordinationError};
+use crate::coordination::CoordinationError;
 use crate::ids::PeerId;
 use crate::log::wants::{Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
@@ -17,7 +17,6 @@ use actix::{Recipient, ResponseFuture};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 

@@ -14,7 +14,7 @@ use super::supervision::Obituary;
 use crate::coordination::CoordinationError;
 use crate::ids::{LogPosition, PeerId};
 use crate::log::commands::{Command, LeaveCluster, PrepareJoinCluster};
-use crate::log::wants::{LocalFacts, Standing, Wants, missed, wants};
+use crate::log::wants::{AfterJump, LocalFacts, Standing, Wants, after_jump, wants};
 use crate::log::{PeerContext, Step};
 use crate::messages::log_reader::{Next, NextStep, Snapshot};
 use crate::messages::outbox::{SetGate, WriteEntry};
@@ -118,15 +118,12 @@ impl VirtualPeer {
         })
     }
 
-    /// Shows the pulse, writes the join, and begins to read.
+    /// Shows the pulse and begins to read: the first jump says that the join is to be written.
     fn join(&mut self, ctx: &mut Context<Self>) {
         let Some(children) = &self.children else { return };
         let pulse = children.pulse_watcher.send(CreatePulse);
         ctx.spawn(wrap_future::<_, Self>(pulse).map(|result, this, ctx| match result {
-            Ok(Ok(())) => {
-                this.prepare();
-                this.pull(ctx);
-            }
+            Ok(Ok(())) => this.pull(ctx),
             // Its obituary follows.
             Err(_) => {}
             Ok(Err(CoordinationError::Expired)) => this.end(ctx, "the session is over"),
@@ -168,18 +165,18 @@ impl VirtualPeer {
         }))
     }
 
-    /// A jump over entries: what they would have made it write is made up for.
+    /// A jump over entries, the first of which is from nothing to the newest replica.
     fn adopt(&mut self, snapshot: Snapshot, ctx: &mut Context<Self>) -> Doing {
-        let first = self.snapshot.position.is_none() && self.join_attempts == 0;
-        self.join_attempts += u32::from(first);
+        let missed = after_jump(&self.snapshot.replica, &snapshot.replica, &self.me);
         let reconciled = self.reconcile(snapshot, ctx);
-        Box::pin(reconciled.map(move |(), this, ctx| {
-            if !first {
-                for command in missed(&this.snapshot.replica, &this.me) {
-                    this.write(command, None);
+        Box::pin(reconciled.map(move |(), this, ctx| match missed {
+            AfterJump::Restart => this.end(ctx, "removed from the cluster while it lagged"),
+            AfterJump::Write(commands) => {
+                for command in commands {
+                    this.write(command, this.snapshot.position);
                 }
+                this.pull(ctx);
             }
-            this.pull(ctx);
         }))
     }
 

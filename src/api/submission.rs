@@ -3,7 +3,8 @@
 use super::ApiError;
 use crate::functions::check_expression;
 use crate::ids::TaskName;
-use crate::job::validation::{Checks, accept, readable, writable};
+use crate::job::validation::disk::{readable, writable};
+use crate::job::validation::{Checks, accept};
 use crate::job::vocabulary::{calls_word, function_word, plugin_word};
 use crate::job::{Job, Task, graph};
 use crate::log::commands::SubmittedJob;

@@ -106,6 +106,13 @@ impl ColumnReader {
         Ok(numbers.iter().copied().map(read).collect())
     }
 
+    /// All that follows, shared and not copied.
+    pub fn rest(&mut self) -> Bytes {
+        let start = self.at;
+        self.at = self.bytes.len();
+        self.bytes.slice(start..)
+    }
+
     /// Nothing may follow.
     pub fn end(&self) -> Result<(), CodecError> {
         match self.bytes.len() - self.at {

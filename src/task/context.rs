@@ -78,8 +78,6 @@ pub struct InputSide {
     pub(super) plugin: Box<dyn Input>,
     /// What was read and is not complete.
     pub(super) pending: Pending<Position>,
-    /// Roots that are to be played again.
-    pub(super) replays: Vec<u64>,
     /// Where rejected pieces go.
     pub(super) dead_letters: Option<DeadLetters>,
     /// What the plugin said last.

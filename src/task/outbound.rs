@@ -3,7 +3,7 @@
 
 use super::counters::{Count, TaskCounters};
 use crate::ids::{PeerId, SlotId, TaskName};
-use crate::messaging::{InboxKind, Link, Message, Transport, TrySend};
+use crate::messaging::{InboxKind, Link, Message, Transport, TrySendError};
 use futures_util::future::select_all;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -132,8 +132,8 @@ impl Outbound {
         let Some(link) = self.control.get_mut(&(peer, kind)) else { return Ok(()) };
         match link.try_send(message) {
             Ok(()) => Ok(()),
-            Err(TrySend::Full(message)) => Err(message),
-            Err(TrySend::Closed(_)) => {
+            Err(TrySendError::Full(message)) => Err(message),
+            Err(TrySendError::Closed(_)) => {
                 self.control.remove(&(peer, kind));
                 self.counters.add(Count::Misdirected, 1);
                 Ok(())
@@ -169,8 +169,8 @@ impl Route {
                     self.turn = at + 1;
                     return Ok(());
                 }
-                Err(TrySend::Full(back)) => message = back,
-                Err(TrySend::Closed(back)) => {
+                Err(TrySendError::Full(back)) => message = back,
+                Err(TrySendError::Closed(back)) => {
                     message = back;
                     self.links.remove(&peer);
                 }

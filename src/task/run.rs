@@ -2,7 +2,8 @@
 
 use super::context::{BatchWork, Role, Supply, TaskContext};
 use super::counters::Count;
-use super::exception::{Exception, Fault, Handling, Phase, guarded, handle};
+use super::exception::{Exception, Fault, Phase, guarded, handle};
+use super::lifecycles::Handling;
 use super::outbound::Flushed;
 use super::phases;
 use crate::clock::{Clock, Millis};
@@ -68,12 +69,11 @@ impl TaskRun {
         let lost = |assignment: &Assignment| assignment.last_loss.unwrap_or(LogPosition(0));
         if lost(&assignment) > lost(&self.assignment) {
             if let Role::Input(input) = &mut self.context.role {
-                let pending = input.pending.retry_all();
+                let roots = input.pending.retry_all();
                 tracing::info!(
-                    job = %assignment.job, task = %assignment.task, roots = pending.len(),
+                    job = %assignment.job, task = %assignment.task, roots,
                     "a peer of the job was lost; what was pending is played again"
                 );
-                input.replays = pending;
             }
         }
         self.assignment = assignment;
@@ -124,9 +124,7 @@ impl TaskRun {
                         && forced.epoch == context.identity.epoch =>
                 {
                     for root in forced.roots {
-                        if input.pending.retry(root) {
-                            input.replays.push(root);
-                        }
+                        input.pending.retry(root);
                     }
                 }
                 _ => context.counters.add(Count::Misdirected, 1),
@@ -137,7 +135,7 @@ impl TaskRun {
 
     fn expire_pending(&mut self) {
         if let Role::Input(input) = &mut self.context.role {
-            input.pending.due(self.context.now, &mut input.replays);
+            input.pending.expire(self.context.now);
         }
     }
 
@@ -155,7 +153,7 @@ impl TaskRun {
         }
         let room = (context.identity.task.max_pending.get() as usize) > input.pending.in_flight();
         match input.supply {
-            _ if !input.replays.is_empty() => true,
+            _ if input.pending.has_waiting() => true,
             Supply::More => room,
             Supply::NotBefore(moment) => room && context.now >= moment,
             Supply::Exhausted => input.pending.is_empty(),
@@ -174,7 +172,7 @@ impl TaskRun {
             Supply::NotBefore(moment) if self.assignment.read == Read::Go => Some(moment),
             _ => None,
         };
-        let expiry = input.pending.next_due();
+        let expiry = input.pending.next_tick();
         let moment = [supply, expiry].into_iter().flatten().min();
         WaitFor { arrival: Arrival::Wanted, room, moment }
     }
@@ -227,7 +225,7 @@ impl TaskRun {
     /// The position up to which everything an input read is complete.
     pub fn completed_position(&self) -> Option<Position> {
         match &self.context.role {
-            Role::Input(input) => input.pending.completed_position(),
+            Role::Input(input) => input.pending.completed_position().cloned(),
             Role::Function | Role::Output(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use super::lifecycles::LifecycleCalls;
 use super::outbound::Outbound;
 use super::registry::Registry;
 use super::run::TaskRun;
-use crate::acking::Pending;
+use crate::acking::{Pending, Timeouts};
 use crate::clock::Clock;
 use crate::codec::Decoder;
 use crate::codec::{from_payload, to_payload};
@@ -231,12 +231,14 @@ fn role(
         PluginFactory::Input(make) => {
             let plugin = make(&context).map_err(|error| fault(error.to_string()))?;
             let millis = |n: std::num::NonZeroU32| Duration::from_millis(n.get().into());
-            let pending =
-                Pending::new(millis(task.pending_timeout_ms), millis(task.input_retry_timeout_ms));
+            let timeouts = Timeouts {
+                pending: millis(task.pending_timeout_ms),
+                tick: millis(task.input_retry_timeout_ms),
+            };
+            let pending = Pending::new(timeouts, services.clock.now());
             Ok(Role::Input(Box::new(InputSide {
                 plugin,
                 pending,
-                replays: Vec::new(),
                 dead_letters: task.dead_letter.as_ref().map(|path| DeadLetters::new(path, &start)),
                 supply: Supply::More,
                 drained: false,

@@ -24,13 +24,14 @@ const ACTIONS: usize = 5_000;
 /// Rounds in which a cluster that is left alone has to come to rest.
 const ROUNDS: usize = 400;
 
-const JOBS: [&str; 7] = [
+const JOBS: [&str; 8] = [
     "in:i>out out:o",
     "in:i>f:1-1 f:f>out:2- out:o:1-1",
     "in:i>out:1-3 out:o:1-2",
     "one:i>f two:i>f f:f>out,log out:o log:o",
     "in:i>out!fn:x out:o!fn:y",
     "in:i>f!fn:x f:f>out:2-!fn:y out:o",
+    "in:i>out:1-4 out:o:1-1",
     "in:i>out:9- out:o:9-",
 ];
 /// Of a thousand actions: from lives in which nothing goes wrong to those in which all does.

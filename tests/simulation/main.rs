@@ -21,7 +21,7 @@ struct Replay(u64);
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             let seed = self.0;
             eprintln!("seed {seed} failed; replay it with its trace:");
             eprintln!("  SIMULATION_SEED={seed} cargo test --test simulation -- --nocapture");

@@ -1,7 +1,8 @@
 //! What must be true of a cluster that was left alone until nobody had anything to do.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ITEMS};
 use onyx::ids::{LogPosition, PeerId};
+use onyx::job::TaskKind;
 use onyx::log::step;
 use onyx::replica::{Replica, TaskRecord};
 use onyx::scheduler::reallocate;
@@ -16,11 +17,28 @@ pub(crate) fn check(cluster: &Cluster) {
         again, *replica,
         "something moved though nothing had changed"
     );
+    check_items(cluster, &replica);
     if cluster.peers.is_empty() {
         return;
     }
     check_ring(cluster, &replica);
     check_jobs(&replica);
+}
+
+/// However peers came and went, a completed job has read all of every input.
+fn check_items(cluster: &Cluster, replica: &Replica) {
+    for job in &replica.jobs.completed {
+        let record = replica.record(*job).expect("a completed job has a record");
+        for input in record.tasks_of(TaskKind::Input) {
+            let read = cluster.items_read.get(&(*job, input.name.clone()));
+            let count = read.map_or(0, BTreeSet::len);
+            assert_eq!(
+                count, ITEMS as usize,
+                "items read of {} of {job}",
+                input.name
+            );
+        }
+    }
 }
 
 /// Whoever reads the log from its beginning comes to the same replica.

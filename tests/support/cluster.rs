@@ -21,8 +21,13 @@ pub(crate) struct Cluster {
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     /// Pulses that can be seen; one of a dead peer lingers for a while.
     pub(crate) pulses: BTreeSet<PeerId>,
+    /// What was read of each input: whoever exhausts part r of n has read every n-th item.
+    pub(crate) items_read: BTreeMap<(JobId, TaskName), BTreeSet<u32>>,
     sequences: BTreeMap<WriterId, u64>,
 }
+
+/// How many items every input has.
+pub(crate) const ITEMS: u32 = 60;
 
 /// One incarnation of a virtual peer.
 pub(crate) struct Peer {
@@ -219,6 +224,14 @@ impl Cluster {
             (TaskPhase::Ready, _, Seal::Now) => TaskPhase::Sealed,
             _ => return None,
         };
+        if next == TaskPhase::Exhausted {
+            let part = (0..ITEMS).filter(|item| item % task.slots == task.rank);
+            let read = self
+                .items_read
+                .entry((task.job, task.task.clone()))
+                .or_default();
+            read.extend(part);
+        }
         state.phase = next;
         state.reconcile(&replica);
         Some(next)

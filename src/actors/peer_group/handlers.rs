@@ -3,7 +3,6 @@
 use super::slots::{Slot, SlotState};
 use super::{PeerGroup, Restarts};
 use crate::actors::supervision::Verdict;
-use crate::coordination::Coordination;
 use crate::ids::LogPosition;
 use crate::messages::outbox::{WriteAndConfirm, WriteFailed};
 use crate::messages::peer_group::{

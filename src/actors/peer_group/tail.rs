@@ -47,7 +47,7 @@ impl PeerGroup {
         let position = position.map_or(LogPosition(0), LogPosition::next);
         let entry = from_payload::<Entry>(payload).map_err(|error| {
             tracing::warn!(%position, %error, "an entry of the log cannot be read; it changes nothing");
-            Unreadable
+            Unreadable(error.to_string())
         });
         let step = Arc::new(step(position, entry, replica));
         self.account(&step);

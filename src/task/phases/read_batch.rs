@@ -14,9 +14,10 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         receive(context, batch);
         return Ok(());
     };
-    if !input.replays.is_empty() {
-        replay(input, batch, batch_size, now);
-        context.counters.add(Count::Retried, batch.encoded.len() as u64);
+    if let Some(replay) = input.pending.replay(batch_size) {
+        context.counters.add(Count::Retried, replay.segments.len() as u64);
+        batch.encoded = replay.segments;
+        batch.freshness = Freshness::Replayed { first_root: replay.first_root };
         return Ok(());
     }
     let room = max_pending.saturating_sub(input.pending.in_flight());
@@ -53,14 +54,6 @@ fn poll(
     batch.segments = read.segments;
     batch.position = Some(input.plugin.position());
     Ok(read.rejected)
-}
-
-fn replay(input: &mut InputSide, batch: &mut BatchWork, batch_size: usize, now: Millis) {
-    let some = input.replays.len().min(batch_size);
-    let roots: Vec<u64> = input.replays.drain(..some).collect();
-    let replayed = input.pending.replay(&roots, now);
-    batch.encoded = replayed.encoded;
-    batch.freshness = Freshness::Replayed { first_root: replayed.first_root };
 }
 
 fn receive(context: &mut TaskContext, batch: &mut BatchWork) {
