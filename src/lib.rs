@@ -36,6 +36,7 @@ pub mod http;
 
 pub mod node;
 
+pub mod cli;
 
 pub use node::run;
 pub use segment::{Segment, Value};

@@ -17,7 +17,9 @@ pub(super) async fn check(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let token = request.app_data::<web::Data<Served>>().and_then(|served| served.token.as_ref());
+    let token = request
+        .app_data::<web::Data<Served>>()
+        .and_then(|served| served.token.as_ref());
     let verdict = if routes::is_open(request.path()) {
         Ok(())
     } else {
@@ -50,7 +52,11 @@ pub(super) async fn record(
 
 fn judge(headers: &HeaderMap, token: Option<&BearerToken>) -> Result<(), Refusal> {
     if let Some(token) = token {
-        return if bears(headers, token) { Ok(()) } else { Err(unauthorized()) };
+        return if bears(headers, token) {
+            Ok(())
+        } else {
+            Err(unauthorized())
+        };
     }
     // Without a token, any page that is open in a browser of this machine could submit jobs: a
     // browser sends them for it, and says so.
@@ -69,15 +75,23 @@ fn unauthorized() -> Refusal {
 }
 
 fn bears(headers: &HeaderMap, token: &BearerToken) -> bool {
-    let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let given = headers
+        .get(AUTHORIZATION)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
     const SCHEME: &[u8] = b"bearer ";
-    let Some((scheme, given)) = given.split_at_checked(SCHEME.len()) else { return false };
+    let Some((scheme, given)) = given.split_at_checked(SCHEME.len()) else {
+        return false;
+    };
     scheme.eq_ignore_ascii_case(SCHEME) && are_equal(given, token.expose().as_bytes())
 }
 
 /// Takes as long for a guess that is nearly right as for any other of that length.
 fn are_equal(one: &[u8], other: &[u8]) -> bool {
-    let differences = one.iter().zip(other).fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
+    let differences = one
+        .iter()
+        .zip(other)
+        .fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
     one.len() == other.len() && differences == 0
 }
 
@@ -92,7 +106,9 @@ mod tests {
     }
 
     fn status(headers: &HeaderMap, token: Option<&BearerToken>) -> Option<u16> {
-        judge(headers, token).err().map(|refusal| refusal.status_code().as_u16())
+        judge(headers, token)
+            .err()
+            .map(|refusal| refusal.status_code().as_u16())
     }
 
     #[test]
@@ -110,7 +126,11 @@ mod tests {
             ("s3cret", Some(401)),
             ("", Some(401)),
         ] {
-            assert_eq!(status(&headers(AUTHORIZATION, given), token.as_ref()), expected, "{given}");
+            assert_eq!(
+                status(&headers(AUTHORIZATION, given), token.as_ref()),
+                expected,
+                "{given}"
+            );
         }
         assert_eq!(status(&HeaderMap::new(), token.as_ref()), Some(401));
     }
@@ -118,7 +138,10 @@ mod tests {
     #[test]
     fn without_a_token_everybody_but_a_web_page_is_answered() {
         assert_eq!(status(&HeaderMap::new(), None), None);
-        assert_eq!(status(&headers(ORIGIN, "http://localhost:3000"), None), Some(403));
+        assert_eq!(
+            status(&headers(ORIGIN, "http://localhost:3000"), None),
+            Some(403)
+        );
     }
 
     #[test]

@@ -9,12 +9,16 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 /// Whether the process lives. Asks nobody, so that a cluster in trouble gets no node restarted.
-pub(super) const LIVE: Endpoint =
-    Endpoint { path: "/health/live", answers: &[(Verb::Get, || web::to(live))] };
+pub(super) const LIVE: Endpoint = Endpoint {
+    path: "/health/live",
+    answers: &[(Verb::Get, || web::to(live))],
+};
 
 /// Whether the node can take work.
-pub(super) const READY: Endpoint =
-    Endpoint { path: "/health/ready", answers: &[(Verb::Get, || web::to(ready))] };
+pub(super) const READY: Endpoint = Endpoint {
+    path: "/health/ready",
+    answers: &[(Verb::Get, || web::to(ready))],
+};
 
 async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "live" }))
@@ -22,7 +26,10 @@ async fn live() -> HttpResponse {
 
 async fn ready(served: web::Data<Served>) -> HttpResponse {
     let status = read(served.node.status()).await;
-    answer(status, served.gate.is_closed().then_some("the node is stopping"))
+    answer(
+        status,
+        served.gate.is_closed().then_some("the node is stopping"),
+    )
 }
 
 fn answer(status: Result<NodeStatus, Refusal>, stopping: Option<&str>) -> HttpResponse {
@@ -34,11 +41,15 @@ fn answer(status: Result<NodeStatus, Refusal>, stopping: Option<&str>) -> HttpRe
                 "peers-joined": status.peers_joined,
                 "position": status.position,
             });
-            (stopping.into_iter().chain(status.not_ready).collect(), figures)
+            (
+                stopping.into_iter().chain(status.not_ready).collect(),
+                figures,
+            )
         }
-        Err(refusal) => {
-            (vec![stopping.unwrap_or_else(|| refusal.message().to_owned())], json!({}))
-        }
+        Err(refusal) => (
+            vec![stopping.unwrap_or_else(|| refusal.message().to_owned())],
+            json!({}),
+        ),
     };
     let mut body = figures;
     if reasons.is_empty() {

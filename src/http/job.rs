@@ -15,7 +15,10 @@ use std::time::Duration;
 /// One job.
 pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/jobs/{id}",
-    answers: &[(Verb::Get, || web::to(report)), (Verb::Delete, || web::to(kill))],
+    answers: &[
+        (Verb::Get, || web::to(report)),
+        (Verb::Delete, || web::to(kill)),
+    ],
 };
 
 /// What can follow the `?`.

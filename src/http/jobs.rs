@@ -9,7 +9,10 @@ use serde_json::json;
 /// All jobs.
 pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/jobs",
-    answers: &[(Verb::Get, || web::to(list)), (Verb::Post, || web::to(submit))],
+    answers: &[
+        (Verb::Get, || web::to(list)),
+        (Verb::Post, || web::to(submit)),
+    ],
 };
 
 async fn list(served: web::Data<Served>) -> HttpResponse {

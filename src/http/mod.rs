@@ -108,7 +108,11 @@ impl HttpServer {
         let server = server.run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
-        Ok(HttpServer { address, server: handle, gate })
+        Ok(HttpServer {
+            address,
+            server: handle,
+            gate,
+        })
     }
 
     /// Where it listens.

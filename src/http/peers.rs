@@ -6,8 +6,10 @@ use super::served::{Served, read};
 use actix_web::{HttpResponse, web};
 
 /// The supervision tree.
-pub(super) const ENDPOINT: Endpoint =
-    Endpoint { path: "/peers", answers: &[(Verb::Get, || web::to(tree))] };
+pub(super) const ENDPOINT: Endpoint = Endpoint {
+    path: "/peers",
+    answers: &[(Verb::Get, || web::to(tree))],
+};
 
 async fn tree(served: web::Data<Served>) -> Result<HttpResponse, Refusal> {
     let report = read(served.node.observe()).await?;

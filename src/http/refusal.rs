@@ -21,7 +21,10 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Refusal { status, body: json!({ "error": message.into() }) }
+        Refusal {
+            status,
+            body: json!({ "error": message.into() }),
+        }
     }
 
     pub(super) fn bad(message: impl Into<String>) -> Self {
@@ -36,13 +39,17 @@ impl Refusal {
 
     /// The node did not answer in time.
     pub(super) fn late(limit: Duration, advice: &str) -> Self {
-        let message = format!("the node did not answer within {} s; {advice}", limit.as_secs());
+        let message = format!(
+            "the node did not answer within {} s; {advice}",
+            limit.as_secs()
+        );
         Refusal::new(StatusCode::GATEWAY_TIMEOUT, message)
     }
 
     /// A job file that says something wrong.
     pub(super) fn of_problems(problems: &[Problem]) -> Self {
-        let problem = |problem: &Problem| described(problem.position, &problem.place, &problem.message);
+        let problem =
+            |problem: &Problem| described(problem.position, &problem.place, &problem.message);
         let message = format!("the job file has {}", plural(problems.len(), "problem"));
         let problems: Vec<Value> = problems.iter().map(problem).collect();
         Refusal::bad(message).with("problems", problems.into())

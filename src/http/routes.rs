@@ -52,7 +52,8 @@ pub(super) fn is_open(path: &str) -> bool {
 
 impl Endpoint {
     fn resource(&'static self) -> Resource {
-        let others = web::to(move |request: HttpRequest| async move { self.wrong_method(&request) });
+        let others =
+            web::to(move |request: HttpRequest| async move { self.wrong_method(&request) });
         let mut resource = web::resource(self.path).default_service(others);
         for (verb, route) in self.answers {
             let guard = match verb {
@@ -92,19 +93,27 @@ impl Verb {
     }
 }
 
-async fn not_found(request: HttpRequest) -> Refusal {
+async fn not_found(request: HttpRequest) -> HttpResponse {
     let paths = ENDPOINTS.map(|endpoint| endpoint.path);
     let near = nearest(request.path(), paths);
     let advice = match near {
         Some(near) => format!("did you mean {near}?"),
         None => format!("there are {}", paths.join(", ")),
     };
-    let refusal = Refusal::new(StatusCode::NOT_FOUND, format!("there is nothing here; {advice}"));
-    refusal.with("paths", json!(paths)).with("nearest", json!(near))
+    let refusal = Refusal::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing here; {advice}"),
+    );
+    refusal
+        .with("paths", json!(paths))
+        .with("nearest", json!(near))
+        .error_response()
 }
 
 /// A method may be any word; a long one is not worth repeating.
 fn shown(method: &Method) -> &str {
     const LETTERS_MAX: usize = 20;
-    Some(method.as_str()).filter(|word| word.len() <= LETTERS_MAX).unwrap_or("that method")
+    Some(method.as_str())
+        .filter(|word| word.len() <= LETTERS_MAX)
+        .unwrap_or("that method")
 }

@@ -50,6 +50,9 @@ pub(super) async fn write<T>(
 ) -> Result<T, Refusal> {
     match tokio::time::timeout(WRITE_LIMIT, answer).await {
         Ok(answer) => answer.map_err(Refusal::from),
-        Err(_) => Err(Refusal::late(WRITE_LIMIT, "it may still happen; look at GET /jobs")),
+        Err(_) => Err(Refusal::late(
+            WRITE_LIMIT,
+            "it may still happen; look at GET /jobs",
+        )),
     }
 }

@@ -39,12 +39,16 @@ pub(super) async fn submit(
     let id = write(served.node.submit_job(job)).await?;
     tracing::info!(job = %id, name, "took a job");
     let location = (LOCATION, format!("/jobs/{id}"));
-    Ok(HttpResponse::Created().insert_header(location).json(json!({ "id": id, "name": name })))
+    Ok(HttpResponse::Created()
+        .insert_header(location)
+        .json(json!({ "id": id, "name": name })))
 }
 
 /// YAML is what is meant unless JSON is said: tools send all kinds of types with a text.
 fn format(request: &HttpRequest) -> Result<Format, Refusal> {
-    let Some(given) = request.headers().get(CONTENT_TYPE) else { return Ok(Format::Yaml) };
+    let Some(given) = request.headers().get(CONTENT_TYPE) else {
+        return Ok(Format::Yaml);
+    };
     let given = given.to_str().unwrap_or_default().to_ascii_lowercase();
     let essence = given.split(';').next().unwrap_or_default().trim();
     let is_plain = ["", "text/plain", "application/octet-stream", CURL].contains(&essence);
@@ -81,7 +85,9 @@ fn job(text: &str, format: Format, registry: &Registry) -> Result<Job, Vec<Probl
     let mut file = JobFile::parse(SOURCE, text, format)?;
     // A client on this machine has made its paths absolute; others mean the node's.
     file.resolve_paths(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")));
-    with_checks(registry, |checks| file.into_job(&registry.vocabulary(), *checks))
+    with_checks(registry, |checks| {
+        file.into_job(&registry.vocabulary(), *checks)
+    })
 }
 
 #[cfg(test)]
@@ -110,6 +116,9 @@ mod tests {
             let found = found.map_err(|refusal| refusal.status_code().as_u16());
             assert_eq!(found, expected, "{given}");
         }
-        assert!(matches!(format(&TestRequest::default().to_http_request()), Ok(Format::Yaml)));
+        assert!(matches!(
+            format(&TestRequest::default().to_http_request()),
+            Ok(Format::Yaml)
+        ));
     }
 }
