@@ -162,7 +162,12 @@ impl fmt::Display for Explanation {
             Explanation::Killed => f.write_str("killed"),
             Explanation::Allocated { peers } => write!(f, "runs with {}", count(*peers as u64)),
             Explanation::TooFewPeers { needs, joined } => {
-                write!(f, "waits: needs {}, {} joined", count(*needs), are(*joined as u64))
+                write!(
+                    f,
+                    "waits: needs {}, {} joined",
+                    count(*needs),
+                    are(*joined as u64)
+                )
             }
             Explanation::UnknownWords { task, words } if words.is_empty() => {
                 write!(f, "waits: no peer knows all the words of task {task}")
@@ -184,7 +189,7 @@ impl fmt::Display for Explanation {
                         "task {} needs {} that know its words, {} joined",
                         short.task,
                         count(u64::from(short.needs)),
-                        short.able
+                        are(short.able as u64)
                     )
                 });
                 write!(f, "waits: {}", short.collect::<Vec<_>>().join("; "))
