@@ -10,6 +10,8 @@ mod allocate;
 mod capacity;
 mod explain;
 mod jobs;
+#[cfg(test)]
+mod laws;
 mod placement;
 mod roster;
 mod tasks;
