@@ -36,6 +36,5 @@ pub mod http;
 
 pub mod node;
 
-
 pub use node::run;
 pub use segment::{Segment, Value};

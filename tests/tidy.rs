@@ -24,7 +24,12 @@ const LAYERS: &[&[&str]] = &[
 
 /// Crates that may be named in some places only.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("actix", &["messages", "actors", "api", "http", "node", "testing", "cli"]),
+    (
+        "actix",
+        &[
+            "messages", "actors", "api", "http", "node", "testing", "cli",
+        ],
+    ),
     ("actix_web", &["http"]),
     ("zookeeper_client", &["coordination/zookeeper"]),
     ("zookeeper_embedded", &["node"]),
@@ -39,8 +44,17 @@ const ROOMS: &[(&str, &[&str])] = &[
         "tokio",
         &[
             // The one clock, which is the timer's.
-            "clock", "coordination", "messaging", "task", "messages", "actors", "api", "http",
-            "node", "testing", "cli",
+            "clock",
+            "coordination",
+            "messaging",
+            "task",
+            "messages",
+            "actors",
+            "api",
+            "http",
+            "node",
+            "testing",
+            "cli",
         ],
     ),
 ];
@@ -66,15 +80,26 @@ fn sources(root: &str) -> Vec<Source> {
 }
 
 fn collect(folder: &Path, found: &mut Vec<Source>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
             collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+            let code = text
+                .split("#[cfg(test)]\nmod ")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             let first_line = text.lines().next().unwrap_or_default().to_owned();
-            found.push(Source { path, code, lines: text.lines().count(), first_line });
+            found.push(Source {
+                path,
+                code,
+                lines: text.lines().count(),
+                first_line,
+            });
         }
     }
 }
@@ -87,7 +112,12 @@ fn room(source: &Source) -> String {
 
 fn is_test_only(source: &Source) -> bool {
     let name = source.path.file_stem().unwrap().to_string_lossy();
-    name == "tests" || name == "sample" || source.path.components().any(|part| part.as_os_str() == "tests")
+    name == "tests"
+        || name == "sample"
+        || source
+            .path
+            .components()
+            .any(|part| part.as_os_str() == "tests")
 }
 
 fn layer_of(module: &str) -> Option<usize> {
@@ -96,7 +126,10 @@ fn layer_of(module: &str) -> Option<usize> {
 
 /// Code lines that are not comments, with their numbers.
 fn code_lines(code: &str) -> impl Iterator<Item = (usize, &str)> {
-    let numbered = code.lines().enumerate().map(|(index, line)| (index + 1, line.trim_start()));
+    let numbered = code
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim_start()));
     numbered.filter(|(_, line)| !line.starts_with("//"))
 }
 
@@ -114,18 +147,24 @@ fn imports_point_downwards() {
             continue;
         }
         let Some(own) = layer_of(module) else {
-            offences.push(format!("{}: `{module}` has no layer", source.path.display()));
+            offences.push(format!(
+                "{}: `{module}` has no layer",
+                source.path.display()
+            ));
             continue;
         };
         for (number, line) in code_lines(&source.code) {
             for target in line.split("crate::").skip(1) {
-                let target: String =
-                    target.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                let fine = target == module
-                    || layer_of(&target).is_none_or(|layer| layer < own);
+                let target: String = target
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                let fine = target == module || layer_of(&target).is_none_or(|layer| layer < own);
                 if !fine {
                     let path = source.path.display();
-                    offences.push(format!("{path}:{number}: `{module}` must not import `{target}`"));
+                    offences.push(format!(
+                        "{path}:{number}: `{module}` must not import `{target}`"
+                    ));
                 }
             }
         }
@@ -141,10 +180,14 @@ fn crates_stay_in_their_rooms() {
         for (number, line) in code_lines(&source.code) {
             for (name, rooms) in ROOMS {
                 let used = line.starts_with(&format!("use {name}::"))
-                    || line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+                    || line
+                        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
                         .any(|word| word.starts_with(&format!("{name}::")));
                 if used && !rooms.iter().any(|allowed| room.starts_with(allowed)) {
-                    offences.push(format!("{}:{number}: `{name}` has no place here", source.path.display()));
+                    offences.push(format!(
+                        "{}:{number}: `{name}` has no place here",
+                        source.path.display()
+                    ));
                 }
             }
         }
@@ -155,16 +198,30 @@ fn crates_stay_in_their_rooms() {
 #[test]
 fn files_say_what_they_are_and_stay_small() {
     let mut offences = Vec::new();
-    let roots = ["src", "crates/zookeeper-embedded/src", "tests", "benches", "examples"];
+    let roots = [
+        "src",
+        "crates/zookeeper-embedded/src",
+        "tests",
+        "benches",
+        "examples",
+    ];
     for source in roots.iter().flat_map(|root| sources(root)) {
         let path = source.path.display();
         if !source.first_line.starts_with("//!") {
             offences.push(format!("{path}: does not open with `//!` and what it is"));
         }
         if source.lines > FILE_LINES_MAX {
-            offences.push(format!("{path}: {} lines, at most {FILE_LINES_MAX}", source.lines));
+            offences.push(format!(
+                "{path}: {} lines, at most {FILE_LINES_MAX}",
+                source.lines
+            ));
         }
-        let name = source.path.file_stem().unwrap().to_string_lossy().into_owned();
+        let name = source
+            .path
+            .file_stem()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         if UNTELLING_NAMES.contains(&name.as_str()) {
             offences.push(format!("{path}: `{name}` does not say what is in it"));
         }

@@ -116,8 +116,14 @@ pub(crate) fn segment(keys: &[Key; 3], root: u64) -> Segment {
 
 /// What a segment adds to the check sum.
 pub(crate) fn checked(segment: &Segment) -> i64 {
-    let id = segment.get("id").and_then(Value::as_int).unwrap_or_default();
-    let value = segment.get("value").and_then(Value::as_float).unwrap_or_default();
+    let id = segment
+        .get("id")
+        .and_then(Value::as_int)
+        .unwrap_or_default();
+    let value = segment
+        .get("value")
+        .and_then(Value::as_float)
+        .unwrap_or_default();
     id.wrapping_add((2.0 * value) as i64)
 }
 

@@ -2,8 +2,8 @@
 //! replica, scheduler, pipelines, acking daemon and all.
 
 use crate::floor;
-use onyx::config::NodeConfig;
 use onyx::api::JobOutcome;
+use onyx::config::NodeConfig;
 use onyx::job::vocabulary::{PluginSignature, Signature};
 use onyx::job::{Job, Task, TaskKind};
 use onyx::node::NodeBuilder;
@@ -40,13 +40,22 @@ pub(crate) fn run(segments: u64) -> RuntimeResult {
         #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
         let start = Instant::now();
         let id = node.handle().submit_job(job()).await.expect("a valid job");
-        let outcome = node.handle().await_job_completion(id).await.expect("an outcome");
+        let outcome = node
+            .handle()
+            .await_job_completion(id)
+            .await
+            .expect("an outcome");
         let elapsed = start.elapsed();
         assert_eq!(outcome, JobOutcome::Completed);
         let totals = node.handle().job(id).await.expect("a report").totals();
         node.stop().await.expect("a clean stop");
         let (completed, retried) = (totals.completed, totals.retried);
-        RuntimeResult { elapsed, checksum: sum.load(Ordering::Relaxed), completed, retried }
+        RuntimeResult {
+            elapsed,
+            checksum: sum.load(Ordering::Relaxed),
+            completed,
+            retried,
+        }
     })
 }
 
@@ -69,7 +78,11 @@ fn job() -> Job {
     let edge = |from: &str, to: &str| (from.into(), to.into());
     Job {
         name: "pipeline".into(),
-        workflow: vec![edge("source", "one"), edge("one", "two"), edge("two", "sink")],
+        workflow: vec![
+            edge("source", "one"),
+            edge("one", "two"),
+            edge("two", "sink"),
+        ],
         catalog: vec![source, map("one"), map("two"), sink],
         lifecycles: Vec::new(),
         task_scheduler: Default::default(),
@@ -83,19 +96,29 @@ fn registry(segments: u64, sum: &Arc<AtomicI64>) -> Registry {
         max_peers: NonZeroU32::new(1),
         signature: Signature::default(),
     };
-    registry.plugins.input("bench/source", signature(TaskKind::Input), move |_| {
-        Ok(Source { next: 0, end: segments, keys: floor::keys() })
-    });
+    registry
+        .plugins
+        .input("bench/source", signature(TaskKind::Input), move |_| {
+            Ok(Source {
+                next: 0,
+                end: segments,
+                keys: floor::keys(),
+            })
+        });
     let sum = sum.clone();
-    registry.plugins.output("bench/sink", signature(TaskKind::Output), move |_| {
-        Ok(Sink { sum: sum.clone() })
-    });
-    registry.functions.function("bench/map", |mut segment: Segment| {
-        if let Some(Value::Float(value)) = segment.get_mut("value") {
-            *value += 1.0;
-        }
-        segment
-    });
+    registry
+        .plugins
+        .output("bench/sink", signature(TaskKind::Output), move |_| {
+            Ok(Sink { sum: sum.clone() })
+        });
+    registry
+        .functions
+        .function("bench/map", |mut segment: Segment| {
+            if let Some(Value::Float(value)) = segment.get_mut("value") {
+                *value += 1.0;
+            }
+            segment
+        });
     registry
 }
 
@@ -108,7 +131,8 @@ struct Source {
 impl Input for Source {
     fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
         let end = self.end.min(self.next + max as u64);
-        read.segments.extend((self.next..end).map(|root| floor::segment(&self.keys, root)));
+        read.segments
+            .extend((self.next..end).map(|root| floor::segment(&self.keys, root)));
         self.next = end;
         match self.next < self.end {
             true => Ok(Polled::More),
@@ -127,7 +151,9 @@ struct Sink {
 
 impl Output for Sink {
     fn write(&mut self, segments: &[Segment]) -> Result<(), PluginError> {
-        let sum = segments.iter().fold(0_i64, |sum, one| sum.wrapping_add(floor::checked(one)));
+        let sum = segments
+            .iter()
+            .fold(0_i64, |sum, one| sum.wrapping_add(floor::checked(one)));
         self.sum.fetch_add(sum, Ordering::Relaxed);
         Ok(())
     }
