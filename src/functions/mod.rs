@@ -1,10 +1,14 @@
 //! Functions: what a task applies to each segment. A name leads to a factory, a factory makes the
 //! function of one task on one peer.
 
+pub mod expr;
+mod registry;
+
+pub use expr::check_expression;
+pub use registry::{FunctionEntry, FunctionRegistry};
+
 use crate::ids::TaskName;
-use crate::job::vocabulary::Signature;
 use crate::segment::Segment;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,47 +83,5 @@ impl<T: Emits, E: fmt::Display> Emits for Result<T, E> {
             Ok(value) => value.emit(out),
             Err(error) => Err(FunctionError::Failed(error.to_string())),
         }
-    }
-}
-
-/// Functions by name.
-#[derive(Clone, Default)]
-pub struct FunctionRegistry {
-    entries: BTreeMap<String, FunctionEntry>,
-}
-
-/// One registered function.
-#[derive(Clone)]
-pub struct FunctionEntry {
-    /// What it takes.
-    pub signature: Signature,
-    /// What makes it.
-    pub factory: FunctionFactory,
-}
-
-impl FunctionRegistry {
-    /// Registers a factory; a name that is known already is replaced.
-    pub fn register(&mut self, name: &str, signature: Signature, factory: FunctionFactory) {
-        self.entries
-            .insert(name.into(), FunctionEntry { signature, factory });
-    }
-
-    /// The function of a name.
-    pub fn get(&self, name: &str) -> Option<&FunctionEntry> {
-        self.entries.get(name)
-    }
-
-    /// The signatures by name.
-    pub fn signatures(&self) -> BTreeMap<String, Signature> {
-        self.entries
-            .iter()
-            .map(|(name, entry)| (name.clone(), entry.signature.clone()))
-            .collect()
-    }
-}
-
-impl fmt::Debug for FunctionRegistry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.entries.keys()).finish()
     }
 }

@@ -1,6 +1,11 @@
 //! What a user declares: a job is a workflow of tasks, a catalog that says what each one is, and
 //! lifecycles around them. Plain values; nothing here has been checked yet.
 
+pub mod file;
+pub mod graph;
+pub mod nearest;
+pub mod place;
+pub mod validation;
 pub mod vocabulary;
 
 use crate::ids::TaskName;
@@ -78,6 +83,51 @@ pub struct Task {
     pub params: Segment,
 }
 
+impl Task {
+    /// The keys of a catalog entry that every task may have; the others are its own, in `params`.
+    pub const KEYS: [&'static str; 13] = [
+        "name",
+        "type",
+        "fn",
+        "plugin",
+        "batch-size",
+        "batch-timeout-ms",
+        "min-peers",
+        "max-peers",
+        "n-peers",
+        "pending-timeout-ms",
+        "input-retry-timeout-ms",
+        "max-pending",
+        "dead-letter",
+    ];
+
+    /// Those of the keys that mean something to inputs only.
+    pub const INPUT_KEYS: [&'static str; 3] = [
+        "pending-timeout-ms",
+        "input-retry-timeout-ms",
+        "max-pending",
+    ];
+
+    /// A task with every default, for what comes from code rather than from a file.
+    pub fn new(name: impl Into<TaskName>, kind: TaskKind) -> Self {
+        Task {
+            name: name.into(),
+            kind,
+            function: None,
+            plugin: None,
+            batch_size: defaults::batch_size(),
+            batch_timeout_ms: defaults::batch_timeout_ms(),
+            min_peers: defaults::min_peers(),
+            max_peers: None,
+            pending_timeout_ms: defaults::pending_timeout_ms(),
+            input_retry_timeout_ms: defaults::input_retry_timeout_ms(),
+            max_pending: defaults::max_pending(),
+            dead_letter: None,
+            params: Segment::new(),
+        }
+    }
+}
+
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -91,6 +141,9 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// Every kind, in the order in which data passes them.
+    pub const ALL: [TaskKind; 3] = [TaskKind::Input, TaskKind::Function, TaskKind::Output];
+
     /// As it is written in a job file.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -157,6 +210,18 @@ pub enum TaskScheduler {
     /// As evenly as minima and maxima allow.
     #[default]
     Balanced,
+}
+
+impl TaskScheduler {
+    /// Every scheduler.
+    pub const ALL: [TaskScheduler; 1] = [TaskScheduler::Balanced];
+
+    /// As it is written in a job file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskScheduler::Balanced => "balanced",
+        }
+    }
 }
 
 /// The defaults of catalog keys, in one place.

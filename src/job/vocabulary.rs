@@ -2,8 +2,11 @@
 //! catalog keys it takes. Validation needs this value and nothing else of a node.
 
 use crate::job::TaskKind;
+use crate::job::nearest::listed;
+use crate::segment::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::num::NonZeroU32;
 
 /// What can be named in a job.
@@ -123,4 +126,34 @@ pub enum KeyKind {
     TableOf(Vec<String>),
     /// Anything.
     Any,
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one_of = |texts: &[String]| listed(texts.iter().map(String::as_str));
+        match self {
+            KeyKind::String => f.write_str("text"),
+            KeyKind::InputPath | KeyKind::OutputPath => f.write_str("a path"),
+            KeyKind::Int => f.write_str("an integer"),
+            KeyKind::Bool => f.write_str("true or false"),
+            KeyKind::OneOf(texts) => write!(f, "one of: {}", one_of(texts)),
+            KeyKind::Expression => f.write_str("an expression"),
+            KeyKind::ExpressionTable => f.write_str("a table from field names to expressions"),
+            KeyKind::TableOf(texts) => write!(f, "a table from names to one of: {}", one_of(texts)),
+            KeyKind::Any => f.write_str("anything"),
+        }
+    }
+}
+
+/// The text of a CEL expression in a job: text, or a scalar, which is an expression in itself, so
+/// that `one: 1` needs no quotes.
+pub fn expression_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.to_string()),
+        Value::Null => Some("null".into()),
+        Value::Bool(b) => Some(b.to_string()),
+        Value::Int(n) => Some(n.to_string()),
+        Value::Float(n) => Some(format!("{n:?}")),
+        Value::Bytes(_) | Value::List(_) | Value::Map(_) => None,
+    }
 }

@@ -5,12 +5,15 @@
 //! gave. An output writes and seals. Both are called from one thread, that of their task, and may
 //! block it for as long as one read or write takes.
 
+pub mod conformance;
+mod file;
+mod registry;
+
+pub use registry::PluginRegistry;
+
 use crate::ids::{JobId, SlotId};
 use crate::job::Task;
-use crate::job::vocabulary::PluginSignature;
 use crate::segment::Segment;
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,36 +123,4 @@ pub enum PluginFactory {
     Input(InputFactory),
     /// Of outputs.
     Output(OutputFactory),
-}
-
-/// Plugins by name.
-#[derive(Clone, Default)]
-pub struct PluginRegistry {
-    entries: BTreeMap<String, (PluginSignature, PluginFactory)>,
-}
-
-impl PluginRegistry {
-    /// Registers a plugin; a name that is known already is replaced.
-    pub fn register(&mut self, name: &str, signature: PluginSignature, factory: PluginFactory) {
-        self.entries.insert(name.into(), (signature, factory));
-    }
-
-    /// The factory of a name.
-    pub fn get(&self, name: &str) -> Option<&PluginFactory> {
-        self.entries.get(name).map(|(_, factory)| factory)
-    }
-
-    /// The signatures by name.
-    pub fn signatures(&self) -> BTreeMap<String, PluginSignature> {
-        self.entries
-            .iter()
-            .map(|(name, (signature, _))| (name.clone(), signature.clone()))
-            .collect()
-    }
-}
-
-impl fmt::Debug for PluginRegistry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.entries.keys()).finish()
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::{Allocation, JobRecord, Replica};
 use crate::ids::{JobId, PeerId, SlotId, TaskName};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ pub struct Place {
 }
 
 /// The state of a job that is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum JobState {
     /// It waits for peers.
     Waiting,

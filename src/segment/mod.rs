@@ -71,6 +71,17 @@ impl Segment {
         self.fields.push((key, value));
     }
 
+    /// Appends a field without a value, whose key is known to be new, and gives the place of the value:
+    /// for decoders, in which a field that is moved after it was built costs more than reading it.
+    pub fn push_place(&mut self, key: &Key) -> &mut Value {
+        debug_assert!(self.get(key.as_str()).is_none());
+        let at = self.fields.len();
+        // Extending makes room first and clones then, so that the clone is never moved.
+        self.fields
+            .extend(std::iter::once(key).map(|key| (key.clone(), Value::Null)));
+        &mut self.fields[at].1
+    }
+
     /// Takes a key out; the order of the others stays.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let at = self.fields.iter().position(|(k, _)| k == key)?;

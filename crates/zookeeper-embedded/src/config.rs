@@ -1,0 +1,150 @@
+//! What can be chosen about a server, and why it may refuse to start.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// How a server listens and what it allows its clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen. Port 0 takes any free port.
+    pub address: SocketAddr,
+    /// Permits an address that other machines can reach, although nobody is kept out.
+    pub allow_non_loopback: bool,
+    /// How often sessions are looked at; a session may live this much longer than its time-out.
+    pub tick: Duration,
+    /// The shortest session time-out that a client can get.
+    pub min_session_timeout: Duration,
+    /// The longest session time-out that a client can get.
+    pub max_session_timeout: Duration,
+    /// A longer request ends its connection. ZooKeeper calls this `jute.maxbuffer`.
+    pub max_request_bytes: usize,
+    /// How many clients may be connected at once; further ones are turned away.
+    pub max_connections: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allow_non_loopback: false,
+            tick: Duration::from_millis(100),
+            min_session_timeout: Duration::from_millis(500),
+            max_session_timeout: Duration::from_secs(60),
+            max_request_bytes: 1_048_575,
+            max_connections: 1000,
+        }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address would let other machines in.
+    #[error(
+        "{address} can be reached from other machines, and this server keeps nobody out; \
+         use 127.0.0.1, or set `allow_non_loopback` if the network is trusted"
+    )]
+    NotLoopback {
+        /// The address that was refused.
+        address: SocketAddr,
+    },
+    /// Somebody listens there already.
+    #[error(
+        "{address} is in use by another process; stop it, choose another port, \
+         or use port 0 for any free one"
+    )]
+    AddressInUse {
+        /// The address that was taken.
+        address: SocketAddr,
+    },
+    /// The operating system refused for another reason.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address in question.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A limit that no client could satisfy.
+    #[error("`{option}` makes no sense: {problem}")]
+    BadConfig {
+        /// The name of the field of [`Config`].
+        option: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+impl Config {
+    pub(crate) fn validate(&self) -> Result<(), StartError> {
+        if !self.address.ip().is_loopback() && !self.allow_non_loopback {
+            return Err(StartError::NotLoopback {
+                address: self.address,
+            });
+        }
+        let bad = |option, problem| Err(StartError::BadConfig { option, problem });
+        if self.tick < Duration::from_millis(1) {
+            return bad("tick", "it must be at least a millisecond");
+        }
+        if self.min_session_timeout.is_zero() {
+            return bad("min_session_timeout", "it must be longer than nothing");
+        }
+        if self.max_session_timeout < self.min_session_timeout {
+            return bad("max_session_timeout", "it is shorter than the minimum");
+        }
+        if self.max_request_bytes == 0 || i32::try_from(self.max_request_bytes).is_err() {
+            return bad(
+                "max_request_bytes",
+                "it must be between one byte and two gigabytes",
+            );
+        }
+        if self.max_connections == 0 {
+            return bad("max_connections", "nobody could connect");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(config: Config) -> String {
+        config.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_is_valid() {
+        assert!(Config::default().validate().is_ok());
+    }
+
+    #[test]
+    fn refusals_name_the_option() {
+        let tick = Duration::ZERO;
+        assert!(
+            refusal(Config {
+                tick,
+                ..Config::default()
+            })
+            .contains("`tick`")
+        );
+        let max_session_timeout = Duration::from_millis(1);
+        let config = Config {
+            max_session_timeout,
+            ..Config::default()
+        };
+        assert!(refusal(config).contains("`max_session_timeout`"));
+        let max_connections = 0;
+        assert!(
+            refusal(Config {
+                max_connections,
+                ..Config::default()
+            })
+            .contains("`max_conn")
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! The outgoing bytes of one connection, bounded.
+//!
+//! A client that reads slowly is not served further requests until it has caught up. If the
+//! notifications that others cause pile up nevertheless, the connection is given up.
+
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// With more than this waiting, no further request of the client is served.
+const HIGH_WATER: usize = 256 << 10;
+
+/// With more than this waiting, a further notification ends the connection.
+const LIMIT: usize = 4 << 20;
+
+/// Bytes on their way to a client, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pending: Mutex<Pending>,
+    filled: Notify,
+    emptied: Notify,
+    aborted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Open,
+    /// What is here still goes out, nothing more comes in.
+    Finishing,
+    Aborted,
+}
+
+/// Whether a notification found room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Enough,
+    Exceeded,
+}
+
+impl Outbox {
+    /// Appends an answer. There is always room for one, because requests wait for room.
+    pub(crate) fn push_answer(&self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let mut pending = self.lock();
+        if pending.stage == Stage::Open {
+            encode(&mut pending.bytes);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Appends what the client did not ask for right now; too much of it ends the connection.
+    pub(crate) fn push_notification(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Room {
+        let mut pending = self.lock();
+        if pending.stage == Stage::Open && pending.bytes.len() > LIMIT {
+            drop(pending);
+            self.abort();
+            return Room::Exceeded;
+        }
+        if pending.stage == Stage::Open {
+            encode(&mut pending.bytes);
+            self.filled.notify_one();
+        }
+        Room::Enough
+    }
+
+    /// Lets the connection end once everything is written.
+    pub(crate) fn finish(&self) {
+        let mut pending = self.lock();
+        if pending.stage == Stage::Open {
+            pending.stage = Stage::Finishing;
+        }
+        self.filled.notify_one();
+    }
+
+    /// Ends the connection at once.
+    pub(crate) fn abort(&self) {
+        let mut pending = self.lock();
+        pending.stage = Stage::Aborted;
+        pending.bytes = Vec::new();
+        self.aborted.notify_one();
+    }
+
+    /// Waits for the end that [`Outbox::abort`] asks for. For one waiter.
+    pub(crate) async fn aborted(&self) {
+        self.aborted.notified().await;
+    }
+
+    /// Waits until another request may be served. For one waiter.
+    pub(crate) async fn room(&self) {
+        while self.lock().bytes.len() > HIGH_WATER {
+            self.emptied.notified().await;
+        }
+    }
+
+    /// The next bytes to write, or `None` after the last. For one waiter.
+    pub(crate) async fn take(&self) -> Option<Vec<u8>> {
+        loop {
+            {
+                let mut pending = self.lock();
+                if !pending.bytes.is_empty() {
+                    self.emptied.notify_one();
+                    return Some(mem::take(&mut pending.bytes));
+                }
+                if pending.stage != Stage::Open {
+                    return None;
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// A panic elsewhere cannot leave half a frame behind, so a poisoned lock is as good as new.
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(outbox: &Outbox, length: usize) {
+        outbox.push_answer(|bytes| bytes.resize(bytes.len() + length, 0));
+    }
+
+    #[tokio::test]
+    async fn what_was_pushed_before_the_end_still_goes_out() {
+        let outbox = Outbox::default();
+        fill(&outbox, 3);
+        outbox.finish();
+        fill(&outbox, 5);
+        assert_eq!(outbox.take().await, Some(vec![0; 3]));
+        assert_eq!(outbox.take().await, None);
+    }
+
+    #[tokio::test]
+    async fn requests_wait_for_room() {
+        let outbox = Outbox::default();
+        fill(&outbox, HIGH_WATER + 1);
+        let (taken, ()) = tokio::join!(outbox.take(), outbox.room());
+        assert_eq!(taken.map(|bytes| bytes.len()), Some(HIGH_WATER + 1));
+    }
+
+    #[tokio::test]
+    async fn too_many_notifications_end_the_connection() {
+        let outbox = Outbox::default();
+        fill(&outbox, LIMIT);
+        assert_eq!(
+            outbox.push_notification(|bytes| bytes.push(1)),
+            Room::Enough
+        );
+        assert_eq!(
+            outbox.push_notification(|bytes| bytes.push(1)),
+            Room::Exceeded
+        );
+        outbox.aborted().await;
+        assert_eq!(outbox.take().await, None);
+    }
+}

@@ -1,0 +1,153 @@
+//! The server: a listener, a ticking clock and a task per connection, ended together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{debug, info, warn};
+
+use crate::config::{Config, StartError};
+use crate::connection;
+use crate::host::Host;
+use crate::protocol::ConnectionId;
+use crate::statistics::Statistics;
+
+/// How long to wait when the system has no file descriptor left for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A running server. It ends when it is stopped or dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    host: Arc<Host>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts listening, and serves clients on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration makes no sense or the address cannot be had; see [`StartError`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        config.validate()?;
+        let requested = config.address;
+        let listener = TcpListener::bind(requested)
+            .await
+            .map_err(|e| refusal(requested, e))?;
+        let address = listener.local_addr().map_err(|e| refusal(requested, e))?;
+        let host = Arc::new(Host::new(Config { address, ..config }));
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(run(listener, host.clone(), stopped));
+        info!(%address, "zookeeper server listens");
+        Ok(Self {
+            address,
+            host,
+            stop: Some(stop),
+            task,
+        })
+    }
+
+    /// Where the server listens, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address in the form that ZooKeeper clients take.
+    pub fn connect_string(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// What the server has and has done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.host.statistics()
+    }
+
+    /// For tests of faults: ends a session as if its time were up. Its ephemeral nodes go, its
+    /// connection is cut and its client learns on the next one that it has expired.
+    ///
+    /// Tells whether there was such a session.
+    pub fn expire_session(&self, session_id: i64) -> bool {
+        self.host.expire_session(session_id)
+    }
+
+    /// For tests of faults: cuts every client connection. Sessions live on until they expire, so
+    /// clients can come back to them.
+    pub fn cut_connections(&self) {
+        self.host.cut_connections();
+    }
+
+    /// Closes the listener and all connections, and returns when every task has ended.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        // An error would mean that the task panicked; it has ended in any case.
+        if let Err(error) = (&mut self.task).await {
+            warn!(%error, "zookeeper server ended badly");
+        }
+    }
+}
+
+impl Drop for Server {
+    /// Dropping the task drops the set of connections in it, which ends them as well.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Accepts clients until the other end of `stopped` is gone.
+async fn run(listener: TcpListener, host: Arc<Host>, mut stopped: oneshot::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    let mut next_id = 0;
+    let mut ticks = interval(host.config.tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = &mut stopped => break,
+            _ = ticks.tick() => host.tick(),
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    warn!(%error, "connection task failed");
+                }
+            }
+            accepted = listener.accept() => match accepted {
+                Ok(client) => {
+                    next_id += 1;
+                    welcome(client, ConnectionId(next_id), &host, &mut connections);
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+fn welcome(
+    (stream, address): (TcpStream, SocketAddr),
+    id: ConnectionId,
+    host: &Arc<Host>,
+    connections: &mut JoinSet<()>,
+) {
+    if connections.len() >= host.config.max_connections {
+        debug!(client = %address, "too many connections");
+        host.counters.refused.increment();
+        return;
+    }
+    connections.spawn(connection::run(stream, id, address.ip(), host.clone()));
+}
+
+fn refusal(address: SocketAddr, source: io::Error) -> StartError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
+        _ => StartError::Listen { address, source },
+    }
+}

@@ -1,0 +1,276 @@
+//! The whole state of a server, and the one place where requests meet it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::authentication::{self, Author};
+use super::ledger::Ledger;
+use super::outcome::{Attached, Connected, Effects, Fate, Figures, Served};
+use super::watches::Watches;
+use super::{Millis, read, watch_requests};
+use crate::protocol::response::Part;
+use crate::protocol::{
+    ConnectRequest, ConnectResponse, ConnectionId, ErrorCode, Identity, Read, Request, Response,
+    Write,
+};
+
+/// How often abandoned containers and TTL nodes are looked for, as in ZooKeeper.
+pub(super) const CLEANING_INTERVAL: Millis = 60_000;
+
+/// Tree, sessions and watches, which only change together.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    ledger: Ledger,
+    watches: Watches,
+    /// The connections that hold a session.
+    authors: BTreeMap<ConnectionId, Arc<Author>>,
+    limits: SessionLimits,
+    next_cleaning: Millis,
+}
+
+/// The session time-outs that a client can negotiate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SessionLimits {
+    pub(crate) min: Millis,
+    pub(crate) max: Millis,
+}
+
+impl Keeper {
+    pub(crate) fn new(limits: SessionLimits, now: Millis) -> Self {
+        Self {
+            ledger: Ledger::new(now),
+            watches: Watches::default(),
+            authors: BTreeMap::new(),
+            limits,
+            next_cleaning: now + CLEANING_INTERVAL,
+        }
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            sessions: self.ledger.sessions().len(),
+            nodes: self.ledger.tree().len(),
+            ephemerals: self.ledger.tree().ephemeral_count(),
+            watches: self.watches.len(),
+            zxid: self.ledger.zxid(),
+        }
+    }
+
+    /// Opens a session for the connection, or gives it one that it can prove to own.
+    pub(crate) fn connect(
+        &mut self,
+        connection: ConnectionId,
+        address: IpAddr,
+        request: &ConnectRequest,
+        now: Millis,
+    ) -> Connected {
+        if request.last_zxid_seen > self.ledger.zxid() {
+            return Connected::Ahead;
+        }
+        let timeout = Millis::from(request.timeout_ms).clamp(self.limits.min, self.limits.max);
+        let (session, password) = match request.session {
+            0 => self.ledger.open_session(timeout, now),
+            session => match self.ledger.sessions().verify(session, &request.password) {
+                Some(password) => (session, password),
+                None => return Connected::Expired,
+            },
+        };
+        let displaced = self
+            .ledger
+            .sessions_mut()
+            .attach(session, connection, timeout, now);
+        if let Some(displaced) = displaced {
+            self.disconnect(displaced);
+        }
+        let identities = vec![Identity::new("ip", &address.to_string())];
+        self.authors.insert(
+            connection,
+            Arc::new(Author {
+                session,
+                identities,
+            }),
+        );
+        let timeout_ms = i32::try_from(timeout).unwrap_or(i32::MAX);
+        Connected::Attached(Attached {
+            response: ConnectResponse {
+                timeout_ms,
+                session,
+                password,
+            },
+            displaced,
+        })
+    }
+
+    /// The connection is gone; its session lives on until it expires.
+    pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
+        self.watches.forget(connection);
+        if let Some(author) = self.authors.remove(&connection) {
+            self.ledger
+                .sessions_mut()
+                .detach(author.session, connection);
+        }
+    }
+
+    /// Serves a request; `None` if the connection has lost its session in the meantime.
+    pub(crate) fn serve(
+        &mut self,
+        connection: ConnectionId,
+        request: Request,
+        now: Millis,
+    ) -> Option<Served> {
+        let author = self.authors.get(&connection)?.clone();
+        self.ledger.sessions_mut().touch(author.session, now);
+        Some(match request {
+            Request::Ping => self.served(Ok(Response::Empty)),
+            Request::Write(write) => self.write(&author, write, now),
+            Request::Multi(writes) => self.write_all(&author, writes, now),
+            Request::Read(read) => self.read(connection, &author, &read),
+            Request::MultiRead(reads) => {
+                self.served(read::answer_all(self.ledger.tree(), &author, &reads))
+            }
+            Request::Watch(request) => {
+                let (tree, watches) = (self.ledger.tree(), &mut self.watches);
+                let (result, notifications) =
+                    watch_requests::answer(tree, watches, connection, request);
+                Served {
+                    notifications,
+                    ..self.served(result)
+                }
+            }
+            Request::Auth {
+                scheme,
+                credentials,
+            } => {
+                let result = self.authenticate(connection, &scheme, &credentials);
+                let fate = if result.is_ok() {
+                    Fate::Stays
+                } else {
+                    Fate::Ends
+                };
+                Served {
+                    fate,
+                    ..self.served(result)
+                }
+            }
+            Request::CloseSession => {
+                let notifications = self.close_session(author.session, now).notifications;
+                Served {
+                    notifications,
+                    fate: Fate::Ends,
+                    ..self.served(Ok(Response::Empty))
+                }
+            }
+            Request::Reconfigure => self.served(Err(ErrorCode::ReconfigDisabled)),
+            // ZooKeeper hangs up as well: such a client speaks another version of the protocol.
+            Request::Unknown => Served {
+                fate: Fate::Ends,
+                ..self.served(Err(ErrorCode::Unimplemented))
+            },
+        })
+    }
+
+    /// Lets time pass: expires sessions and removes abandoned nodes.
+    pub(crate) fn tick(&mut self, now: Millis) -> Effects {
+        let mut effects = Effects::default();
+        for session in self.ledger.sessions().expired(now) {
+            effects.extend(self.close_session(session, now));
+        }
+        if now >= self.next_cleaning {
+            self.next_cleaning = now + CLEANING_INTERVAL;
+            for path in self.ledger.tree().abandoned(now) {
+                effects
+                    .notifications
+                    .extend(self.watches.fire(&self.ledger.delete_abandoned(path, now)));
+            }
+        }
+        effects
+    }
+
+    /// Ends a session as if its time were up; `None` if there is no such session.
+    pub(crate) fn expire_session(&mut self, session: i64, now: Millis) -> Option<Effects> {
+        self.ledger
+            .sessions()
+            .contains(session)
+            .then(|| self.close_session(session, now))
+    }
+
+    /// Removes the session and its ephemeral nodes, and lets its connection go.
+    fn close_session(&mut self, session: i64, now: Millis) -> Effects {
+        let holder = self.ledger.sessions().holder(session);
+        let transaction = self.ledger.close_session(session, now);
+        let notifications = self.watches.fire(&transaction);
+        if let Some(connection) = holder {
+            self.disconnect(connection);
+        }
+        Effects {
+            notifications,
+            closed: holder.into_iter().collect(),
+        }
+    }
+
+    fn authenticate(
+        &mut self,
+        connection: ConnectionId,
+        scheme: &str,
+        credentials: &[u8],
+    ) -> Result<Response, ErrorCode> {
+        let identity = authentication::authenticate(scheme, credentials)?;
+        if let Some(author) = self.authors.get_mut(&connection) {
+            let identities = &mut Arc::make_mut(author).identities;
+            if !identities.contains(&identity) {
+                identities.push(identity);
+            }
+        }
+        Ok(Response::Empty)
+    }
+
+    fn read(&mut self, connection: ConnectionId, author: &Author, read: &Read) -> Served {
+        let result = read::answer(self.ledger.tree(), author, read);
+        if let Some((path, kind)) = read::watch(read, &result) {
+            self.watches.add(connection, path, kind);
+        }
+        self.served(result)
+    }
+
+    fn write(&mut self, author: &Author, write: Write, now: Millis) -> Served {
+        match self.ledger.write(author, vec![write], now) {
+            Ok((parts, transaction)) => {
+                let response = parts.into_iter().find_map(Part::into_response);
+                let notifications = self.watches.fire(&transaction);
+                let result = Ok(response.unwrap_or(Response::Empty));
+                Served {
+                    notifications,
+                    ..self.served(result)
+                }
+            }
+            Err(failure) => self.served(Err(failure.code)),
+        }
+    }
+
+    /// A multi request always succeeds as a request; the parts tell how it went.
+    fn write_all(&mut self, author: &Author, writes: Vec<Write>, now: Millis) -> Served {
+        let count = writes.len();
+        match self.ledger.write(author, writes, now) {
+            Ok((parts, transaction)) => {
+                let notifications = self.watches.fire(&transaction);
+                Served {
+                    notifications,
+                    ..self.served(Ok(Response::Multi(parts)))
+                }
+            }
+            Err(failure) => self.served(Ok(Response::Multi(failure.parts(count)))),
+        }
+    }
+
+    /// An answer as of now that has no consequences for anybody else.
+    fn served(&self, result: Result<Response, ErrorCode>) -> Served {
+        let zxid = self.ledger.zxid();
+        Served {
+            result,
+            zxid,
+            notifications: Vec::new(),
+            fate: Fate::Stays,
+        }
+    }
+}

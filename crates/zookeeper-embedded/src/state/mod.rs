@@ -1,0 +1,23 @@
+//! The state machine: requests and time in, answers and notifications out. No IO, no clock.
+
+mod authentication;
+mod keeper;
+#[cfg(test)]
+mod keeper_tests;
+mod ledger;
+mod node;
+mod outcome;
+mod path;
+mod prepare;
+mod read;
+mod sessions;
+mod transaction;
+mod tree;
+mod watch_requests;
+mod watches;
+
+pub(crate) use keeper::{Keeper, SessionLimits};
+pub(crate) use outcome::{Attached, Connected, Effects, Fate};
+
+/// Milliseconds since the Unix epoch: the one kind of time that the state machine knows.
+pub(crate) type Millis = i64;

@@ -1,0 +1,59 @@
+//! The ground that a test stands on: a server and a part of its tree that belongs to the test.
+
+use std::time::Duration;
+
+use zookeeper_client::{Acls, Client, CreateMode, CreateOptions};
+use zookeeper_embedded::{Config, Server};
+
+pub(crate) const PERSISTENT: CreateOptions<'static> =
+    CreateMode::Persistent.with_acls(Acls::anyone_all());
+pub(crate) const EPHEMERAL: CreateOptions<'static> =
+    CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+pub(crate) const SEQUENTIAL: CreateOptions<'static> =
+    CreateMode::PersistentSequential.with_acls(Acls::anyone_all());
+
+pub(crate) struct Ground {
+    servers: String,
+    /// The path of the test's own part of the tree.
+    pub(crate) root: String,
+    /// Keeps an embedded server alive.
+    _server: Option<Server>,
+}
+
+impl Ground {
+    pub(crate) async fn prepare() -> Self {
+        let (servers, server) = match std::env::var("ZOOKEEPER_CONNECT") {
+            Ok(servers) => (servers, None),
+            Err(_) => {
+                let server = Server::start(Config::default()).await.unwrap();
+                (server.connect_string(), Some(server))
+            }
+        };
+        let client = Client::connect(&servers).await.unwrap();
+        let (_, sequence) = client.create("/contract-", b"", &SEQUENTIAL).await.unwrap();
+        Self {
+            servers,
+            root: format!("/contract-{sequence}"),
+            _server: server,
+        }
+    }
+
+    /// A client that sees only the test's part of the tree.
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(&self.connect_string()).await.unwrap()
+    }
+
+    /// A client whose session outlives it for about a second.
+    pub(crate) async fn detached_client(&self) -> Client {
+        Client::connector()
+            .with_detached()
+            .with_session_timeout(Duration::from_secs(1))
+            .connect(&self.connect_string())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn connect_string(&self) -> String {
+        format!("{}{}", self.servers, self.root)
+    }
+}

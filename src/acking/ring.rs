@@ -1,0 +1,241 @@
+//! The XOR of each root of one source, in a dense ring by sequence.
+//!
+//! Roots that stay incomplete while the ring moves on are kept apart as stragglers. Behind the ring,
+//! what is not a straggler is complete or given up: that is the tombstone which keeps a late ack
+//! from beginning a root again. A root whose very first ack comes after the ring has left it
+//! counts as late too; its source replays it.
+
+use std::collections::BTreeMap;
+
+/// How many consecutive roots the ring covers when it starts, and at most.
+const SLOTS_MIN: u64 = 1 << 10;
+const SLOTS_MAX: u64 = 1 << 16;
+/// How many roots may stay incomplete behind the ring. Giving one up costs a replay.
+const STRAGGLERS_MAX: usize = 1 << 20;
+
+/// The roots of one source in one epoch.
+#[derive(Debug)]
+pub(super) struct Ring {
+    /// The first root that the ring covers.
+    base: u64,
+    /// The highest root that was ever acked.
+    highest: u64,
+    /// Slot `root % len` belongs to `root`; a power of two of them.
+    slots: Vec<Slot>,
+    stragglers: BTreeMap<u64, Slot>,
+    /// How many stragglers were given up for want of room.
+    evicted: u64,
+}
+
+/// What one ack did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RingAck {
+    /// The tree is not complete yet.
+    Open,
+    /// This was the last ack.
+    Complete,
+    /// The root had been completed or given up before; nothing changed.
+    Late,
+}
+
+/// Time in units of 1024 ms: exact enough for a sweep after minutes, and small.
+pub(super) type Tick = u32;
+
+/// Sixteen bytes, four to a cache line.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    value: u64,
+    /// When the first ack came.
+    since: Tick,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No ack yet.
+    Unseen,
+    /// Some acks.
+    Open,
+    /// Complete or given up.
+    Done,
+}
+
+const UNSEEN: Slot = Slot {
+    value: 0,
+    since: 0,
+    state: State::Unseen,
+};
+
+impl Ring {
+    pub(super) fn new() -> Self {
+        Ring {
+            base: 1,
+            highest: 0,
+            slots: vec![UNSEEN; SLOTS_MIN as usize],
+            stragglers: BTreeMap::new(),
+            evicted: 0,
+        }
+    }
+
+    /// Adds an ack to the XOR of its root.
+    #[inline]
+    pub(super) fn ack(&mut self, root: u64, value: u64, now: Tick) -> RingAck {
+        if root < self.base {
+            return self.ack_straggler(root, value);
+        }
+        if root - self.base >= self.slots.len() as u64 {
+            self.make_room(root);
+        }
+        self.highest = self.highest.max(root);
+        let at = self.place(root);
+        let slot = &mut self.slots[at];
+        match slot.state {
+            State::Done => return RingAck::Late,
+            State::Unseen => slot.since = now,
+            State::Open => {}
+        }
+        slot.value ^= value;
+        if slot.value == 0 {
+            slot.state = State::Done;
+            return RingAck::Complete;
+        }
+        slot.state = State::Open;
+        RingAck::Open
+    }
+
+    /// Gives up what has been open since before `limit`, and says how many roots that were.
+    pub(super) fn sweep(&mut self, limit: Tick) -> usize {
+        let mut swept = 0;
+        for slot in &mut self.slots {
+            if slot.state == State::Open && slot.since < limit {
+                slot.state = State::Done;
+                swept += 1;
+            }
+        }
+        let before = self.stragglers.len();
+        self.stragglers.retain(|_, slot| slot.since >= limit);
+        swept + before - self.stragglers.len()
+    }
+
+    /// How many roots have some of their acks.
+    pub(super) fn open(&self) -> usize {
+        let in_ring = self.slots.iter().filter(|slot| slot.state == State::Open);
+        in_ring.count() + self.stragglers.len()
+    }
+
+    /// How many stragglers were given up since the last time this was asked.
+    pub(super) fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted)
+    }
+
+    fn place(&self, root: u64) -> usize {
+        (root & (self.slots.len() as u64 - 1)) as usize
+    }
+
+    fn ack_straggler(&mut self, root: u64, value: u64) -> RingAck {
+        let Some(slot) = self.stragglers.get_mut(&root) else {
+            return RingAck::Late;
+        };
+        slot.value ^= value;
+        if slot.value != 0 {
+            return RingAck::Open;
+        }
+        self.stragglers.remove(&root);
+        RingAck::Complete
+    }
+
+    /// Moves on and widens until `root` is covered.
+    #[inline(never)]
+    fn make_room(&mut self, root: u64) {
+        while self.base <= self.highest && self.slots[self.place(self.base)].state == State::Done {
+            self.leave_base();
+        }
+        let span = root - self.base;
+        if span >= self.slots.len() as u64 && self.base <= self.highest {
+            self.widen((span + 1).min(SLOTS_MAX).next_power_of_two());
+        }
+        // Beyond the highest root every slot is unseen, so that a leap costs one round at most.
+        let base = (root - (self.slots.len() as u64 - 1).min(root)).max(self.base);
+        while self.base < base && self.base <= self.highest {
+            self.leave_base();
+        }
+        self.base = base;
+        while self.stragglers.len() > STRAGGLERS_MAX {
+            self.stragglers.pop_first();
+            self.evicted += 1;
+        }
+    }
+
+    fn leave_base(&mut self) {
+        let at = self.place(self.base);
+        let slot = std::mem::replace(&mut self.slots[at], UNSEEN);
+        if slot.state == State::Open {
+            self.stragglers.insert(self.base, slot);
+        }
+        self.base += 1;
+    }
+
+    fn widen(&mut self, slots: u64) {
+        let narrow = std::mem::replace(&mut self.slots, vec![UNSEEN; slots as usize]);
+        for root in self.base..=self.highest {
+            let at = self.place(root);
+            self.slots[at] = narrow[(root & (narrow.len() as u64 - 1)) as usize];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_left_behind_by_the_ring_still_completes() {
+        let mut ring = Ring::new();
+        assert_eq!(ring.ack(1, 5, 0), RingAck::Open);
+        for root in 2..4 * SLOTS_MAX {
+            assert_eq!(ring.ack(root, 9, 0), RingAck::Open);
+            assert_eq!(ring.ack(root, 9, 0), RingAck::Complete);
+        }
+        assert_eq!(ring.slots.len() as u64, SLOTS_MAX);
+        assert_eq!((ring.stragglers.len(), ring.open()), (1, 1));
+        assert_eq!(ring.ack(1, 5, 0), RingAck::Complete);
+        assert_eq!(ring.ack(1, 5, 0), RingAck::Late);
+        assert_eq!(ring.ack(2, 5, 0), RingAck::Late);
+        assert_eq!(ring.open(), 0);
+    }
+
+    #[test]
+    fn a_ring_whose_roots_complete_stays_small() {
+        let mut ring = Ring::new();
+        for root in 1..10 * SLOTS_MAX {
+            ring.ack(root, 9, 0);
+            ring.ack(root, 9, 0);
+        }
+        assert_eq!(ring.slots.len() as u64, SLOTS_MIN);
+        assert!(ring.stragglers.is_empty());
+    }
+
+    #[test]
+    fn a_leap_to_any_root_is_cheap_and_harmless() {
+        let mut ring = Ring::new();
+        ring.ack(3, 1, 0);
+        for root in [1 << 40, 1 << 62, u64::MAX] {
+            assert_eq!(ring.ack(root, 7, 0), RingAck::Open);
+        }
+        assert_eq!(ring.ack(0, 7, 0), RingAck::Late);
+        assert_eq!(ring.ack(u64::MAX, 7, 0), RingAck::Complete);
+        assert_eq!(ring.ack(1 << 40, 7, 0), RingAck::Complete);
+        assert_eq!(ring.ack(3, 1, 0), RingAck::Complete);
+        assert_eq!(ring.open(), 1);
+    }
+
+    #[test]
+    fn what_was_swept_does_not_begin_again() {
+        let mut ring = Ring::new();
+        ring.ack(1, 5, 10);
+        ring.ack(2, 5, 20);
+        assert_eq!(ring.sweep(15), 1);
+        assert_eq!(ring.ack(1, 5, 21), RingAck::Late);
+        assert_eq!(ring.ack(2, 5, 21), RingAck::Complete);
+    }
+}

@@ -1,0 +1,64 @@
+//! Effects: the few things that a peer does once because of one entry.
+
+use super::virtual_peer::VirtualPeer;
+use crate::coordination::{Node, Put};
+use crate::ids::{JobId, LogPosition};
+use crate::log::Effect;
+use crate::log::commands::{Command, KillJob};
+use crate::log::wants::{LocalFacts, Standing, wants};
+use crate::messages::pulse_watcher::CheckPulse;
+use actix::fut::wrap_future;
+use actix::{ActorFutureExt, AsyncContext, Context};
+
+/// Carries out one effect of the entry at a position.
+pub(super) fn run(
+    peer: &mut VirtualPeer,
+    effect: Effect,
+    position: LogPosition,
+    ctx: &mut Context<VirtualPeer>,
+) {
+    match effect {
+        Effect::RejoinAfterBackOff => rejoin_after_back_off(peer, ctx),
+        Effect::EvictIfGhost(ghost) => {
+            if let Some(children) = &peer.children {
+                #[expect(clippy::disallowed_methods, reason = "one message for a refused join")]
+                children.pulse_watcher.do_send(CheckPulse(ghost));
+            }
+        }
+        Effect::Restart => peer.end(ctx, format!("removed from the cluster by entry {position}")),
+    }
+}
+
+fn rejoin_after_back_off(peer: &mut VirtualPeer, ctx: &mut Context<VirtualPeer>) {
+    let attempt = peer.next_join_attempt();
+    let delay = peer.services.join_backoff.delay(attempt, peer.services.unit());
+    tracing::debug!(peer = %peer.me.me, attempt, ?delay, "the join was refused; trying again");
+    ctx.run_later(delay, |peer, _| {
+        let standing = wants(&peer.snapshot.replica, &peer.me, &LocalFacts::default()).standing;
+        if standing == Standing::Outside {
+            peer.prepare();
+        }
+    });
+}
+
+/// Keeps the exception that killed a job, then writes the kill.
+pub(super) fn kill_job(
+    peer: &mut VirtualPeer,
+    job: JobId,
+    exception: String,
+    ctx: &mut Context<VirtualPeer>,
+) {
+    peer.task.failed();
+    let session = peer.services.task.session.clone();
+    let text = exception.clone();
+    let keep = async move {
+        let kept = session.put(Node::Exception(job), text.into_bytes(), Put::IfAbsent).await;
+        if let Err(error) = kept {
+            // The kill carries the cause as well.
+            tracing::warn!(%job, %error, "the exception could not be stored");
+        }
+    };
+    ctx.spawn(wrap_future::<_, VirtualPeer>(keep).map(move |(), peer, _| {
+        peer.write(Command::KillJob(KillJob::new(job, Some(exception))), None);
+    }));
+}

@@ -1,0 +1,203 @@
+//! What the group is told and asked.
+
+use super::slots::{Slot, SlotState};
+use super::{PeerGroup, Restarts};
+use crate::actors::supervision::Verdict;
+use crate::ids::LogPosition;
+use crate::messages::outbox::{WriteAndConfirm, WriteFailed};
+use crate::messages::peer_group::{
+    Append, CrashChild, GroupStatus, StartPeers, Status, StopPeer, StopRestarts,
+};
+use crate::messages::supervision::{ActorReport, Child, ChildDown, Crash, Observe, Stop};
+use actix::fut::wrap_future;
+use actix::{ActorContext, ActorFutureExt, Context, Handler, MessageResult};
+use actix::{ResponseActFuture, ResponseFuture};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use serde_json::json;
+
+impl Handler<ChildDown> for PeerGroup {
+    type Result = ();
+
+    fn handle(&mut self, down: ChildDown, ctx: &mut Context<Self>) {
+        if down.child != Child::Outbox {
+            return self.peer_down(&down, ctx);
+        }
+        // The outbox of an older session is replaced already.
+        let current = self.outbox.as_ref().is_some_and(|outbox| !outbox.connected());
+        if !current || self.restarts == Restarts::Refused {
+            return;
+        }
+        tracing::error!(cause = %down.exit, "the group's outbox died; another follows");
+        self.outbox = None;
+        match self.budget.spend(self.services.task.clock.now()) {
+            Verdict::Restart => self.start_outbox(ctx),
+            Verdict::GiveUp => {
+                self.obituary.because(format!("the outbox died too often: {}", down.exit));
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Handler<Append> for PeerGroup {
+    type Result = ResponseFuture<Result<LogPosition, WriteFailed>>;
+
+    fn handle(&mut self, Append(command): Append, _: &mut Context<Self>) -> Self::Result {
+        let Some(outbox) = &self.outbox else {
+            return async { Err(WriteFailed::Ended) }.boxed_local();
+        };
+        let written = outbox.send(WriteAndConfirm(command));
+        async move { written.await.unwrap_or(Err(WriteFailed::Ended)) }.boxed_local()
+    }
+}
+
+impl Handler<StartPeers> for PeerGroup {
+    type Result = ();
+
+    fn handle(&mut self, StartPeers(more): StartPeers, ctx: &mut Context<Self>) {
+        self.slots.extend((0..more).map(|_| Slot::waiting()));
+        self.start_waiting_peers(ctx);
+    }
+}
+
+impl Handler<StopPeer> for PeerGroup {
+    type Result = ResponseFuture<bool>;
+
+    fn handle(&mut self, StopPeer(peer): StopPeer, _: &mut Context<Self>) -> Self::Result {
+        let of_it = |slot: &&mut Slot| slot.incarnation().is_some_and(|i| i.peer == peer);
+        let Some(slot) = self.slots.iter_mut().find(of_it) else {
+            return async { false }.boxed_local();
+        };
+        let state = std::mem::replace(&mut slot.state, SlotState::Stopped);
+        let SlotState::Running(incarnation) = state else {
+            return async { false }.boxed_local();
+        };
+        async move { incarnation.addr.send(Stop).await.is_ok() }.boxed_local()
+    }
+}
+
+impl Handler<StopRestarts> for PeerGroup {
+    type Result = ();
+
+    fn handle(&mut self, _: StopRestarts, _: &mut Context<Self>) {
+        self.restarts = Restarts::Refused;
+    }
+}
+
+impl Handler<Stop> for PeerGroup {
+    type Result = ResponseActFuture<Self, ()>;
+
+    /// Peers drain and leave, what is owed to the log is written, the session ends.
+    fn handle(&mut self, _: Stop, _: &mut Context<Self>) -> Self::Result {
+        self.restarts = Restarts::Refused;
+        let mut stops = Vec::new();
+        for slot in &mut self.slots {
+            if let SlotState::Running(one) = std::mem::replace(&mut slot.state, SlotState::Stopped)
+            {
+                stops.push(async move { (one.peer, one.addr.send(Stop).await) });
+            }
+        }
+        let (drain, outbox) = (self.settings.drain, self.outbox.take());
+        let session = self.services.task.session.clone();
+        let stop = async move {
+            if tokio::time::timeout(drain, join_all(stops)).await.is_err() {
+                tracing::error!(?drain, "some peers did not drain in time; they are abandoned");
+            }
+            if let Some(outbox) = outbox {
+                let _ = tokio::time::timeout(drain, outbox.send(Stop)).await;
+            }
+            let _ = tokio::time::timeout(drain, session.close()).await;
+        };
+        Box::pin(wrap_future::<_, Self>(stop).map(|(), _, ctx| ctx.stop()))
+    }
+}
+
+impl Handler<Status> for PeerGroup {
+    type Result = MessageResult<Status>;
+
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        let snapshot = self.position_and_replica();
+        let living = || self.slots.iter().filter_map(Slot::incarnation);
+        let joined = living().filter(|one| snapshot.replica.membership.is_joined(one.peer)).count();
+        let wanted =
+            self.slots.iter().filter(|slot| !matches!(slot.state, SlotState::Stopped)).count();
+        let behind = living().filter_map(|one| {
+            Some(snapshot.position?.0 - one.position.get().map_or(0, |position| position.0))
+        });
+        MessageResult(GroupStatus {
+            group: self.settings.member.group,
+            peers_wanted: wanted,
+            peers_joined: joined,
+            peers: living().map(|one| one.peer).collect(),
+            position: snapshot.position,
+            lag_entries: behind.max().unwrap_or(0),
+            session: *self.services.task.session.state().borrow(),
+            transport: self.services.task.transport.alive(),
+        })
+    }
+}
+
+impl Handler<Observe> for PeerGroup {
+    type Result = ResponseFuture<ActorReport>;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Self::Result {
+        let state = format!("{:?}", *self.services.task.session.state().borrow()).to_lowercase();
+        let detail = json!({
+            "group": self.settings.member.group,
+            "position": self.position_and_replica().position,
+            "session-restarts": self.session_restarts,
+            "unreadable-entries": self.unreadable_entries,
+            "ignored-entries": self.ignored_entries,
+        });
+        let mut report = ActorReport::of(Child::PeerGroup, state, detail);
+        let outbox = self.outbox.as_ref().map(|outbox| outbox.send(Observe));
+        let peers: Vec<_> = self.slots.iter().map(slot_report).collect();
+        async move {
+            if let Some(Ok(outbox)) = async { Some(outbox?.await) }.await {
+                report.children.push(outbox);
+            }
+            report.children.extend(join_all(peers).await);
+            report
+        }
+        .boxed_local()
+    }
+}
+
+fn slot_report(slot: &Slot) -> impl Future<Output = ActorReport> + use<> {
+    let empty = match &slot.state {
+        SlotState::Waiting => "waiting to join",
+        SlotState::BackingOff => "backing off",
+        SlotState::Stopped => "stopped",
+        SlotState::Running(_) => "ending",
+    };
+    let asked = slot.incarnation().map(|one| one.addr.send(Observe));
+    let (restarts, last_cause) = (slot.restarts, slot.last_cause.clone());
+    async move {
+        let answer = match asked {
+            Some(asked) => asked.await.ok(),
+            None => None,
+        };
+        let report = answer.unwrap_or_else(|| {
+            ActorReport::of(Child::VirtualPeer, empty, serde_json::Value::Null)
+        });
+        ActorReport { restarts, last_cause, ..report }
+    }
+}
+
+impl Handler<CrashChild> for PeerGroup {
+    type Result = bool;
+
+    fn handle(&mut self, crash: CrashChild, _: &mut Context<Self>) -> bool {
+        let slot = self.slots.get(crash.peer_index).and_then(Slot::incarnation);
+        slot.is_some_and(|one| one.addr.try_send(Crash(crash.child)).is_ok())
+    }
+}
+
+impl Handler<Crash> for PeerGroup {
+    type Result = ();
+
+    fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
+        panic!("crashed by a test");
+    }
+}

@@ -1,0 +1,155 @@
+//! The peer group: one process. Owns the session, the tail of the log, the steps and the transport,
+//! and supervises its virtual peers, one for one and for ever.
+
+mod handlers;
+mod session;
+mod slots;
+mod tail;
+
+use super::log_reader::Published;
+use super::outbox::Outbox;
+use super::services::PeerServices;
+use super::supervision::{Backoff, Obituary, RestartBudget};
+use crate::coordination::{Coordination, CoordinationError};
+use crate::ids::WriterId;
+use crate::log::Step;
+use crate::messages::log_reader::Snapshot;
+use crate::messages::outbox::SetGate;
+use crate::messages::supervision::{Child, ChildDown};
+use crate::replica::Member;
+use actix::{Actor, Addr, AsyncContext, Context};
+use futures_util::future::BoxFuture;
+use slots::Slot;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+
+/// Opens a session; the only way in which the group gets a new one.
+pub type Connector =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Coordination>, CoordinationError>> + Send + Sync>;
+
+/// The root of the tree.
+pub struct PeerGroup {
+    settings: GroupSettings,
+    services: PeerServices,
+    connector: Connector,
+    outbox: Option<Addr<Outbox>>,
+    published: Published,
+    latest: watch::Sender<Snapshot>,
+    sessions: watch::Sender<Arc<dyn Coordination>>,
+    slots: Vec<Slot>,
+    incarnations: u64,
+    budget: RestartBudget,
+    restarts: Restarts,
+    /// Counts sessions; what belongs to an older one is over.
+    session: u64,
+    session_restarts: u64,
+    unreadable_entries: u64,
+    ignored_entries: u64,
+    obituary: Obituary,
+}
+
+/// The settings of a group.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// What its peers say of themselves.
+    pub member: Member,
+    /// How many peers to start with.
+    pub peers: usize,
+    /// Between two incarnations of a peer.
+    pub restart_backoff: Backoff,
+    /// A peer that lived for this long starts again without having to wait longer each time.
+    pub healthy_after: Duration,
+    /// How many peers may be on their way into the cluster at once.
+    pub joins_at_once: usize,
+    /// How many steps are kept for readers that lag.
+    pub step_ring: usize,
+    /// How often the session may be opened again before the group gives up.
+    pub budget: RestartBudget,
+    /// How long the peers of the group may take to stop.
+    pub drain: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Restarts {
+    Allowed,
+    /// The group is stopping.
+    Refused,
+}
+
+/// What others may look at without asking the group.
+#[derive(Clone)]
+pub struct GroupWindow {
+    /// The newest replica.
+    pub latest: watch::Receiver<Snapshot>,
+    /// Every step from now on.
+    pub steps: broadcast::Sender<Arc<Step>>,
+    /// The session of the moment.
+    pub session: watch::Receiver<Arc<dyn Coordination>>,
+}
+
+impl PeerGroup {
+    /// A group on a session that is open. `services.task.session` is that session.
+    pub fn new(
+        settings: GroupSettings,
+        services: PeerServices,
+        connector: Connector,
+        obituary: Obituary,
+    ) -> Self {
+        let (steps, _) = broadcast::channel(settings.step_ring);
+        let (latest, receiver) = watch::channel(Snapshot::default());
+        let published = Published { steps, latest: receiver };
+        let (sessions, _) = watch::channel(services.task.session.clone());
+        let budget = settings.budget.clone();
+        let slots = (0..settings.peers).map(|_| Slot::waiting()).collect();
+        PeerGroup {
+            settings,
+            services,
+            connector,
+            outbox: None,
+            published,
+            latest,
+            sessions,
+            slots,
+            incarnations: 0,
+            budget,
+            restarts: Restarts::Allowed,
+            session: 0,
+            session_restarts: 0,
+            unreadable_entries: 0,
+            ignored_entries: 0,
+            obituary,
+        }
+    }
+
+    /// What others may look at.
+    pub fn window(&self) -> GroupWindow {
+        let Published { steps, latest } = self.published.clone();
+        GroupWindow { latest, steps, session: self.sessions.subscribe() }
+    }
+
+    /// The group's own outbox writes the leaves of dead peers and what clients submit. Each has a
+    /// writer of its own, whose sequences start afresh.
+    fn start_outbox(&mut self, ctx: &mut Context<Self>) {
+        let writer = WriterId(self.services.ids.borrow_mut().uuid());
+        self.incarnations += 1;
+        let obituary =
+            Obituary::of(Child::Outbox, self.incarnations, ctx.address().recipient::<ChildDown>());
+        let session = self.services.task.session.clone();
+        let capacity = self.services.outbox_capacity;
+        let outbox = Outbox::new(session, writer, SetGate::Resume, capacity, obituary);
+        self.outbox = Some(outbox.start());
+    }
+
+    fn position_and_replica(&self) -> Snapshot {
+        self.latest.borrow().clone()
+    }
+}
+
+impl Actor for PeerGroup {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.begin_session(ctx);
+    }
+}

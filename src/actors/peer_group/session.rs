@@ -1,0 +1,101 @@
+//! The session of the group: its beginning, and its end, which ends every peer with it.
+
+use super::{PeerGroup, Restarts};
+use crate::actors::supervision::{Backoff, Verdict};
+use crate::coordination::{Coordination, SessionState};
+use crate::log::commands::{Command, LeaveCluster};
+use crate::messages::outbox::WriteEntry;
+use actix::fut::wrap_future;
+use actix::{ActorContext, ActorFutureExt, AsyncContext, Context};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two attempts to open a session.
+const RECONNECT: Backoff = Backoff { min: Duration::from_secs(1), max: Duration::from_secs(30) };
+
+impl PeerGroup {
+    /// Starts everything that lives on the session in `services`.
+    pub(super) fn begin_session(&mut self, ctx: &mut Context<Self>) {
+        self.session += 1;
+        self.start_outbox(ctx);
+        self.watch_session(ctx);
+        self.follow(ctx);
+        self.start_waiting_peers(ctx);
+    }
+
+    fn watch_session(&mut self, ctx: &mut Context<Self>) {
+        let mut state = self.services.task.session.state();
+        let of_session = self.session;
+        let over = async move {
+            while *state.borrow_and_update() != SessionState::Expired {
+                if state.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        ctx.spawn(wrap_future::<_, Self>(over).map(move |(), this, ctx| {
+            if this.session == of_session {
+                this.session_over(ctx, &"the coordination session is over");
+            }
+        }));
+    }
+
+    /// Without its session the group has no pulses: its peers stop at once and come back as others.
+    pub(super) fn session_over(&mut self, ctx: &mut Context<Self>, cause: &dyn fmt::Display) {
+        if self.restarts == Restarts::Refused {
+            return;
+        }
+        self.session += 1;
+        self.session_restarts += 1;
+        tracing::error!(%cause, "the session is lost; every peer starts again under a new id");
+        let gone = self.end_all_peers(&cause.to_string());
+        self.outbox = None;
+        if self.budget.spend(self.services.task.clock.now()) == Verdict::GiveUp {
+            let cause = format!("the session was lost too often; the last time: {cause}");
+            self.obituary.because(cause);
+            return ctx.stop();
+        }
+        self.reconnect(ctx, gone, 0);
+    }
+
+    fn reconnect(&mut self, ctx: &mut Context<Self>, gone: Option<LeaveCluster>, attempt: u32) {
+        let connect = (self.connector)();
+        let delay = match attempt {
+            0 => Duration::ZERO,
+            attempt => RECONNECT.delay(attempt - 1, self.services.unit()),
+        };
+        let opened = async move {
+            tokio::time::sleep(delay).await;
+            connect.await
+        };
+        ctx.spawn(wrap_future::<_, Self>(opened).map(move |session, this, ctx| match session {
+            Ok(session) => this.resume(ctx, session, gone),
+            Err(error) => {
+                tracing::warn!(%error, attempt, "no session could be opened");
+                this.reconnect(ctx, gone, attempt + 1);
+            }
+        }));
+    }
+
+    fn resume(
+        &mut self,
+        ctx: &mut Context<Self>,
+        session: Arc<dyn Coordination>,
+        gone: Option<LeaveCluster>,
+    ) {
+        self.services.task.session = session.clone();
+        self.sessions.send_replace(session);
+        self.begin_session(ctx);
+        if let Some(leave) = gone {
+            self.write(Command::LeaveCluster(leave));
+        }
+    }
+
+    /// Gives an entry to the group's outbox.
+    pub(super) fn write(&mut self, command: Command) {
+        let Some(outbox) = &self.outbox else { return };
+        #[expect(clippy::disallowed_methods, reason = "the outbox has its own bound and refuses beyond it")]
+        outbox.do_send(WriteEntry { command, entry_parent: None });
+    }
+}

@@ -1,0 +1,161 @@
+//! The places for virtual peers in a group: each is filled again, for ever, by a new incarnation.
+
+use super::{PeerGroup, Restarts};
+use crate::actors::supervision::Obituary;
+use crate::actors::virtual_peer::VirtualPeer;
+use crate::clock::Millis;
+use crate::coordination::{CoordinationError, reconnected};
+use crate::ids::{LogPosition, PeerId};
+use crate::log::PeerContext;
+use crate::log::commands::{Command, LeaveCluster};
+use crate::messages::supervision::{Child, ChildDown};
+use crate::messages::virtual_peer::EndIncarnation;
+use actix::fut::wrap_future;
+use actix::{Actor, Addr, AsyncContext, Context};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// A place for a peer.
+pub(super) struct Slot {
+    pub(super) state: SlotState,
+    pub(super) restarts: u64,
+    pub(super) last_cause: Option<String>,
+    /// Restarts since it was last healthy.
+    attempts: u32,
+}
+
+pub(super) enum SlotState {
+    /// To be started when there is room to join.
+    Waiting,
+    /// An incarnation lives.
+    Running(Incarnation),
+    /// Its last incarnation died; the next one comes after a while.
+    BackingOff,
+    /// It was asked to stop and stays empty.
+    Stopped,
+}
+
+/// A living incarnation.
+pub(super) struct Incarnation {
+    pub(super) addr: Addr<VirtualPeer>,
+    pub(super) peer: PeerId,
+    pub(super) number: u64,
+    started: Millis,
+    /// How far it has read; written by the peer.
+    pub(super) position: Rc<Cell<Option<LogPosition>>>,
+}
+
+impl Slot {
+    pub(super) fn waiting() -> Self {
+        Slot { state: SlotState::Waiting, restarts: 0, last_cause: None, attempts: 0 }
+    }
+
+    pub(super) fn incarnation(&self) -> Option<&Incarnation> {
+        if let SlotState::Running(incarnation) = &self.state { Some(incarnation) } else { None }
+    }
+}
+
+impl PeerGroup {
+    /// Starts peers that wait, as many as the ring can take in at once: one joins a ring of one,
+    /// and more get into each other's way than help.
+    pub(super) fn start_waiting_peers(&mut self, ctx: &mut Context<Self>) {
+        if self.restarts == Restarts::Refused || self.outbox.is_none() {
+            return;
+        }
+        let replica = self.position_and_replica().replica;
+        let joined = replica.membership.peers.len();
+        let living = self.slots.iter().filter_map(Slot::incarnation);
+        let joining = living.filter(|one| !replica.membership.is_joined(one.peer)).count();
+        let at_once = (joined / 2).clamp(1, self.settings.joins_at_once);
+        for index in 0..self.slots.len() {
+            let started = self.slots.iter().filter_map(Slot::incarnation);
+            let now_joining = started.filter(|one| !replica.membership.is_joined(one.peer)).count();
+            if now_joining.max(joining) >= at_once {
+                return;
+            }
+            if matches!(self.slots[index].state, SlotState::Waiting) {
+                self.start_peer(index, ctx);
+            }
+        }
+    }
+
+    fn start_peer(&mut self, index: usize, ctx: &mut Context<Self>) {
+        self.incarnations += 1;
+        let number = self.incarnations;
+        let peer = self.services.fresh_peer();
+        let me = PeerContext { me: peer, member: self.settings.member.clone() };
+        let supervisor = ctx.address().recipient::<ChildDown>();
+        let obituary = Obituary::of(Child::VirtualPeer, number, supervisor);
+        let position = Rc::new(Cell::new(None));
+        let (services, published) = (self.services.clone(), self.published.clone());
+        let addr = VirtualPeer::new(me, services, published, position.clone(), obituary).start();
+        let started = self.services.task.clock.now();
+        tracing::info!(%peer, index, "virtual peer starts");
+        self.slots[index].state =
+            SlotState::Running(Incarnation { addr, peer, number, started, position });
+    }
+
+    /// An incarnation is gone. Unless that was asked for, what it leaves behind is cleaned up and
+    /// the next one is due after a back-off.
+    pub(super) fn peer_down(&mut self, down: &ChildDown, ctx: &mut Context<Self>) {
+        let of_it = |slot: &Slot| slot.incarnation().is_some_and(|i| i.number == down.incarnation);
+        let Some(index) = self.slots.iter().position(of_it) else { return };
+        let slot = &mut self.slots[index];
+        let SlotState::Running(gone) = std::mem::replace(&mut slot.state, SlotState::BackingOff)
+        else {
+            return;
+        };
+        slot.restarts += 1;
+        slot.last_cause = Some(down.exit.to_string());
+        let now = self.services.task.clock.now();
+        if now.since(gone.started) >= self.settings.healthy_after {
+            slot.attempts = 0;
+        }
+        let attempt = slot.attempts;
+        slot.attempts += 1;
+        let delay = self.settings.restart_backoff.delay(attempt, self.services.unit());
+        tracing::error!(peer = %gone.peer, cause = %down.exit, attempt, ?delay, "virtual peer died; a new one follows");
+        self.bury(gone.peer, ctx);
+        ctx.run_later(delay, move |this, ctx| {
+            if matches!(this.slots[index].state, SlotState::BackingOff) {
+                this.slots[index].state = SlotState::Waiting;
+                this.start_waiting_peers(ctx);
+            }
+        });
+    }
+
+    /// The session lives on, so that a dead peer's pulse must be deleted, until that is confirmed,
+    /// and its leave be written: nobody else may be watching it.
+    fn bury(&mut self, peer: PeerId, ctx: &mut Context<Self>) {
+        let session = self.services.task.session.clone();
+        let delete = async move {
+            while let Err(CoordinationError::Interrupted(_)) = session.delete_pulse(peer).await {
+                if reconnected(&*session).await.is_err() {
+                    return;
+                }
+            }
+        };
+        ctx.spawn(wrap_future::<_, Self>(delete));
+        self.write(Command::LeaveCluster(LeaveCluster::of(peer)));
+    }
+
+    /// Ends every incarnation without ceremony. What is to be written about them, once that is
+    /// possible again.
+    pub(super) fn end_all_peers(&mut self, cause: &str) -> Option<LeaveCluster> {
+        let mut gone = Vec::new();
+        for slot in &mut self.slots {
+            if let SlotState::Running(_) = &slot.state {
+                let state = std::mem::replace(&mut slot.state, SlotState::Waiting);
+                let SlotState::Running(incarnation) = state else { continue };
+                slot.restarts += 1;
+                slot.last_cause = Some(cause.to_owned());
+                gone.push(incarnation.peer);
+                #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
+                incarnation.addr.do_send(EndIncarnation(cause.to_owned()));
+            }
+        }
+        let mut gone = gone.into_iter();
+        let id = gone.next()?;
+        Some(LeaveCluster { also: gone.collect(), ..LeaveCluster::of(id) })
+    }
+}

@@ -1,0 +1,99 @@
+//! The tail of the log: each entry is fetched and applied once per process.
+
+use super::PeerGroup;
+use crate::codec::from_payload;
+use crate::coordination::{Coordination, CoordinationError, reconnected};
+use crate::ids::LogPosition;
+use crate::log::{Entry, Reason, Unreadable, step};
+use crate::messages::log_reader::Snapshot;
+use actix::fut::wrap_future;
+use actix::{ActorFutureExt, AsyncContext, Context};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Entries of one read when the log is followed, and when there is a backlog.
+const READ_FOLLOWING: usize = 8;
+const READ_BACKLOG: usize = 128;
+
+/// A watch that was lost is made up for after this long.
+const BELT: Duration = Duration::from_secs(15);
+
+impl PeerGroup {
+    /// Reads on from behind the newest replica, until the session is over.
+    pub(super) fn follow(&mut self, ctx: &mut Context<Self>) {
+        let session = self.services.task.session.clone();
+        let of_session = self.session;
+        let from = self.position_and_replica().position.map_or(LogPosition(0), LogPosition::next);
+        let read = next_entries(session, from);
+        ctx.spawn(wrap_future::<_, Self>(read).map(move |entries, this, ctx| {
+            if this.session != of_session {
+                return;
+            }
+            match entries {
+                Ok(entries) => {
+                    for payload in entries {
+                        this.apply(&payload);
+                    }
+                    this.start_waiting_peers(ctx);
+                    this.follow(ctx);
+                }
+                Err(error) => this.session_over(ctx, &error),
+            }
+        }));
+    }
+
+    fn apply(&mut self, payload: &[u8]) {
+        let Snapshot { position, replica } = self.position_and_replica();
+        let position = position.map_or(LogPosition(0), LogPosition::next);
+        let entry = from_payload::<Entry>(payload).map_err(|error| {
+            tracing::warn!(%position, %error, "an entry of the log cannot be read; it changes nothing");
+            Unreadable(error.to_string())
+        });
+        let step = Arc::new(step(position, entry, replica));
+        self.account(&step);
+        let snapshot = Snapshot { position: Some(position), replica: step.new.clone() };
+        self.latest.send_replace(snapshot);
+        // Without readers nobody needs it.
+        let _ = self.published.steps.send(step);
+    }
+
+    fn account(&mut self, step: &crate::log::Step) {
+        let name = step.entry.as_ref().map_or("?", |entry| entry.command.name());
+        let Some(reason) = step.ignored else {
+            tracing::debug!(position = %step.position, entry = name, "entry applied");
+            return;
+        };
+        self.ignored_entries += 1;
+        self.unreadable_entries += u64::from(reason == Reason::Unreadable);
+        tracing::debug!(position = %step.position, entry = name, ?reason, "entry ignored");
+    }
+}
+
+/// The entries from a position on, as soon as there is one.
+async fn next_entries(
+    session: Arc<dyn Coordination>,
+    from: LogPosition,
+) -> Result<Vec<Vec<u8>>, CoordinationError> {
+    let mut max = READ_FOLLOWING;
+    loop {
+        match session.read(from, max).await {
+            Ok(entries) if entries.is_empty() => {}
+            // There is probably more: everything at once from here on.
+            Ok(entries) if entries.len() == READ_FOLLOWING && max == READ_FOLLOWING => {
+                max = READ_BACKLOG;
+                continue;
+            }
+            Ok(entries) => return Ok(entries),
+            Err(CoordinationError::Interrupted(_)) => {
+                reconnected(&*session).await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        match tokio::time::timeout(BELT, session.wait_for(from)).await {
+            Ok(Ok(())) | Err(_) => {}
+            Ok(Err(CoordinationError::Interrupted(_))) => reconnected(&*session).await?,
+            Ok(Err(error)) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The pulse watcher: owns the pulse of its peer, and the watches on the pulses of others.
+
+use super::supervision::Obituary;
+use crate::coordination::{Coordination, CoordinationError, Pulse, reconnected};
+use crate::ids::PeerId;
+use crate::messages::pulse_watcher::{CheckPulse, CreatePulse, KeepWatches};
+use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
+use crate::messages::virtual_peer::PulseGone;
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
+use actix::{Recipient, ResponseActFuture, ResponseFuture, SpawnHandle};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Keeps the wanted watches. Only a pulse that a healthy session finds missing is a death; an error
+/// never is.
+pub struct PulseWatcher {
+    session: Arc<dyn Coordination>,
+    me: PeerId,
+    peer: Recipient<PulseGone>,
+    watches: BTreeMap<PeerId, SpawnHandle>,
+    /// Kept for its drop.
+    _obituary: Obituary,
+}
+
+type Gone = BoxFuture<'static, Result<(), CoordinationError>>;
+
+impl PulseWatcher {
+    /// The watcher of the peer `me`, to which it reports.
+    pub fn new(
+        session: Arc<dyn Coordination>,
+        me: PeerId,
+        peer: Recipient<PulseGone>,
+        obituary: Obituary,
+    ) -> Self {
+        PulseWatcher { session, me, peer, watches: BTreeMap::new(), _obituary: obituary }
+    }
+
+    fn placed(&mut self, peer: PeerId, placed: Placed, ctx: &mut Context<Self>) {
+        match placed {
+            Placed::Gone => self.report(peer),
+            // The group starts again with new peers.
+            Placed::SessionOver => {}
+            Placed::Watching(gone) => {
+                let session = self.session.clone();
+                let follow = wrap_future::<_, Self>(follow(session, peer, gone));
+                let handle = ctx.spawn(follow.map(move |end, this, _| {
+                    this.watches.remove(&peer);
+                    if end == End::Gone {
+                        this.report(peer);
+                    }
+                }));
+                self.watches.insert(peer, handle);
+            }
+        }
+    }
+
+    fn report(&self, peer: PeerId) {
+        #[expect(clippy::disallowed_methods, reason = "a death that is not reported stays unknown")]
+        self.peer.do_send(PulseGone(peer));
+    }
+}
+
+enum Placed {
+    Gone,
+    Watching(Gone),
+    SessionOver,
+}
+
+#[derive(PartialEq, Eq)]
+enum End {
+    Gone,
+    SessionOver,
+}
+
+async fn place(session: &dyn Coordination, peer: PeerId) -> Placed {
+    loop {
+        match session.watch_pulse(peer).await {
+            Ok(Pulse::Absent) => return Placed::Gone,
+            Ok(Pulse::Present(gone)) => return Placed::Watching(gone),
+            Err(CoordinationError::Expired) => return Placed::SessionOver,
+            Err(error) => {
+                tracing::debug!(watched = %peer, %error, "a watch could not be placed; trying again");
+                if reconnected(session).await.is_err() {
+                    return Placed::SessionOver;
+                }
+            }
+        }
+    }
+}
+
+async fn follow(session: Arc<dyn Coordination>, peer: PeerId, mut gone: Gone) -> End {
+    loop {
+        match gone.await {
+            Ok(()) => return End::Gone,
+            Err(CoordinationError::Expired) => return End::SessionOver,
+            Err(_) => match place(&*session, peer).await {
+                Placed::Gone => return End::Gone,
+                Placed::SessionOver => return End::SessionOver,
+                Placed::Watching(again) => gone = again,
+            },
+        }
+    }
+}
+
+impl Actor for PulseWatcher {
+    type Context = Context<Self>;
+}
+
+impl Handler<CreatePulse> for PulseWatcher {
+    type Result = ResponseFuture<Result<(), CoordinationError>>;
+
+    fn handle(&mut self, _: CreatePulse, _: &mut Context<Self>) -> Self::Result {
+        let (session, me) = (self.session.clone(), self.me);
+        async move {
+            loop {
+                match session.create_pulse(me).await {
+                    Err(CoordinationError::Interrupted(_)) => reconnected(&*session).await?,
+                    known => return known,
+                }
+            }
+        }
+        .boxed_local()
+    }
+}
+
+impl Handler<KeepWatches> for PulseWatcher {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, KeepWatches(wanted): KeepWatches, ctx: &mut Context<Self>) -> Self::Result {
+        self.watches.retain(|peer, handle| {
+            let keep = wanted.contains(peer);
+            if !keep {
+                ctx.cancel_future(*handle);
+            }
+            keep
+        });
+        let missing: Vec<PeerId> =
+            wanted.into_iter().filter(|peer| !self.watches.contains_key(peer)).collect();
+        let session = self.session.clone();
+        let place_all = async move {
+            join_all(missing.into_iter().map(|peer| {
+                let session = session.clone();
+                async move { (peer, place(&*session, peer).await) }
+            }))
+            .await
+        };
+        Box::pin(wrap_future::<_, Self>(place_all).map(|results, this, ctx| {
+            for (peer, placed) in results {
+                this.placed(peer, placed, ctx);
+            }
+        }))
+    }
+}
+
+impl Handler<CheckPulse> for PulseWatcher {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, CheckPulse(peer): CheckPulse, _: &mut Context<Self>) -> Self::Result {
+        let session = self.session.clone();
+        let look = async move { place(&*session, peer).await };
+        Box::pin(wrap_future::<_, Self>(look).map(move |placed, this, _| {
+            if matches!(placed, Placed::Gone) {
+                this.report(peer);
+            }
+        }))
+    }
+}
+
+impl Handler<Stop> for PulseWatcher {
+    type Result = ResponseActFuture<Self, ()>;
+
+    /// The session may be shared with living peers, so that the pulse must be deleted by name.
+    fn handle(&mut self, _: Stop, _: &mut Context<Self>) -> Self::Result {
+        let (session, me) = (self.session.clone(), self.me);
+        let delete = async move { session.delete_pulse(me).await };
+        Box::pin(wrap_future::<_, Self>(delete).map(|result, this, ctx| {
+            if let Err(error) = result {
+                // The group deletes it again until that is confirmed.
+                tracing::debug!(peer = %this.me, %error, "the pulse could not be deleted yet");
+            }
+            ctx.stop();
+        }))
+    }
+}
+
+impl Handler<Observe> for PulseWatcher {
+    type Result = MessageResult<Observe>;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Self::Result {
+        let watches: Vec<String> = self.watches.keys().map(ToString::to_string).collect();
+        let report =
+            ActorReport::of(Child::PulseWatcher, "watching", json!({ "watches": watches }));
+        MessageResult(report)
+    }
+}
+
+impl Handler<Crash> for PulseWatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
+        panic!("crashed by a test");
+    }
+}

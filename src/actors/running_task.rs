@@ -1,0 +1,253 @@
+//! The task of a peer: the one that is wanted, the one that runs, and the way from one to the other.
+//!
+//! A planned stop and start is not a death and costs no membership.
+
+use super::supervision::Obituary;
+use super::task_pipeline::{TaskPipeline, TaskStart};
+use super::virtual_peer::VirtualPeer;
+use crate::log::wants::{self, Assignment, TaskPhase};
+use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
+use crate::messages::task_pipeline::Reassign;
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, MailboxError};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use std::time::Duration;
+
+/// What runs and what should.
+#[derive(Default)]
+pub struct RunningTask {
+    wanted: Option<Assignment>,
+    running: Option<Pipeline>,
+    starts: u64,
+}
+
+/// A pipeline that was started.
+pub struct Pipeline {
+    addr: Addr<TaskPipeline>,
+    arbiter: Option<Arbiter>,
+    incarnation: u64,
+    assignment: Assignment,
+    phase: TaskPhase,
+    course: Course,
+    stuck_after: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Running,
+    /// It was asked to stop, or told that it failed: nothing it says counts any more.
+    Ending,
+}
+
+/// Where pipelines run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// Each on a thread of its own: user code takes as long as it takes.
+    OwnArbiter,
+    /// With everything else, so that a test has one clock.
+    SystemArbiter,
+}
+
+impl RunningTask {
+    /// What should run from now on.
+    pub(super) fn want(&mut self, wanted: Option<Assignment>) {
+        self.wanted = wanted;
+    }
+
+    /// What the running task has reached.
+    pub(super) fn facts(&self) -> Option<wants::RunningTask> {
+        let pipeline = self.running.as_ref().filter(|pipeline| pipeline.is_running())?;
+        let Assignment { job, task, slot, .. } = &pipeline.assignment;
+        Some(wants::RunningTask {
+            job: *job,
+            task: task.clone(),
+            slot: *slot,
+            phase: pipeline.phase,
+        })
+    }
+
+    /// Takes one step towards what is wanted: tells the running task what changed, or ends it, or
+    /// starts another. Called again when that is done.
+    pub(super) fn reconcile(peer: &mut VirtualPeer, ctx: &mut Context<VirtualPeer>) {
+        let this = &mut peer.task;
+        match (&mut this.running, &this.wanted) {
+            (Some(running), Some(wanted)) if running.serves(wanted) => {
+                if running.assignment != *wanted && running.is_running() {
+                    running.assignment = wanted.clone();
+                    #[expect(clippy::disallowed_methods, reason = "a pipeline that does not hear of its routes stalls the job")]
+                    running.addr.do_send(Reassign(wanted.clone()));
+                }
+            }
+            (Some(running), _) if running.is_running() => {
+                running.course = Course::Ending;
+                let stop = running.addr.send(Stop);
+                let incarnation = running.incarnation;
+                let patience = tokio::time::timeout(running.stuck_after, stop);
+                ctx.spawn(wrap_future::<_, VirtualPeer>(patience).map(
+                    move |stopped, peer, ctx| {
+                        if stopped.is_err() {
+                            peer.task.give_up_on(incarnation);
+                            RunningTask::reconcile(peer, ctx);
+                        }
+                    },
+                ));
+            }
+            (None, Some(wanted)) => {
+                let wanted = wanted.clone();
+                let pipeline = start(peer, wanted, ctx);
+                peer.task.running = Some(pipeline);
+            }
+            (Some(_) | None, _) => {}
+        }
+    }
+
+    /// A pipeline has come further. Whether that is news.
+    pub(super) fn progressed(&mut self, incarnation: u64, phase: TaskPhase) -> bool {
+        match &mut self.running {
+            Some(running) if running.incarnation == incarnation && running.is_running() => {
+                running.phase = phase;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether word from a pipeline counts.
+    pub(super) fn is_current(&self, incarnation: u64) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| running.incarnation == incarnation && running.is_running())
+    }
+
+    /// The running task failed and waits for its job's end.
+    pub(super) fn failed(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.course = Course::Ending;
+        }
+    }
+
+    /// A pipeline is gone. Whether it should not be.
+    pub(super) fn died(&mut self, incarnation: u64) -> bool {
+        if self.running.as_ref().is_none_or(|running| running.incarnation != incarnation) {
+            return false;
+        }
+        self.running.take().is_some_and(|gone| {
+            gone.stop_arbiter();
+            gone.course == Course::Running
+        })
+    }
+
+    /// The pipeline, for a planned end of the peer.
+    pub(super) fn take(&mut self) -> Option<Pipeline> {
+        self.wanted = None;
+        self.running.take()
+    }
+
+    /// The end of the peer: nobody waits for the pipeline any more.
+    pub(super) fn abandon(&mut self) {
+        if let Some(pipeline) = self.take() {
+            let _ = pipeline.addr.try_send(Stop);
+            pipeline.stop_arbiter();
+        }
+    }
+
+    /// A pipeline that does not come out of user code is left behind with its arbiter.
+    fn give_up_on(&mut self, incarnation: u64) {
+        if let Some(running) =
+            self.running.take_if(|running| running.incarnation == incarnation)
+        {
+            let Assignment { job, task, .. } = &running.assignment;
+            tracing::error!(%job, %task, after = ?running.stuck_after, "a task is stuck in user code; it is abandoned with its thread");
+            running.stop_arbiter();
+        }
+    }
+
+    /// Asks the pipeline how it is.
+    pub(super) fn observe(
+        &self,
+    ) -> Option<LocalBoxFuture<'static, Result<ActorReport, MailboxError>>> {
+        let running = self.running.as_ref()?;
+        // A pipeline that is inside user code does not answer; the report must not wait for it.
+        let phase = format!("{:?}", running.phase).to_lowercase();
+        let asked = running.addr.send(Observe);
+        let stuck = ActorReport::of(Child::TaskPipeline, "busy", serde_json::Value::Null);
+        let answer = tokio::time::timeout(OBSERVE_MAX, asked).map(move |answer| match answer {
+            Ok(report) => report.map(|report| ActorReport { state: phase, ..report }),
+            Err(_) => Ok(stuck),
+        });
+        Some(answer.boxed_local())
+    }
+
+    pub(super) fn crash(&self) {
+        if let Some(running) = &self.running {
+            let _ = running.addr.try_send(Crash(Child::TaskPipeline));
+        }
+    }
+}
+
+const OBSERVE_MAX: Duration = Duration::from_millis(500);
+
+fn start(
+    peer: &mut VirtualPeer,
+    assignment: Assignment,
+    ctx: &mut Context<VirtualPeer>,
+) -> Pipeline {
+    peer.task.starts += 1;
+    let incarnation = peer.task.starts;
+    let services = &peer.services;
+    let start = TaskStart {
+        services: services.task.clone(),
+        peer: peer.me.me,
+        assignment: assignment.clone(),
+        incarnation,
+        seed: services.draw(),
+        checkpoint_interval: services.checkpoint_interval,
+        progressed: ctx.address().recipient(),
+        failed: ctx.address().recipient(),
+    };
+    let obituary = Obituary::of(Child::TaskPipeline, incarnation, ctx.address().recipient());
+    let (addr, arbiter) = match services.placement {
+        Placement::SystemArbiter => (TaskPipeline::new(start, obituary).start(), None),
+        Placement::OwnArbiter => {
+            let arbiter = Arbiter::new();
+            let addr = TaskPipeline::start_in_arbiter(&arbiter.handle(), move |_| {
+                TaskPipeline::new(start, obituary)
+            });
+            (addr, Some(arbiter))
+        }
+    };
+    tracing::info!(peer = %peer.me.me, job = %assignment.job, task = %assignment.task, slot = %assignment.slot, position = %assignment.version, "task starts");
+    let stuck_after = services.stuck_after;
+    let (phase, course) = (TaskPhase::Starting, Course::Running);
+    Pipeline { addr, arbiter, incarnation, assignment, phase, course, stuck_after }
+}
+
+impl Pipeline {
+    /// Whether an assignment is the one it runs, seen from a newer replica. A change of the part
+    /// that an input reads is another assignment.
+    fn serves(&self, wanted: &Assignment) -> bool {
+        let mine = &self.assignment;
+        let same_part = (mine.rank, mine.slots) == (wanted.rank, wanted.slots);
+        let input = wanted.read != wants::Read::No;
+        (mine.job, &mine.task, mine.slot) == (wanted.job, &wanted.task, wanted.slot)
+            && (same_part || !input)
+    }
+
+    fn is_running(&self) -> bool {
+        self.course == Course::Running
+    }
+
+    /// Stops the task: its batch is finished, its output flushed, its position saved.
+    pub(super) async fn stop(self) {
+        if tokio::time::timeout(self.stuck_after, self.addr.send(Stop)).await.is_err() {
+            tracing::error!(job = %self.assignment.job, task = %self.assignment.task, "a task did not stop; it is abandoned with its thread");
+        }
+        self.stop_arbiter();
+    }
+
+    fn stop_arbiter(&self) {
+        if let Some(arbiter) = &self.arbiter {
+            arbiter.stop();
+        }
+    }
+}

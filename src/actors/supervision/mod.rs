@@ -1,0 +1,12 @@
+//! Our own supervision: death notices, back-off, budgets. `actix::Supervisor` does not restart
+//! after a panic, reuses the same value after a stop and has no budget.
+
+mod backoff;
+mod budget;
+mod obituary;
+mod panic_cause;
+
+pub use backoff::Backoff;
+pub use budget::{RestartBudget, Verdict};
+pub use obituary::Obituary;
+pub use panic_cause::remember_panics;

@@ -1,0 +1,39 @@
+//! The death notice of an actor.
+
+use super::panic_cause::last_panic;
+use crate::messages::supervision::{Child, ChildDown, Exit};
+use actix::Recipient;
+
+/// Owned by a child: dropping it tells the supervisor, whether the child stopped or panicked. A
+/// child cannot die silently.
+pub struct Obituary {
+    child: Child,
+    incarnation: u64,
+    supervisor: Recipient<ChildDown>,
+    cause: Option<String>,
+}
+
+impl Obituary {
+    /// The notice of a child that is about to live.
+    pub fn of(child: Child, incarnation: u64, supervisor: Recipient<ChildDown>) -> Self {
+        Obituary { child, incarnation, supervisor, cause: None }
+    }
+
+    /// Says why the child is about to end; without it, and without a panic, it has simply stopped.
+    pub fn because(&mut self, cause: impl Into<String>) {
+        self.cause = Some(cause.into());
+    }
+}
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        let exit = match self.cause.take() {
+            _ if std::thread::panicking() => Exit::Panicked(last_panic()),
+            Some(cause) => Exit::Failed(cause),
+            None => Exit::Stopped,
+        };
+        let down = ChildDown { child: self.child, incarnation: self.incarnation, exit };
+        #[expect(clippy::disallowed_methods, reason = "a death notice is not refused for a full mailbox")]
+        self.supervisor.do_send(down);
+    }
+}

@@ -1,0 +1,33 @@
+//! Why a request to a node failed.
+
+use crate::coordination::CoordinationError;
+use crate::ids::{JobId, PeerId};
+use crate::job::validation::Violation;
+use crate::messages::outbox::WriteFailed;
+
+/// Why a request to a node failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ApiError {
+    /// The job breaks rules; all of them are listed.
+    #[error("the job is not valid:\n{}", list(.0))]
+    InvalidJob(Vec<Violation>),
+    /// No such job is known: it was never submitted here, or is forgotten.
+    #[error("no job {0} is known; `GET /jobs` lists those that are")]
+    UnknownJob(JobId),
+    /// The peer does not live on this node.
+    #[error("peer {0} does not live on this node")]
+    NotMyPeer(PeerId),
+    /// Coordination refused or could not be reached.
+    #[error(transparent)]
+    Coordination(#[from] CoordinationError),
+    /// The entry was not written.
+    #[error(transparent)]
+    Write(#[from] WriteFailed),
+    /// The node is stopping or has stopped.
+    #[error("the node has ended")]
+    NodeEnded,
+}
+
+fn list(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| format!("  {violation}\n")).collect()
+}

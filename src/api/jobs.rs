@@ -1,0 +1,65 @@
+//! How jobs end, and what is known of them.
+
+use super::report::{JobReport, JobSummary};
+use super::{ApiError, NodeHandle};
+use crate::coordination::Node;
+use crate::ids::JobId;
+use crate::messages::log_reader::Snapshot;
+use crate::replica::JobState;
+use crate::scheduler::explain;
+use serde::Serialize;
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobOutcome {
+    /// Every output is sealed.
+    Completed,
+    /// It was ended early, with the exception when there was one.
+    Killed(Option<String>),
+}
+
+impl NodeHandle {
+    /// The jobs that are known, live ones first.
+    pub fn jobs(&self) -> Vec<JobSummary> {
+        let replica = self.snapshot().replica;
+        let jobs = &replica.jobs;
+        let all = jobs.live.iter().chain(&jobs.completed).chain(&jobs.killed);
+        all.filter_map(|job| JobSummary::of(&replica, *job)).collect()
+    }
+
+    /// Everything known of a job.
+    pub async fn job(&self, job: JobId) -> Result<JobReport, ApiError> {
+        let replica = self.snapshot().replica;
+        let summary = JobSummary::of(&replica, job).ok_or(ApiError::UnknownJob(job))?;
+        let exception = match replica.job_state(job) {
+            Some(JobState::Killed) => self.exception(job).await?,
+            _ => None,
+        };
+        Ok(JobReport::of(&replica, summary, exception, self.counters.figures(job)))
+    }
+
+    /// What the cluster's scheduler says of a job, in a sentence.
+    pub fn explain(&self, job: JobId) -> String {
+        explain(&self.snapshot().replica, job).to_string()
+    }
+
+    pub(super) async fn outcome(
+        &self,
+        snapshot: &Snapshot,
+        job: JobId,
+    ) -> Result<Option<JobOutcome>, ApiError> {
+        match snapshot.replica.job_state(job) {
+            None => Err(ApiError::UnknownJob(job)),
+            Some(JobState::Completed) => Ok(Some(JobOutcome::Completed)),
+            Some(JobState::Killed) => Ok(Some(JobOutcome::Killed(self.exception(job).await?))),
+            Some(JobState::Waiting | JobState::Running) => Ok(None),
+        }
+    }
+
+    async fn exception(&self, job: JobId) -> Result<Option<String>, ApiError> {
+        let session = self.window.session.borrow().clone();
+        let stored = session.get(Node::Exception(job)).await?;
+        Ok(stored.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}

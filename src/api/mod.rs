@@ -1,0 +1,134 @@
+//! What a client can do with a node: submit, watch, wait and kill.
+
+mod error;
+mod jobs;
+mod report;
+mod submission;
+mod subscription;
+
+pub use error::ApiError;
+pub use jobs::JobOutcome;
+pub use report::{JobReport, JobSummary, NodeStatus};
+pub use submission::{check_job, with_checks};
+pub use subscription::{LogEvent, LogSubscription};
+
+use crate::actors::peer_group::{GroupWindow, PeerGroup};
+use crate::ids::{IdSource, JobId, LogPosition, PeerId};
+use crate::job::Job;
+use crate::log::commands::{Command, KillJob, SubmitJob};
+use crate::messages::log_reader::Snapshot;
+use crate::messages::peer_group::{Append, StartPeers, Status, StopPeer};
+use crate::messages::supervision::{ActorReport, Observe};
+use crate::task::counters::Counters;
+use crate::task::registry::Registry;
+use actix::Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A handle on a running node. Cloning it is cheap, and it may be used from any thread.
+#[derive(Clone)]
+pub struct NodeHandle {
+    group: Addr<PeerGroup>,
+    window: GroupWindow,
+    registry: Arc<Registry>,
+    counters: Counters,
+    ids: Arc<Mutex<IdSource>>,
+}
+
+impl NodeHandle {
+    /// A handle on a group.
+    pub(crate) fn new(
+        group: Addr<PeerGroup>,
+        window: GroupWindow,
+        registry: Arc<Registry>,
+        counters: Counters,
+        ids: IdSource,
+    ) -> Self {
+        NodeHandle { group, window, registry, counters, ids: Arc::new(Mutex::new(ids)) }
+    }
+
+    /// Checks a job, stores it and appends it to the log. Returns when this node has applied the
+    /// entry. A job that is wrong leaves nothing behind.
+    pub async fn submit_job(&self, job: Job) -> Result<JobId, ApiError> {
+        let job = check_job(job, &self.registry)?;
+        let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).job();
+        let session = self.window.session.borrow().clone();
+        crate::coordination::write_job(&*session, id, &job).await?;
+        let submit = SubmitJob { id, job: submission::record(&job) };
+        self.append(Command::SubmitJob(submit)).await?;
+        Ok(id)
+    }
+
+    /// Waits until a job has ended, however; looks at the state it finds first.
+    pub async fn await_job_completion(&self, job: JobId) -> Result<JobOutcome, ApiError> {
+        let mut latest = self.window.latest.clone();
+        loop {
+            let snapshot = latest.borrow_and_update().clone();
+            if let Some(outcome) = self.outcome(&snapshot, job).await? {
+                return Ok(outcome);
+            }
+            latest.changed().await.map_err(|_| ApiError::NodeEnded)?;
+        }
+    }
+
+    /// Ends a job early. Returns when this node has applied the entry.
+    pub async fn kill_job(&self, job: JobId) -> Result<(), ApiError> {
+        if self.snapshot().replica.job_state(job).is_none() {
+            return Err(ApiError::UnknownJob(job));
+        }
+        let cause = "killed by a client".to_owned();
+        self.append(Command::KillJob(KillJob::new(job, Some(cause)))).await.map(|_| ())
+    }
+
+    /// Follows the log from the newest replica on.
+    pub fn subscribe_to_log(&self) -> LogSubscription {
+        LogSubscription::new(&self.window)
+    }
+
+    /// The newest replica of this node, and the position it is as of.
+    pub fn snapshot(&self) -> Snapshot {
+        self.window.latest.borrow().clone()
+    }
+
+    /// Starts more virtual peers.
+    pub async fn start_peers(&self, more: usize) -> Result<(), ApiError> {
+        self.group.send(StartPeers(more)).await.map_err(|_| ApiError::NodeEnded)
+    }
+
+    /// Stops one of this node's virtual peers: its task drains, and it leaves the cluster.
+    pub async fn stop_peer(&self, peer: PeerId) -> Result<(), ApiError> {
+        match self.group.send(StopPeer(peer)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ApiError::NotMyPeer(peer)),
+            Err(_) => Err(ApiError::NodeEnded),
+        }
+    }
+
+    /// The supervision tree as it is now.
+    pub async fn observe(&self) -> Result<ActorReport, ApiError> {
+        self.group.send(Observe).await.map_err(|_| ApiError::NodeEnded)
+    }
+
+    /// How the node is doing.
+    pub async fn status(&self) -> Result<NodeStatus, ApiError> {
+        self.group.send(Status).await.map(NodeStatus::of).map_err(|_| ApiError::NodeEnded)
+    }
+
+    /// What jobs can name on this node.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    pub(crate) fn group(&self) -> &Addr<PeerGroup> {
+        &self.group
+    }
+
+    /// Appends a command and waits until this node has applied it.
+    async fn append(&self, command: Command) -> Result<LogPosition, ApiError> {
+        let appended = self.group.send(Append(command)).await.map_err(|_| ApiError::NodeEnded)?;
+        let position = appended?;
+        let mut latest = self.window.latest.clone();
+        let applied = |snapshot: &Snapshot| snapshot.position >= Some(position);
+        latest.wait_for(applied).await.map_err(|_| ApiError::NodeEnded)?;
+        Ok(position)
+    }
+}

@@ -1,0 +1,145 @@
+//! What people and programs are told of jobs and nodes.
+
+use crate::coordination::SessionState;
+use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
+use crate::messages::peer_group::GroupStatus;
+use crate::replica::{JobState, Replica};
+use crate::scheduler::explain;
+use crate::task::counters::TaskFigures;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A job in a line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct JobSummary {
+    /// Its id.
+    pub id: JobId,
+    /// What people call it.
+    pub name: String,
+    /// Waiting, running, completed or killed.
+    pub state: JobState,
+    /// Why it has the peers it has, or none.
+    pub why: String,
+    /// How many peers work on it.
+    pub peers: usize,
+}
+
+impl JobSummary {
+    pub(super) fn of(replica: &Replica, id: JobId) -> Option<Self> {
+        let record = replica.record(id)?;
+        Some(JobSummary {
+            id,
+            name: record.name.clone(),
+            state: replica.job_state(id)?,
+            why: explain(replica, id).to_string(),
+            peers: replica.peer_count(id),
+        })
+    }
+}
+
+/// A job in full.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct JobReport {
+    /// The job in a line.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// What killed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
+    /// Its tasks in topological order.
+    pub tasks: Vec<TaskReport>,
+}
+
+/// A task of a job.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TaskReport {
+    /// Its name.
+    pub name: TaskName,
+    /// Who runs it.
+    pub peers: BTreeMap<SlotId, PeerId>,
+    /// What was counted of it on this node.
+    pub counts: TaskFigures,
+}
+
+impl JobReport {
+    pub(super) fn of(
+        replica: &Replica,
+        summary: JobSummary,
+        exception: Option<String>,
+        figures: BTreeMap<TaskName, TaskFigures>,
+    ) -> Self {
+        let allocation = replica.allocations.get(&summary.id);
+        let records = replica.record(summary.id).map(|record| record.tasks.clone());
+        let tasks = records.unwrap_or_default().into_iter().map(|task| TaskReport {
+            peers: allocation
+                .and_then(|allocation| allocation.tasks.get(&task.name).cloned())
+                .unwrap_or_default(),
+            counts: figures.get(&task.name).copied().unwrap_or_default(),
+            name: task.name,
+        });
+        JobReport { exception, tasks: tasks.collect(), summary }
+    }
+
+    /// The sums of the figures over all tasks.
+    pub fn totals(&self) -> TaskFigures {
+        self.tasks.iter().fold(TaskFigures::default(), |sum, task| sum.plus(&task.counts))
+    }
+}
+
+/// How a node is doing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NodeStatus {
+    /// Its group.
+    pub group: GroupId,
+    /// How many peers should live here.
+    pub peers_wanted: usize,
+    /// How many of them are members.
+    pub peers_joined: usize,
+    /// Those that live.
+    pub peers: Vec<PeerId>,
+    /// The last entry applied.
+    pub position: Option<LogPosition>,
+    /// Why the node is not ready; empty when it is.
+    pub not_ready: Vec<String>,
+}
+
+/// A peer that is this many entries behind is not ready.
+const LAG_ENTRIES_MAX: u64 = 1_000;
+
+impl NodeStatus {
+    pub(super) fn of(status: GroupStatus) -> Self {
+        let mut not_ready = Vec::new();
+        let GroupStatus { peers_wanted, peers_joined, lag_entries, .. } = status;
+        if peers_joined < peers_wanted {
+            not_ready.push(format!("{peers_joined} of {peers_wanted} peers have joined"));
+        }
+        if lag_entries > LAG_ENTRIES_MAX {
+            not_ready.push(format!("the replica is {lag_entries} entries behind the log"));
+        }
+        match status.session {
+            SessionState::Connected => {}
+            SessionState::Disconnected => not_ready.push("coordination is disconnected".into()),
+            SessionState::Expired => not_ready.push("the coordination session is over".into()),
+        }
+        if let Err(cause) = status.transport {
+            not_ready.push(format!("the transport is not alive: {cause}"));
+        }
+        NodeStatus {
+            group: status.group,
+            peers_wanted,
+            peers_joined,
+            peers: status.peers,
+            position: status.position,
+            not_ready,
+        }
+    }
+
+    /// Whether the node can take work.
+    pub fn is_ready(&self) -> bool {
+        self.not_ready.is_empty()
+    }
+}

@@ -1,0 +1,383 @@
+//! A batch: what the runtime knows of each segment, in columns, beside the encoded segments.
+//!
+//! How it is kept is nobody else's business: phases ask for rows.
+
+use super::Encoded;
+use super::wire::ROW_LEN;
+use crate::ids::PeerId;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Encoded segments, each with where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    meta: BatchMeta,
+    payload: Encoded,
+}
+
+/// Where a root was read and who counts its acks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The incarnation of the peer that read it.
+    pub source: PeerId,
+    /// The peer whose acking daemon keeps its ledger.
+    pub acker: PeerId,
+    /// The epoch of the source's task. Root sequences start again in each.
+    pub epoch: u64,
+}
+
+/// What the runtime knows of one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// Which of the batch's origins it descends from.
+    pub origin: u16,
+    /// The sequence of its root at that origin.
+    pub root: u64,
+    /// The draw that stands for it in the ledger.
+    pub ack_value: u64,
+}
+
+/// The rows of a batch. Cloning shares the origins and copies the columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchMeta {
+    origins: Arc<[Origin]>,
+    origin: Vec<u16>,
+    roots: Vec<u64>,
+    ack_values: Vec<u64>,
+}
+
+/// Why parts do not make a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// Rows and segments are not equally many.
+    #[error("a batch of {segments} segments has {rows} rows")]
+    Lengths {
+        /// How many rows there are.
+        rows: usize,
+        /// How many segments there are.
+        segments: usize,
+    },
+    /// A row names an origin that is not there.
+    #[error("row {row} names origin {origin} of {origins}")]
+    UnknownOrigin {
+        /// Which row.
+        row: usize,
+        /// The origin it names.
+        origin: u16,
+        /// How many there are.
+        origins: usize,
+    },
+}
+
+impl Batch {
+    /// A batch of these rows and segments, which must be equally many.
+    pub fn new(meta: BatchMeta, payload: Encoded) -> Result<Self, BatchError> {
+        let (rows, segments) = (meta.len(), payload.len());
+        if rows != segments {
+            return Err(BatchError::Lengths { rows, segments });
+        }
+        Ok(Batch { meta, payload })
+    }
+
+    /// How many segments there are.
+    pub fn len(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// Whether there is no segment.
+    pub fn is_empty(&self) -> bool {
+        self.payload.is_empty()
+    }
+
+    /// What is known of the segments.
+    pub fn meta(&self) -> &BatchMeta {
+        &self.meta
+    }
+
+    /// The segments.
+    pub fn payload(&self) -> &Encoded {
+        &self.payload
+    }
+
+    /// Both.
+    pub fn into_parts(self) -> (BatchMeta, Encoded) {
+        (self.meta, self.payload)
+    }
+
+    /// The first `at` segments and the others. Panics, as a slice does, when there are not so many.
+    pub fn split_at(&self, at: usize) -> (Batch, Batch) {
+        (self.slice(0..at), self.slice(at..self.len()))
+    }
+
+    /// The batch in pieces, each of at most so many bytes on the wire. A segment that is larger on
+    /// its own is a piece on its own: whoever sends it has to refuse it.
+    pub fn split_to_fit(self, wire_bytes_max: usize) -> Vec<Batch> {
+        if self.wire_len() <= wire_bytes_max {
+            return vec![self];
+        }
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        let mut length = self.wire_overhead();
+        for (index, raw) in self.payload.iter().enumerate() {
+            let row = ROW_LEN + raw.len();
+            if length + row > wire_bytes_max && index > start {
+                pieces.push(self.slice(start..index));
+                start = index;
+                length = self.wire_overhead();
+            }
+            length += row;
+        }
+        pieces.push(self.slice(start..self.len()));
+        pieces
+    }
+
+    fn slice(&self, range: Range<usize>) -> Batch {
+        Batch {
+            payload: self.payload.slice(range.clone()),
+            meta: self.meta.slice(range),
+        }
+    }
+}
+
+impl BatchMeta {
+    /// The rows of so many consecutive roots that were just read: their ack values are zero, since
+    /// nothing but their own children stands for them yet.
+    pub fn of_roots(origin: Origin, first_root: u64, count: usize) -> Self {
+        BatchMeta {
+            origins: Arc::new([origin]),
+            origin: vec![0; count],
+            roots: (first_root..).take(count).collect(),
+            ack_values: vec![0; count],
+        }
+    }
+
+    /// Any rows, each naming one of the origins.
+    pub fn from_rows(
+        origins: Vec<Origin>,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<Self, BatchError> {
+        let mut meta = BatchMeta::without_rows(origins.into());
+        for (index, row) in rows.into_iter().enumerate() {
+            if usize::from(row.origin) >= meta.origins.len() {
+                return Err(BatchError::UnknownOrigin {
+                    row: index,
+                    origin: row.origin,
+                    origins: meta.origins.len(),
+                });
+            }
+            meta.push(row);
+        }
+        Ok(meta)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// The origins that rows name.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// One row. Panics, as a slice does, when it is not there.
+    pub fn row(&self, index: usize) -> Row {
+        Row {
+            origin: self.origin[index],
+            root: self.roots[index],
+            ack_value: self.ack_values[index],
+        }
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = Row> {
+        let columns = self.origin.iter().zip(&self.roots).zip(&self.ack_values);
+        columns.map(|((&origin, &root), &ack_value)| Row {
+            origin,
+            root,
+            ack_value,
+        })
+    }
+
+    /// The ack values alone.
+    pub fn ack_values(&self) -> &[u64] {
+        &self.ack_values
+    }
+
+    fn without_rows(origins: Arc<[Origin]>) -> Self {
+        BatchMeta {
+            origins,
+            origin: Vec::new(),
+            roots: Vec::new(),
+            ack_values: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, row: Row) {
+        self.origin.push(row.origin);
+        self.roots.push(row.root);
+        self.ack_values.push(row.ack_value);
+    }
+
+    fn slice(&self, range: Range<usize>) -> Self {
+        BatchMeta {
+            origins: self.origins.clone(),
+            origin: self.origin[range.clone()].to_vec(),
+            roots: self.roots[range.clone()].to_vec(),
+            ack_values: self.ack_values[range].to_vec(),
+        }
+    }
+}
+
+/// The rows of new segments, each a child of a received one: same origin, same root, own ack value.
+#[derive(Debug)]
+pub struct Children<'a> {
+    received: &'a BatchMeta,
+    rows: BatchMeta,
+}
+
+impl<'a> Children<'a> {
+    /// No children yet.
+    pub fn of(received: &'a BatchMeta) -> Self {
+        let mut rows = BatchMeta::without_rows(received.origins.clone());
+        rows.origin.reserve(received.len());
+        rows.roots.reserve(received.len());
+        rows.ack_values.reserve(received.len());
+        Children { received, rows }
+    }
+
+    /// The next new segment descends from the received one with this index. Panics, as a slice does,
+    /// when there is none.
+    #[inline]
+    pub fn push(&mut self, parent: usize, ack_value: u64) {
+        self.rows.push(Row {
+            ack_value,
+            ..self.received.row(parent)
+        });
+    }
+
+    /// How many there are so far.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none yet.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows of the new batch.
+    pub fn finish(self) -> BatchMeta {
+        self.rows
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::codec::EncodedBuilder;
+    use crate::ids::IdSource;
+    use crate::segment::Segment;
+
+    pub(crate) fn origin(seed: u64) -> Origin {
+        let mut ids = IdSource::from_seed(seed);
+        Origin {
+            source: ids.peer(),
+            acker: ids.peer(),
+            epoch: seed,
+        }
+    }
+
+    pub(crate) fn payload(count: usize) -> Encoded {
+        let mut builder = EncodedBuilder::default();
+        for n in 0..count {
+            let segment: Segment = [("n", n as i64 * 50)].into_iter().collect();
+            builder.push(&segment).unwrap();
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn children_inherit_origin_and_root() {
+        let rows = [(0, 5), (1, 9), (0, 6)].map(|(origin, root)| Row {
+            origin,
+            root,
+            ack_value: 1,
+        });
+        let received = BatchMeta::from_rows(vec![origin(1), origin(2)], rows).unwrap();
+        let mut children = Children::of(&received);
+        for (parent, ack_value) in [(1, 70), (1, 71), (2, 72)] {
+            children.push(parent, ack_value);
+        }
+        let children = children.finish();
+        let rows: Vec<(Origin, u64, u64)> = children
+            .rows()
+            .map(|row| {
+                (
+                    children.origins()[row.origin as usize],
+                    row.root,
+                    row.ack_value,
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [(origin(2), 9, 70), (origin(2), 9, 71), (origin(1), 6, 72)]
+        );
+    }
+
+    #[test]
+    fn roots_that_were_just_read_are_consecutive_and_stand_for_nothing_yet() {
+        let meta = BatchMeta::of_roots(origin(1), 41, 3);
+        let rows: Vec<(u64, u64)> = meta.rows().map(|row| (row.root, row.ack_value)).collect();
+        assert_eq!(rows, [(41, 0), (42, 0), (43, 0)]);
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        let meta = BatchMeta::of_roots(origin(1), 1, 3);
+        let refused = Batch::new(meta, payload(2)).unwrap_err();
+        assert_eq!(refused.to_string(), "a batch of 2 segments has 3 rows");
+        let row = Row {
+            origin: 1,
+            root: 1,
+            ack_value: 0,
+        };
+        let refused = BatchMeta::from_rows(vec![origin(1)], [row]).unwrap_err();
+        assert_eq!(refused.to_string(), "row 0 names origin 1 of 1");
+    }
+
+    #[test]
+    fn a_batch_splits_into_pieces_that_fit_and_loses_nothing() {
+        let batch = Batch::new(BatchMeta::of_roots(origin(1), 1, 20), payload(20)).unwrap();
+        let pieces = batch.clone().split_to_fit(400);
+        assert!(pieces.len() > 1);
+        assert!(pieces.iter().all(|piece| piece.wire_len() <= 400));
+        let roots: Vec<u64> = pieces
+            .iter()
+            .flat_map(|piece| piece.meta().rows().map(|row| row.root))
+            .collect();
+        assert_eq!(roots, (1..=20).collect::<Vec<_>>());
+        let segments: Vec<&[u8]> = pieces
+            .iter()
+            .flat_map(|piece| piece.payload().iter())
+            .collect();
+        assert!(segments.into_iter().eq(batch.payload().iter()));
+        assert_eq!(batch.clone().split_to_fit(1).len(), 20);
+        assert_eq!(
+            batch.clone().split_to_fit(100_000),
+            std::slice::from_ref(&batch)
+        );
+        let (head, tail) = batch.split_at(5);
+        assert_eq!(
+            (head.len(), tail.len(), tail.meta().row(0).root),
+            (5, 15, 6)
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! `[messaging]`: how segments and acks travel between peers.
+
+use super::section::Section;
+use super::value::{OptionValue, count};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Segments and acks between peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessagingConfig {
+    /// What carries them.
+    pub transport: Transport,
+    /// Batches that wait for a task. Full means that senders wait.
+    pub inbox_batches: NonZeroUsize,
+    /// Ack messages that wait for a peer. Full means that senders wait.
+    pub ack_inbox_messages: NonZeroUsize,
+    /// How long an acking daemon keeps what is not acknowledged.
+    pub ack_daemon_timeout: Duration,
+    /// How often it looks for what it has kept so long.
+    pub ack_sweep_interval: Duration,
+}
+
+/// What carries segments and acks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Memory: peers of one process.
+    Local,
+    /// Aeron: peers of many machines.
+    Aeron,
+}
+
+impl Transport {
+    /// Whether this binary has it.
+    pub const fn is_built_in(self) -> bool {
+        match self {
+            Transport::Local => true,
+            Transport::Aeron => cfg!(feature = "aeron"),
+        }
+    }
+}
+
+impl Default for MessagingConfig {
+    fn default() -> Self {
+        MessagingConfig {
+            transport: Transport::Local,
+            inbox_batches: count(64),
+            ack_inbox_messages: count(1024),
+            ack_daemon_timeout: Duration::from_secs(480),
+            ack_sweep_interval: Duration::from_secs(15),
+        }
+    }
+}
+
+impl MessagingConfig {
+    pub(super) fn read(keys: &mut Section<'_>) -> Self {
+        let default = MessagingConfig::default();
+        let config = MessagingConfig {
+            transport: keys.get("transport", default.transport),
+            inbox_batches: keys.get("inbox-batches", default.inbox_batches),
+            ack_inbox_messages: keys.get("ack-inbox-messages", default.ack_inbox_messages),
+            ack_daemon_timeout: keys.get("ack-daemon-timeout-ms", default.ack_daemon_timeout),
+            ack_sweep_interval: keys.get("ack-sweep-interval-ms", default.ack_sweep_interval),
+        };
+        if !config.transport.is_built_in() {
+            let message = "this binary was built without the feature aeron; build it with \
+                           `--features aeron`, or use \"local\"";
+            keys.refuse("transport", message);
+        }
+        if config.ack_sweep_interval > config.ack_daemon_timeout {
+            let message = format!(
+                "{} ms is longer than ack-daemon-timeout-ms, {}, which it is to notice",
+                config.ack_sweep_interval.as_millis(),
+                config.ack_daemon_timeout.as_millis()
+            );
+            keys.refuse("ack-sweep-interval-ms", &message);
+        }
+        config
+    }
+}
+
+impl OptionValue for Transport {
+    const EXPECTED: &'static str = "\"local\" or \"aeron\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "local" => Some(Transport::Local),
+            "aeron" => Some(Transport::Aeron),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What people read when a configuration is wrong, and that the documented one is the default.
+
+use super::*;
+use insta::assert_snapshot;
+
+const DOCUMENTED: &str = include_str!("../../config/onyx-node.toml");
+
+fn read(text: &str, env: &[(&str, &str)]) -> Result<NodeConfig, ConfigError> {
+    let env = env.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+    NodeConfig::from_toml("node.toml", text, env)
+}
+
+fn problems(text: &str, env: &[(&str, &str)]) -> String {
+    read(text, env).unwrap_err().to_string()
+}
+
+#[test]
+fn the_documented_file_is_the_default_and_has_every_option() {
+    let mut settings = Settings::parse("onyx-node.toml", DOCUMENTED).unwrap();
+    assert_eq!(NodeConfig::read(&mut settings), NodeConfig::default());
+    assert_eq!(settings.given(), settings.asked());
+    settings.finish().unwrap();
+}
+
+#[test]
+fn the_documented_file_has_one_comment_for_each_option() {
+    for line in DOCUMENTED.lines().filter(|line| line.contains(" = ")) {
+        assert!(line.contains('#'), "{line}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(read("", &[]).unwrap(), NodeConfig::default());
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let env = [
+        ("ONYX_HTTP__PORT", "81"),
+        ("ONYX_NODE__TENANCY_ID", "42"),
+        ("ONYX_COORDINATION__SESSION_TIMEOUT_MS", "9000"),
+        ("ONYX_HOME", "not an override"),
+        ("PATH", "nor this"),
+    ];
+    let config = read("[http]\nport = 'overridden before it is read'", &env).unwrap();
+    assert_eq!(config.http.port, 81);
+    assert_eq!(config.node.tenancy_id.as_str(), "42");
+    assert_eq!(config.coordination.session_timeout.as_secs(), 9);
+}
+
+#[test]
+fn every_problem_is_one_line() {
+    let text = r#"
+http.prot = 80
+[node]
+tenancy-id = "a/b"
+peers = 0
+colour = "blue"
+[coordinatoin]
+mode = "embedded"
+[coordination]
+mode = "zk"
+connect = "a:2181,b"
+embedded-port = 70_000
+session-timeout-ms = 1.5
+[log]
+level = 3
+[[task]]
+"#;
+    let env = [("ONYX_HTTP__ADRESS", "::1"), ("ONYX_NODE__PEERS", "many")];
+    assert_snapshot!(problems(text, &env), @r#"
+    node.toml:2: http.prot: unknown key; did you mean `port`?
+    node.toml:4: node.tenancy-id: expected 1 to 64 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`, found "a/b"
+    node.toml:6: node.colour: unknown key; there are `peers`, `tenancy-id`
+    node.toml:7: coordinatoin: unknown section; did you mean `coordination`?
+    node.toml:10: coordination.mode: expected "embedded" or "zookeeper", found "zk"
+    node.toml:11: coordination.connect: expected servers as "host:port,host:port", and a node below them as "/path" if wanted, found "a:2181,b"
+    node.toml:12: coordination.embedded-port: expected a port from 0 to 65535, found 70000
+    node.toml:13: coordination.session-timeout-ms: expected milliseconds, an integer from 1 to 2592000000 (30 days), found a float
+    node.toml:15: log.level: expected "error", "warn", "info", "debug" or "trace", found 3
+    node.toml:16: task: expected a section `[task]`, found a list
+    environment: ONYX_HTTP__ADRESS: unknown variable; did you mean `ONYX_HTTP__ADDRESS`?
+    environment: ONYX_NODE__PEERS: expected an integer from 1 to 1073741824, found "many"
+    "#);
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let text = r#"
+[coordination]
+connection-timeout-ms = 7000
+[peer]
+restart-back-off-max-ms = 1000
+[messaging]
+ack-sweep-interval-ms = 480001
+"#;
+    assert_snapshot!(problems(text, &[]), @r"
+    node.toml: peer.restart-back-off-min-ms: 2000 ms is longer than restart-back-off-max-ms, 1000, up to which it doubles
+    node.toml:3: coordination.connection-timeout-ms: 7000 ms is longer than session-timeout-ms, 6000: the session would end before one attempt to keep it
+    node.toml:7: messaging.ack-sweep-interval-ms: 480001 ms is longer than ack-daemon-timeout-ms, 480000, which it is to notice
+    ");
+}
+
+#[test]
+fn a_mistake_in_the_syntax_names_its_line() {
+    assert_snapshot!(problems("[http]\nport = \n[log\n", &[]), @r"
+    node.toml:2: string values must be quoted, expected literal string
+    node.toml:3: unclosed table, expected `]`
+    ");
+    assert_snapshot!(problems("[http]\nport = 1\nport = 2\n", &[]), @"node.toml:3: duplicate key");
+}
+
+#[test]
+fn a_server_that_others_reach_needs_a_token() {
+    assert_snapshot!(problems("[http]\naddress = '0.0.0.0'", &[]), @"node.toml:2: http.address: 0.0.0.0 can be reached from other machines and there is no token; set `bearer-token` or `token-file`, or listen on 127.0.0.1");
+    let config = read("[http]\naddress = '0.0.0.0'\nbearer-token = 's3cret'", &[]).unwrap();
+    assert_eq!(config.http.bearer_token, BearerToken::new("s3cret"));
+    assert!(!format!("{config:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_token_can_be_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let env = [("ONYX_HTTP__TOKEN_FILE", file.to_str().unwrap())];
+    let config = read("http.address = '0.0.0.0'", &env).unwrap();
+    assert_eq!(config.http.bearer_token, BearerToken::new("s3cret"));
+}
+
+#[test]
+fn a_token_that_cannot_be_used_is_refused_without_being_shown() {
+    assert_snapshot!(problems("http.token-file = '/nowhere/token'", &[]), @"node.toml:1: http.token-file: cannot read /nowhere/token: No such file or directory (os error 2)");
+    assert_snapshot!(problems("http.bearer-token = 'two words'", &[]), @"node.toml:1: http.bearer-token: expected a token of printable ASCII characters without spaces");
+    assert_snapshot!(problems("[http]\nbearer-token = 'a'\ntoken-file = 'b'", &[]), @"node.toml:3: http.token-file: there is a `bearer-token` too; set one of the two");
+}
+
+#[cfg(not(feature = "aeron"))]
+#[test]
+fn a_transport_that_was_not_built_is_refused() {
+    assert_snapshot!(problems("messaging.transport = 'aeron'", &[]), @r#"node.toml:1: messaging.transport: this binary was built without the feature aeron; build it with `--features aeron`, or use "local""#);
+}
+
+#[cfg(feature = "aeron")]
+#[test]
+fn a_transport_that_was_built_is_taken() {
+    let config = read("messaging.transport = 'aeron'", &[]).unwrap();
+    assert_eq!(config.messaging.transport, Transport::Aeron);
+}
+
+#[test]
+fn connect_strings_name_servers_and_a_node() {
+    for good in [
+        "a:1",
+        "a:1,b:2",
+        "[::1]:2181",
+        "a:2181/onyx/prod",
+        "10.0.0.1:2181",
+    ] {
+        assert!(ConnectString::new(good).is_some(), "{good}");
+    }
+    for bad in [
+        "", "a", "a:", ":1", "a:0", "a:1,", "::1:2181", "a:1/", "a:1/x//y", "a :1",
+    ] {
+        assert!(ConnectString::new(bad).is_none(), "{bad}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = NodeConfig::load(Path::new("/nowhere/onyx-node.toml")).unwrap_err();
+    assert_snapshot!(error, @"/nowhere/onyx-node.toml: cannot read the configuration: No such file or directory (os error 2)");
+}

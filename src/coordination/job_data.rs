@@ -1,0 +1,93 @@
+//! The data of a job beside the log: written before the entry that submits it, read by whoever runs
+//! one of its tasks.
+
+use super::{Coordination, CoordinationError, Node, Put};
+use crate::codec::{from_payload, to_payload};
+use crate::ids::{JobId, TaskName};
+use crate::job::{Job, Lifecycle, Task, TaskScheduler};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Metadata {
+    name: String,
+    task_scheduler: TaskScheduler,
+}
+
+/// Writes what a job is made of. Nodes that are there are kept: a job id stands for one job.
+pub async fn write_job(
+    session: &dyn Coordination,
+    id: JobId,
+    job: &Job,
+) -> Result<(), CoordinationError> {
+    let metadata = Metadata {
+        name: job.name.clone(),
+        task_scheduler: job.task_scheduler,
+    };
+    let parts = [
+        (Node::Catalog(id), encode("the catalog", &job.catalog)?),
+        (Node::Workflow(id), encode("the workflow", &job.workflow)?),
+        (
+            Node::Lifecycles(id),
+            encode("the lifecycles", &job.lifecycles)?,
+        ),
+        (
+            Node::JobMetadata(id),
+            encode("the job's metadata", &metadata)?,
+        ),
+    ];
+    for (node, data) in parts {
+        session.put(node, data, Put::IfAbsent).await?;
+    }
+    Ok(())
+}
+
+/// Reads what a job is made of; none when any part of it is not there.
+pub async fn read_job(
+    session: &dyn Coordination,
+    id: JobId,
+) -> Result<Option<Job>, CoordinationError> {
+    let catalog: Option<Vec<Task>> = read(session, Node::Catalog(id)).await?;
+    let workflow: Option<Vec<(TaskName, TaskName)>> = read(session, Node::Workflow(id)).await?;
+    let lifecycles: Option<Vec<Lifecycle>> = read(session, Node::Lifecycles(id)).await?;
+    let metadata: Option<Metadata> = read(session, Node::JobMetadata(id)).await?;
+    let (Some(catalog), Some(workflow), Some(lifecycles), Some(metadata)) =
+        (catalog, workflow, lifecycles, metadata)
+    else {
+        return Ok(None);
+    };
+    let Metadata {
+        name,
+        task_scheduler,
+    } = metadata;
+    Ok(Some(Job {
+        name,
+        workflow,
+        catalog,
+        lifecycles,
+        task_scheduler,
+    }))
+}
+
+fn encode<T: Serialize>(what: &str, value: &T) -> Result<Vec<u8>, CoordinationError> {
+    to_payload(value).map_err(|error| CoordinationError::Refused {
+        what: format!("to store {what}"),
+        reason: error.to_string(),
+    })
+}
+
+async fn read<T: DeserializeOwned>(
+    session: &dyn Coordination,
+    node: Node,
+) -> Result<Option<T>, CoordinationError> {
+    let what = format!("to read {node:?}");
+    let Some(data) = session.get(node).await? else {
+        return Ok(None);
+    };
+    let value = from_payload(&data).map_err(|error| CoordinationError::Refused {
+        what,
+        reason: error.to_string(),
+    })?;
+    Ok(Some(value))
+}

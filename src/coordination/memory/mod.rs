@@ -1,0 +1,272 @@
+//! Coordination in memory, for tests and simulations: the same promises as ZooKeeper, in virtual
+//! time, with the faults at the caller's will.
+//!
+//! No node runs on it. It answers after a delay of virtual time, can end a session, cut it off, and
+//! answer "outcome unknown" for a write that did or did not happen.
+
+use super::{
+    Answer, Coordination, CoordinationError, Node, Pulse, Put, SessionState, Written, check_size,
+};
+use crate::ids::{LogPosition, PeerId};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A server in memory. Clones are the same server.
+#[derive(Clone)]
+pub struct MemoryServer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Counts changes, so that whoever waits looks again.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    log: Vec<Vec<u8>>,
+    pulses: BTreeMap<PeerId, SessionId>,
+    nodes: BTreeMap<Node, Vec<u8>>,
+    sessions: BTreeMap<SessionId, watch::Sender<SessionState>>,
+    next_session: u64,
+    delay: Duration,
+    faults: VecDeque<AppendFault>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct SessionId(u64);
+
+/// What shall happen to one of the next appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendFault {
+    /// It is answered as it should be.
+    None,
+    /// It is stored, and the writer is told that the outcome is unknown.
+    UnknownButStored,
+    /// It is not stored, and the writer is told that the outcome is unknown.
+    UnknownAndLost,
+}
+
+impl Default for MemoryServer {
+    fn default() -> Self {
+        let (changes, _) = watch::channel(0);
+        MemoryServer {
+            shared: Arc::new(Shared {
+                state: Mutex::default(),
+                changes,
+            }),
+        }
+    }
+}
+
+impl MemoryServer {
+    /// Opens a session.
+    pub fn connect(&self) -> Memory {
+        let mut state = self.lock();
+        let id = SessionId(state.next_session);
+        state.next_session += 1;
+        let (sender, receiver) = watch::channel(SessionState::Connected);
+        state.sessions.insert(id, sender);
+        Memory {
+            server: self.clone(),
+            id,
+            state: receiver,
+        }
+    }
+
+    /// Every answer takes this long from now on.
+    pub fn set_delay(&self, delay: Duration) {
+        self.lock().delay = delay;
+    }
+
+    /// Faults of the next appends, in order.
+    pub fn fail_appends(&self, faults: impl IntoIterator<Item = AppendFault>) {
+        self.lock().faults.extend(faults);
+    }
+
+    /// Ends the sessions that own a peer's pulse, as a server does that heard nothing.
+    pub fn expire_session_of(&self, peer: PeerId) {
+        let owner = self.lock().pulses.get(&peer).copied();
+        if let Some(session) = owner {
+            self.end(session);
+        }
+    }
+
+    /// Puts raw bytes into the log: garbage, or an entry of somebody else.
+    pub fn append_raw(&self, payload: Vec<u8>) {
+        self.lock().log.push(payload);
+        self.changed();
+    }
+
+    /// Everything in the log.
+    pub fn entries(&self) -> Vec<Vec<u8>> {
+        self.lock().log.clone()
+    }
+
+    /// The peers that have a pulse.
+    pub fn pulses(&self) -> Vec<PeerId> {
+        self.lock().pulses.keys().copied().collect()
+    }
+
+    fn end(&self, session: SessionId) {
+        let mut state = self.lock();
+        state.pulses.retain(|_, owner| *owner != session);
+        if let Some(sender) = state.sessions.remove(&session) {
+            sender.send_replace(SessionState::Expired);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.shared.changes.send_modify(|count| *count += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A session with a [`MemoryServer`].
+pub struct Memory {
+    server: MemoryServer,
+    id: SessionId,
+    state: watch::Receiver<SessionState>,
+}
+
+impl Memory {
+    /// Does something to the server now, and answers after the server's delay.
+    fn request<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut State) -> Result<T, CoordinationError>,
+    ) -> Answer<'static, T> {
+        let mut state = self.server.lock();
+        let delay = state.delay;
+        let result = match state.sessions.contains_key(&self.id) {
+            true => act(&mut state),
+            false => Err(CoordinationError::Expired),
+        };
+        drop(state);
+        self.server.changed();
+        async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            result
+        }
+        .boxed()
+    }
+
+    /// Answers when `there` holds, or the session is over.
+    fn wait_until(
+        &self,
+        there: impl Fn(&State) -> bool + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), CoordinationError>> {
+        let (server, id) = (self.server.clone(), self.id);
+        let mut changes = server.shared.changes.subscribe();
+        async move {
+            loop {
+                changes.borrow_and_update();
+                {
+                    let state = server.lock();
+                    if !state.sessions.contains_key(&id) {
+                        return Err(CoordinationError::Expired);
+                    }
+                    if there(&state) {
+                        return Ok(());
+                    }
+                }
+                // The sender lives in the server that this future holds.
+                if changes.changed().await.is_err() {
+                    return Err(CoordinationError::Expired);
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Coordination for Memory {
+    fn append(&self, payload: Vec<u8>) -> Answer<'_, LogPosition> {
+        self.request(|state| {
+            check_size("the entry", &payload)?;
+            let fault = state.faults.pop_front().unwrap_or(AppendFault::None);
+            if fault == AppendFault::UnknownAndLost {
+                return Err(CoordinationError::Interrupted("lost, by a test".into()));
+            }
+            state.log.push(payload);
+            if fault == AppendFault::UnknownButStored {
+                return Err(CoordinationError::Interrupted("stored, by a test".into()));
+            }
+            Ok(LogPosition(state.log.len() as u64 - 1))
+        })
+    }
+
+    fn read(&self, from: LogPosition, max: usize) -> Answer<'_, Vec<Vec<u8>>> {
+        self.request(|state| {
+            let from = usize::try_from(from.0).unwrap_or(usize::MAX);
+            Ok(state.log.iter().skip(from).take(max).cloned().collect())
+        })
+    }
+
+    fn wait_for(&self, position: LogPosition) -> Answer<'_, ()> {
+        self.wait_until(move |state| state.log.len() as u64 > position.0)
+    }
+
+    fn create_pulse(&self, peer: PeerId) -> Answer<'_, ()> {
+        let id = self.id;
+        self.request(move |state| {
+            state.pulses.insert(peer, id);
+            Ok(())
+        })
+    }
+
+    fn delete_pulse(&self, peer: PeerId) -> Answer<'_, ()> {
+        self.request(move |state| {
+            state.pulses.remove(&peer);
+            Ok(())
+        })
+    }
+
+    fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse> {
+        let gone = self.wait_until(move |state| !state.pulses.contains_key(&peer));
+        self.request(move |state| {
+            Ok(match state.pulses.contains_key(&peer) {
+                true => Pulse::Present(gone),
+                false => Pulse::Absent,
+            })
+        })
+    }
+
+    fn put(&self, node: Node, data: Vec<u8>, put: Put) -> Answer<'_, Written> {
+        self.request(move |state| {
+            check_size(&format!("{node:?}"), &data)?;
+            if put == Put::IfAbsent && state.nodes.contains_key(&node) {
+                return Ok(Written::KeptExisting);
+            }
+            state.nodes.insert(node, data);
+            Ok(Written::Yes)
+        })
+    }
+
+    fn get(&self, node: Node) -> Answer<'_, Option<Vec<u8>>> {
+        self.request(move |state| Ok(state.nodes.get(&node).cloned()))
+    }
+
+    fn state(&self) -> watch::Receiver<SessionState> {
+        self.state.clone()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.server.end(self.id);
+        async {}.boxed()
+    }
+}

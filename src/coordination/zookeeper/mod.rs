@@ -1,0 +1,294 @@
+//! Coordination by a ZooKeeper server or ensemble.
+//!
+//! The log is followed by one-shot `exists` watches and multi-reads: persistent watchers of this
+//! client are lost at a reconnect, `exists` watches are re-registered and judged by existence.
+
+mod session_state;
+
+use super::{
+    Answer, Coordination, CoordinationError, Layout, Node, Pulse, Put, SessionState, Written,
+    check_size,
+};
+use crate::ids::{LogPosition, PeerId};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::watch;
+use zookeeper_client::{Acls, Client, CreateMode, Error, EventType, MultiReadResult};
+
+/// A session with ZooKeeper.
+pub struct ZooKeeper {
+    /// Taken out by `close`: the session ends when the last clone of the client is dropped.
+    client: Mutex<Option<Client>>,
+    layout: Layout,
+    state: watch::Receiver<SessionState>,
+}
+
+/// How to reach ZooKeeper.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// `host:port,host:port/chroot`.
+    pub address: String,
+    /// Separates clusters that share the servers.
+    pub tenancy: String,
+    /// How long the server keeps the session, and the pulses, of a process it does not hear from.
+    pub session_timeout: Duration,
+    /// How long a server may take to answer before the next one is tried.
+    pub connection_timeout: Duration,
+}
+
+/// A lone server is listed so often: the client's back-off between rounds over its servers has no
+/// cap, and with one entry it may wait longer than the session lives.
+const LONE_SERVER_LISTED: usize = 3;
+
+impl ZooKeeper {
+    /// Opens a session and makes sure that the directories exist.
+    pub async fn connect(connect: &Connect) -> Result<Self, CoordinationError> {
+        let unreachable = |error: Error| CoordinationError::Unreachable {
+            address: connect.address.clone(),
+            reason: error.to_string(),
+        };
+        let client = Client::connector()
+            .with_session_timeout(connect.session_timeout)
+            .with_connection_timeout(connect.connection_timeout)
+            .with_fail_eagerly()
+            .connect(&listed(&connect.address))
+            .await
+            .map_err(unreachable)?;
+        let layout = Layout::of(&connect.tenancy);
+        let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
+        for directory in layout.directories() {
+            match client.create(&directory, &[], &options).await {
+                Ok(_) | Err(Error::NodeExists) => {}
+                Err(error) => return Err(unreachable(error)),
+            }
+        }
+        let state = session_state::follow(&client);
+        Ok(ZooKeeper {
+            client: Mutex::new(Some(client)),
+            layout,
+            state,
+        })
+    }
+
+    fn client(&self) -> Result<Client, CoordinationError> {
+        let client = self
+            .client
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        client.clone().ok_or(CoordinationError::Expired)
+    }
+}
+
+fn listed(address: &str) -> String {
+    let (servers, chroot) = match address.find('/') {
+        Some(at) => address.split_at(at),
+        None => (address, ""),
+    };
+    if servers.contains(',') {
+        return address.to_owned();
+    }
+    format!("{}{chroot}", vec![servers; LONE_SERVER_LISTED].join(","))
+}
+
+fn error_of(what: &str, error: Error) -> CoordinationError {
+    match error {
+        Error::SessionExpired | Error::ClientClosed | Error::AuthFailed => {
+            CoordinationError::Expired
+        }
+        Error::NoNode
+        | Error::NodeExists
+        | Error::BadVersion
+        | Error::NotEmpty
+        | Error::NoAuth
+        | Error::BadArguments(_)
+        | Error::InvalidAcl
+        | Error::QuotaExceeded => CoordinationError::Refused {
+            what: what.to_owned(),
+            reason: error.to_string(),
+        },
+        // An operation that the connection cut short comes back under several names.
+        other => CoordinationError::Interrupted(other.to_string()),
+    }
+}
+
+impl Coordination for ZooKeeper {
+    fn append(&self, payload: Vec<u8>) -> Answer<'_, LogPosition> {
+        async move {
+            check_size("the entry", &payload)?;
+            let options = CreateMode::PersistentSequential.with_acls(Acls::anyone_all());
+            let client = self.client()?;
+            let (_, sequence) = client
+                .create(&self.layout.entry_prefix(), &payload, &options)
+                .await
+                .map_err(|error| error_of("an entry", error))?;
+            u64::try_from(sequence.into_i64())
+                .map(LogPosition)
+                .map_err(|_| CoordinationError::Refused {
+                    what: "an entry".into(),
+                    reason: "the log's counter has run over".into(),
+                })
+        }
+        .boxed()
+    }
+
+    fn read(&self, from: LogPosition, max: usize) -> Answer<'_, Vec<Vec<u8>>> {
+        async move {
+            let client = self.client()?;
+            let mut reader = client.new_multi_reader();
+            for offset in 0..max as u64 {
+                let path = self.layout.entry(LogPosition(from.0 + offset));
+                reader
+                    .add_get_data(&path)
+                    .map_err(|error| error_of("to read the log", error))?;
+            }
+            let results = reader
+                .commit()
+                .await
+                .map_err(|error| error_of("to read the log", error))?;
+            let mut entries = Vec::new();
+            for result in results {
+                match result {
+                    MultiReadResult::Data { data, .. } => entries.push(data),
+                    MultiReadResult::Error { err: Error::NoNode } => break,
+                    MultiReadResult::Error { err } => return Err(error_of("to read the log", err)),
+                    // Only data was asked for.
+                    _ => break,
+                }
+            }
+            Ok(entries)
+        }
+        .boxed()
+    }
+
+    fn wait_for(&self, position: LogPosition) -> Answer<'_, ()> {
+        async move {
+            let path = self.layout.entry(position);
+            let (stat, watcher) = self
+                .client()?
+                .check_and_watch_stat(&path)
+                .await
+                .map_err(|error| error_of("to watch the log", error))?;
+            if stat.is_none() {
+                watcher.changed().await;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn create_pulse(&self, peer: PeerId) -> Answer<'_, ()> {
+        async move {
+            let options = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+            let client = self.client()?;
+            match client.create(&self.layout.pulse(peer), &[], &options).await {
+                // It can only be ours, from a write whose outcome was unknown: ids are never reused.
+                Ok(_) | Err(Error::NodeExists) => Ok(()),
+                Err(error) => Err(error_of("a pulse", error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn delete_pulse(&self, peer: PeerId) -> Answer<'_, ()> {
+        async move {
+            match self.client()?.delete(&self.layout.pulse(peer), None).await {
+                Ok(()) | Err(Error::NoNode) => Ok(()),
+                Err(error) => Err(error_of("to delete a pulse", error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse> {
+        async move {
+            let (stat, watcher) = self
+                .client()?
+                .check_and_watch_stat(&self.layout.pulse(peer))
+                .await
+                .map_err(|error| error_of("to watch a pulse", error))?;
+            if stat.is_none() {
+                return Ok(Pulse::Absent);
+            }
+            let gone = async move {
+                let event = watcher.changed().await;
+                match event.event_type {
+                    EventType::NodeDeleted => Ok(()),
+                    EventType::Session if event.session_state.is_terminated() => {
+                        Err(CoordinationError::Expired)
+                    }
+                    other => Err(CoordinationError::Interrupted(format!("{other:?}"))),
+                }
+            };
+            Ok(Pulse::Present(gone.boxed()))
+        }
+        .boxed()
+    }
+
+    fn put(&self, node: Node, data: Vec<u8>, put: Put) -> Answer<'_, Written> {
+        async move {
+            let path = self.layout.node(&node);
+            check_size(&path, &data)?;
+            let client = self.client()?;
+            let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
+            match client.create(&path, &data, &options).await {
+                Ok(_) => return Ok(Written::Yes),
+                Err(Error::NodeExists) if put == Put::IfAbsent => return Ok(Written::KeptExisting),
+                Err(Error::NodeExists) => {}
+                Err(error) => return Err(error_of(&path, error)),
+            }
+            client
+                .set_data(&path, &data, None)
+                .await
+                .map_err(|error| error_of(&path, error))?;
+            Ok(Written::Yes)
+        }
+        .boxed()
+    }
+
+    fn get(&self, node: Node) -> Answer<'_, Option<Vec<u8>>> {
+        async move {
+            let path = self.layout.node(&node);
+            match self.client()?.get_data(&path).await {
+                Ok((data, _)) => Ok(Some(data)),
+                Err(Error::NoNode) => Ok(None),
+                Err(error) => Err(error_of(&path, error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn state(&self) -> watch::Receiver<SessionState> {
+        self.state.clone()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            let taken = self
+                .client
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take();
+            let Some(client) = taken else { return };
+            let mut states = client.state_watcher();
+            drop(client);
+            // The session has ended for the server when the client says so; a server that does not
+            // answer lets it expire.
+            while !states.changed().await.is_terminated() {}
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lone_server_is_listed_several_times() {
+        assert_eq!(listed("a:1"), "a:1,a:1,a:1");
+        assert_eq!(listed("a:1/x"), "a:1,a:1,a:1/x");
+        assert_eq!(listed("a:1,b:2/x"), "a:1,b:2/x");
+    }
+}

@@ -1,0 +1,27 @@
+//! Functions written as CEL expressions in the job itself: `expr/map` sets fields, `expr/filter`
+//! keeps segments.
+//!
+//! In an expression each field of the segment is a variable, and `segment` is all of them:
+//! `segment["a name with spaces"]`, `has(segment.delay)`. A variable that is not a field is an
+//! error, never null.
+
+mod compile;
+mod convert;
+pub(super) mod filter;
+pub(super) mod map;
+mod program;
+
+pub use program::check_expression;
+
+/// Bytes of what an error quotes, beyond which it is cut: it may be somebody's data.
+const QUOTED_BYTES_MAX: usize = 300;
+
+fn cut(text: &str) -> String {
+    if text.len() <= QUOTED_BYTES_MAX {
+        return text.into();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(QUOTED_BYTES_MAX)])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! From text to a tree, within bounds: what a job file may cost is known before it is read.
+
+use super::Format;
+use super::tree::{Content, Entry, Node, Origin, Position};
+use serde_saphyr::options::AliasLimits;
+use serde_saphyr::{Error, Options, Spanned};
+
+/// Bytes of a job file, beyond which it is refused.
+pub(super) const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Lists and tables within each other.
+const DEPTH_MAX: usize = 32;
+
+/// Values of a document, those that aliases repeat included.
+const VALUES_MAX: usize = 100_000;
+
+/// Why a text is no document.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) position: Option<Position>,
+    pub(super) message: String,
+}
+
+pub(super) fn document(text: &str, format: Format) -> Result<Node, Unreadable> {
+    if text.len() > DOCUMENT_BYTES_MAX {
+        let bytes = text.len();
+        let message = format!("the file has {bytes} bytes; at most {DOCUMENT_BYTES_MAX} are read");
+        return Err(Unreadable {
+            position: None,
+            message,
+        });
+    }
+    match format {
+        Format::Yaml => yaml(text),
+        Format::Json => json(text),
+    }
+}
+
+fn yaml(text: &str) -> Result<Node, Unreadable> {
+    let node = serde_saphyr::from_str_with_options::<Spanned<Content>>(text, options());
+    node.map(Node::from)
+        .map_err(|error| unreadable(&error, "YAML"))
+}
+
+/// JSON is checked as JSON, then read as the YAML that it nearly always is too, for the positions.
+fn json(text: &str) -> Result<Node, Unreadable> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line() as u64, error.column() as u64);
+        let message = error.to_string();
+        let message = message.split(" at line").next().unwrap_or_default();
+        Unreadable {
+            position: Some(Position { line, column }),
+            message: format!("this is not valid JSON: {message}"),
+        }
+    })?;
+    match serde_saphyr::from_str_with_options::<Spanned<Content>>(text, options()) {
+        Ok(node) => Ok(node.into()),
+        Err(error @ (Error::Budget { .. } | Error::DuplicateMappingKey { .. })) => {
+            Err(unreadable(&error, "JSON"))
+        }
+        Err(_) => Ok(without_positions(value)),
+    }
+}
+
+fn options() -> Options {
+    let mut limits = AliasLimits::default();
+    limits.max_total_replayed_events = VALUES_MAX;
+    limits.max_replay_stack_depth = DEPTH_MAX;
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            max_nodes: VALUES_MAX,
+            max_events: 4 * VALUES_MAX,
+        },
+        alias_limits: limits,
+        // YAML 1.2: `no` and `on` are text.
+        strict_booleans: true,
+        with_snippet: false,
+    }
+}
+
+fn unreadable(error: &Error, format: &str) -> Unreadable {
+    let error = error.without_snippet();
+    let position = error.location().map(|at| Position {
+        line: at.line(),
+        column: at.column(),
+    });
+    let text = error.to_string();
+    let message = match error {
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` is here a second time")
+        }
+        Error::MultipleDocuments { .. } => "a second document begins; a file is one job".into(),
+        Error::Budget { .. } => too_large(),
+        _ if text.contains("limit exceeded") => too_large(),
+        // The position is told already.
+        _ => {
+            let reason = text.split(" at line ").next().unwrap_or_default();
+            format!("this is not valid {format}: {reason}")
+        }
+    };
+    Unreadable { position, message }
+}
+
+fn too_large() -> String {
+    format!(
+        "the document is too large: it may have {VALUES_MAX} values, those that aliases repeat \
+         included, and {DEPTH_MAX} lists and tables within each other"
+    )
+}
+
+fn without_positions(value: serde_json::Value) -> Node {
+    let content = match value {
+        serde_json::Value::Null => Content::Null,
+        serde_json::Value::Bool(b) => Content::Bool(b),
+        serde_json::Value::Number(n) => match n.as_i64() {
+            Some(n) => Content::Int(n),
+            None => Content::Float(n.as_f64().unwrap_or_default()),
+        },
+        serde_json::Value::String(text) => Content::Text(text),
+        serde_json::Value::Array(items) => {
+            Content::List(items.into_iter().map(without_positions).collect())
+        }
+        serde_json::Value::Object(map) => Content::Table(map.into_iter().map(entry).collect()),
+    };
+    Node {
+        origin: Origin::File,
+        content,
+    }
+}
+
+fn entry((key, value): (String, serde_json::Value)) -> Entry {
+    Entry {
+        key,
+        origin: Origin::File,
+        value: without_positions(value),
+    }
+}

@@ -1,0 +1,149 @@
+//! From an item of the catalog to a task.
+
+use super::read::Misfits;
+use super::tree::{Content, Entry, Node};
+use crate::job::nearest::{listed, suggestion};
+use crate::job::place::Place;
+use crate::job::{Task, TaskKind};
+use crate::segment::{Segment, Value};
+use std::num::NonZeroU32;
+
+/// The task, unless it has no name or type. What else is wrong is reported, and the task has the
+/// default instead.
+pub(super) fn read(index: usize, node: &Node, misfits: &mut Misfits) -> Option<Task> {
+    let place = Place::job().key("catalog").index(index);
+    let Content::Table(entries) = &node.content else {
+        let found = node.found();
+        let message = format!("expected a table with `name` and `type`, found {found}");
+        misfits.lost(node.origin, place, message);
+        return None;
+    };
+    let Some(name) = node.entry("name") else {
+        misfits.lost(node.origin, place, "the task has no `name`");
+        return None;
+    };
+    let Some(text) = name.value.text() else {
+        let message = format!("expected text, found {}", name.value.found());
+        misfits.lost(name.origin, place.key("name"), message);
+        return None;
+    };
+    let place = Place::named_task(index, text.into());
+    let kind = kind(node, &place, misfits)?;
+    let mut reader = TaskReader {
+        task: Task::new(text, kind),
+        node,
+        misfits,
+    };
+    for entry in entries {
+        reader.key(entry, place.clone().key(&entry.key));
+    }
+    Some(reader.task)
+}
+
+fn kind(node: &Node, place: &Place, misfits: &mut Misfits) -> Option<TaskKind> {
+    let names = TaskKind::ALL.map(TaskKind::as_str);
+    let Some(entry) = node.entry("type") else {
+        let message = format!("the task has no `type`; one of: {}", listed(names));
+        misfits.lost(node.origin, place.clone(), message);
+        return None;
+    };
+    let given = entry.value.text().unwrap_or_default();
+    let kind = TaskKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == given);
+    if kind.is_none() {
+        let (found, near) = (entry.value.found(), suggestion(given, names));
+        let message = format!("expected one of: {}, found {found}{near}", listed(names));
+        misfits.lost(entry.origin, place.clone().key("type"), message);
+    }
+    kind
+}
+
+struct TaskReader<'a> {
+    task: Task,
+    node: &'a Node,
+    misfits: &'a mut Misfits,
+}
+
+impl TaskReader<'_> {
+    fn key(&mut self, entry: &Entry, place: Place) {
+        let key = entry.key.as_str();
+        if let Some(message) = self.misplaced(key) {
+            return self.misfits.report(entry.origin, place, message);
+        }
+        let Self { task, misfits, .. } = self;
+        match key {
+            "name" | "type" => {}
+            "fn" => text(entry, place, misfits, &mut task.function),
+            "plugin" => text(entry, place, misfits, &mut task.plugin),
+            "dead-letter" => text(entry, place, misfits, &mut task.dead_letter),
+            "batch-size" => positive(entry, place, misfits, &mut task.batch_size),
+            "batch-timeout-ms" => positive(entry, place, misfits, &mut task.batch_timeout_ms),
+            "min-peers" => positive(entry, place, misfits, &mut task.min_peers),
+            "max-peers" => {
+                let mut max = task.min_peers;
+                positive(entry, place, misfits, &mut max);
+                task.max_peers = Some(max);
+            }
+            "n-peers" => {
+                positive(entry, place, misfits, &mut task.min_peers);
+                task.max_peers = Some(task.min_peers);
+            }
+            "pending-timeout-ms" => positive(entry, place, misfits, &mut task.pending_timeout_ms),
+            "input-retry-timeout-ms" => {
+                positive(entry, place, misfits, &mut task.input_retry_timeout_ms);
+            }
+            "max-pending" => positive(entry, place, misfits, &mut task.max_pending),
+            own => task.params.set(own, value(&entry.value)),
+        }
+    }
+
+    /// Why a core key may not be where it is.
+    fn misplaced(&self, key: &str) -> Option<String> {
+        if Task::INPUT_KEYS.contains(&key) && self.task.kind != TaskKind::Input {
+            let kind = self.task.kind.as_str();
+            return Some(format!(
+                "only inputs have this key, and the task is of type `{kind}`"
+            ));
+        }
+        let one_of_two = ["min-peers", "max-peers"].contains(&key);
+        (one_of_two && self.node.entry("n-peers").is_some()).then(|| {
+            "`n-peers` sets both `min-peers` and `max-peers`; write it or them, not both".into()
+        })
+    }
+}
+
+fn text(entry: &Entry, place: Place, misfits: &mut Misfits, target: &mut Option<String>) {
+    match entry.value.text() {
+        Some(text) => *target = Some(text.into()),
+        None => misfits.expected(entry, place, "text"),
+    }
+}
+
+fn positive(entry: &Entry, place: Place, misfits: &mut Misfits, target: &mut NonZeroU32) {
+    let number = match entry.value.content {
+        Content::Int(n) => u32::try_from(n).ok().and_then(NonZeroU32::new),
+        _ => None,
+    };
+    match number {
+        Some(number) => *target = number,
+        None => misfits.expected(entry, place, &format!("an integer from 1 to {}", u32::MAX)),
+    }
+}
+
+fn value(node: &Node) -> Value {
+    match &node.content {
+        Content::Null => Value::Null,
+        Content::Bool(b) => (*b).into(),
+        Content::Int(n) => (*n).into(),
+        Content::Float(n) => (*n).into(),
+        Content::Text(text) => text.as_str().into(),
+        Content::List(items) => items.iter().map(value).collect::<Vec<Value>>().into(),
+        Content::Table(entries) => {
+            let fields = entries
+                .iter()
+                .map(|entry| (entry.key.as_str(), value(&entry.value)));
+            fields.collect::<Segment>().into()
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether files can be read and written: the only part of validation that looks at the disk.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Whether there is a file that can be opened for reading.
+pub fn readable(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_found(path)),
+        Err(error) => return Err(format!("cannot look at {shown}: {error}")),
+    };
+    if metadata.is_dir() {
+        return Err(format!("{shown} is a folder; name a file in it"));
+    }
+    // Opening a pipe would wait for whoever writes to it.
+    if !metadata.is_file() {
+        return Ok(());
+    }
+    File::open(path)
+        .map(drop)
+        .map_err(|error| format!("cannot read {shown}: {error}"))
+}
+
+/// Whether a file could be written without writing anything: neither it nor what stands in for
+/// its folder is something else.
+pub fn writable(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(format!("{shown} is a folder; name a file in it"));
+    }
+    let existing = path.ancestors().skip(1).find(|folder| folder.exists());
+    match existing {
+        Some(folder) if !folder.is_dir() => {
+            let folder = folder.display();
+            Err(format!(
+                "{shown} cannot be made, because {folder} is a file"
+            ))
+        }
+        Some(folder) if fs::metadata(folder).is_ok_and(|it| it.permissions().readonly()) => {
+            Err(format!(
+                "{shown} cannot be made, because {} is read-only",
+                folder.display()
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_found(path: &Path) -> String {
+    let shown = path.display();
+    let existing = path.ancestors().skip(1).find(|folder| folder.exists());
+    match existing {
+        Some(folder) if Some(folder) != path.parent() && !folder.as_os_str().is_empty() => {
+            format!(
+                "there is no file {shown}; only {} is there",
+                folder.display()
+            )
+        }
+        _ => format!("there is no file {shown}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here(path: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    fn refusal(answer: Result<(), String>) -> String {
+        let folder = here("").display().to_string();
+        answer.expect_err("it is refused").replace(&folder, "…/")
+    }
+
+    #[test]
+    fn what_can_be_read_is_a_file_that_is_there() {
+        assert_eq!(readable(&here("Cargo.toml")), Ok(()));
+        insta::assert_snapshot!(refusal(readable(&here("src"))), @"…/src is a folder; name a file in it");
+        insta::assert_snapshot!(refusal(readable(&here("src/nothing.csv"))), @"there is no file …/src/nothing.csv");
+        insta::assert_snapshot!(refusal(readable(&here("src/no/such/nothing.csv"))), @"there is no file …/src/no/such/nothing.csv; only …/src is there");
+    }
+
+    #[test]
+    fn what_can_be_written_is_a_file_or_nothing_yet() {
+        assert_eq!(writable(&here("Cargo.toml")), Ok(()));
+        assert_eq!(writable(&here("target/no/such/out.jsonl")), Ok(()));
+        assert_eq!(writable(Path::new("out.jsonl")), Ok(()));
+        insta::assert_snapshot!(refusal(writable(&here("src"))), @"…/src is a folder; name a file in it");
+        insta::assert_snapshot!(refusal(writable(&here("Cargo.toml/out.jsonl"))), @"…/Cargo.toml/out.jsonl cannot be made, because …/Cargo.toml is a file");
+    }
+}

@@ -1,0 +1,65 @@
+//! What the peer group is told.
+
+use crate::coordination::SessionState;
+use crate::ids::{GroupId, LogPosition, PeerId};
+use crate::log::commands::Command;
+use crate::messages::outbox::WriteFailed;
+use crate::messages::supervision::Child;
+use actix::Message;
+
+/// A client to the group: append this command.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<LogPosition, WriteFailed>")]
+pub struct Append(pub Command);
+
+/// The node to the group: start so many more virtual peers.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StartPeers(pub usize);
+
+/// The node to the group: stop a virtual peer, which leaves the cluster. Answers whether it was
+/// one of ours.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct StopPeer(pub PeerId);
+
+/// The node to the group: refuse to start anything from now on; a stop follows.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StopRestarts;
+
+/// A test to the group: make a child of the peer with this index panic.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct CrashChild {
+    /// Which of the group's peers.
+    pub peer_index: usize,
+    /// Which of its actors.
+    pub child: Child,
+}
+
+/// Anybody to the group: how is it going, in figures?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "GroupStatus")]
+pub struct Status;
+
+/// How a group is doing.
+#[derive(Clone, Debug)]
+pub struct GroupStatus {
+    /// Which group.
+    pub group: GroupId,
+    /// How many peers should live here.
+    pub peers_wanted: usize,
+    /// How many of them are members.
+    pub peers_joined: usize,
+    /// Those that live.
+    pub peers: Vec<PeerId>,
+    /// The last entry applied.
+    pub position: Option<LogPosition>,
+    /// How many entries the slowest peer is behind.
+    pub lag_entries: u64,
+    /// The session.
+    pub session: SessionState,
+    /// The transport, or what is wrong with it.
+    pub transport: Result<(), String>,
+}

@@ -1,0 +1,9 @@
+//! What a task pipeline is told.
+
+use crate::log::wants::Assignment;
+use actix::Message;
+
+/// The peer to its pipeline: the same assignment, seen from a newer replica.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reassign(pub Assignment);

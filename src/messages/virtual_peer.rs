@@ -1,0 +1,48 @@
+//! What a virtual peer hears from its children.
+
+use crate::ids::{JobId, PeerId};
+use crate::log::wants::TaskPhase;
+use actix::Message;
+
+/// The pulse watcher to its peer: a peer you watch has no pulse.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct PulseGone(pub PeerId);
+
+/// The task pipeline to its peer: I have come this far.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct TaskProgressed {
+    /// Which start of a task this is about.
+    pub incarnation: u64,
+    /// How far.
+    pub phase: TaskPhase,
+}
+
+/// The task pipeline to its peer: the task cannot go on.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct TaskFailed {
+    /// Which start of a task this is about.
+    pub incarnation: u64,
+    /// The job.
+    pub job: JobId,
+    /// What the task's exception handlers decided.
+    pub verdict: TaskVerdict,
+    /// What happened, for people.
+    pub exception: String,
+}
+
+/// What becomes of a task after an exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskVerdict {
+    /// The job is killed and the exception kept.
+    KillJob,
+    /// The peer starts again as a new incarnation, and the job goes on.
+    RestartPeer,
+}
+
+/// The group to its peer: end now; the session you live on is over.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct EndIncarnation(pub String);

@@ -1,0 +1,154 @@
+//! Messaging: how segments, acks, completions and retries get from one virtual peer to another.
+//!
+//! A transport hands out inboxes and links to them. Both are bounded: a link that is full says so,
+//! and its owner waits; nothing is dropped. A link keeps the order of what was sent on it.
+
+mod frames;
+mod inbox;
+mod local;
+
+pub use frames::{Envelope, FRAME_BYTES_MAX, FrameError, decode_frame, encode_frame};
+pub use inbox::{Inbox, InboxCounts};
+pub use local::LocalTransport;
+
+use crate::acking::AckMessage;
+use crate::acking::Completions;
+use crate::codec::Batch;
+use crate::ids::{AllocationVersion, JobId, PeerId, TaskName};
+use futures_util::future::BoxFuture;
+use std::fmt;
+
+/// What virtual peers say to each other while a job runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Segments for a task.
+    Segments(SegmentsMessage),
+    /// Acks for an acking daemon.
+    Acks(AckMessage),
+    /// From an acking daemon to the source: these roots are complete.
+    Completions(Completions),
+    /// From any task to the source: these roots are to be replayed now.
+    Retries(Retries),
+}
+
+/// Segments on their way to the next task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentsMessage {
+    /// The job.
+    pub job: JobId,
+    /// The task they are for.
+    pub task: TaskName,
+    /// Who sends them.
+    pub sender: PeerId,
+    /// The allocation that the sender routed by.
+    pub version: AllocationVersion,
+    /// The segments.
+    pub batch: Batch,
+}
+
+/// Roots of one source that are to be replayed without waiting for their time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// Who read the roots.
+    pub source: PeerId,
+    /// The epoch of that source's task.
+    pub epoch: u64,
+    /// The sequences of the roots.
+    pub roots: Vec<u64>,
+}
+
+/// Every virtual peer has two addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InboxKind {
+    /// Of the task it runs.
+    Task,
+    /// Of its acking daemon.
+    Acker,
+}
+
+impl Message {
+    /// Which of a peer's inboxes this is for.
+    pub fn inbox(&self) -> InboxKind {
+        match self {
+            Message::Acks(_) => InboxKind::Acker,
+            Message::Segments(_) | Message::Completions(_) | Message::Retries(_) => InboxKind::Task,
+        }
+    }
+}
+
+impl fmt::Display for InboxKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            InboxKind::Task => "task",
+            InboxKind::Acker => "acker",
+        })
+    }
+}
+
+/// Where inboxes and links come from.
+pub trait Transport: Send + Sync {
+    /// Opens an inbox of a peer of this process, bounded in messages. Dropping the inbox closes it.
+    fn open_inbox(
+        &self,
+        peer: PeerId,
+        kind: InboxKind,
+        capacity: usize,
+    ) -> Result<Inbox, TransportError>;
+
+    /// A link to the inbox that is open now. When that inbox closes, so does the link, even if
+    /// another is opened under the same name.
+    fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError>;
+
+    /// Whether the transport works, or why not.
+    fn alive(&self) -> Result<(), String>;
+}
+
+/// One way to one inbox.
+pub trait Link: Send {
+    /// Sends, or gives the message back.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused message goes back as it came, without an allocation"
+    )]
+    fn try_send(&mut self, message: Message) -> Result<(), TrySendError>;
+
+    /// Waits until there is room. Somebody else may take it before it is used.
+    fn ready(&mut self) -> BoxFuture<'_, Result<(), LinkClosed>>;
+}
+
+/// The message was not sent, and this is it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TrySendError {
+    /// The inbox is full: wait until the link is ready.
+    #[error("the inbox is full")]
+    Full(Message),
+    /// The inbox is closed for good.
+    #[error("the inbox is closed")]
+    Closed(Message),
+}
+
+/// The inbox at the other end is closed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the inbox is closed")]
+pub struct LinkClosed;
+
+/// Why there is no inbox or no link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// No such inbox is open.
+    #[error("peer {peer} has no open {kind} inbox: it has not started, or is gone")]
+    UnknownPeer {
+        /// The peer.
+        peer: PeerId,
+        /// Which of its inboxes.
+        kind: InboxKind,
+    },
+    /// The inbox is open already.
+    #[error("the {kind} inbox of peer {peer} is open already: drop it before it is opened again")]
+    AlreadyOpen {
+        /// The peer.
+        peer: PeerId,
+        /// Which of its inboxes.
+        kind: InboxKind,
+    },
+}

@@ -1,0 +1,292 @@
+//! A node: the composition root. The only place that names adapters, and where start and stop have
+//! their order.
+
+mod log_parameters;
+mod root;
+
+use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
+use crate::actors::running_task::Placement;
+use crate::actors::services::PeerServices;
+use crate::actors::supervision::{Backoff, Obituary, RestartBudget, remember_panics};
+use crate::actors::acking_daemon::AckingSettings;
+use crate::api::NodeHandle;
+use crate::clock::Clock;
+use crate::config::{CoordinationMode, NodeConfig};
+use crate::coordination::zookeeper::{Connect, ZooKeeper};
+use crate::coordination::{Coordination, CoordinationError};
+use crate::http::{HttpServer, HttpError};
+use crate::ids::{GroupId, IdSource};
+use crate::messages::peer_group::StopRestarts;
+use crate::messages::supervision::{Child, Exit, Stop};
+use crate::messaging::Transport;
+use crate::messaging::LocalTransport;
+use crate::replica::{Member, Site};
+use crate::task::TaskServices;
+use crate::task::counters::Counters;
+use crate::task::registry::Registry;
+use actix::Actor;
+use futures_util::FutureExt;
+use root::Root;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A running node. It must live inside an actix `System`; [`run`] makes one.
+pub struct Node {
+    handle: NodeHandle,
+    http: Option<HttpServer>,
+    embedded: Option<zookeeper_embedded::Server>,
+    ended: Option<oneshot::Receiver<Exit>>,
+    drain: Duration,
+}
+
+/// What a node is made of.
+pub struct NodeBuilder {
+    config: NodeConfig,
+    registry: Registry,
+    http: Http,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Http {
+    Served,
+    NotServed,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The embedded coordination server did not start.
+    #[error("the embedded coordination server did not start: {0}")]
+    Embedded(#[from] zookeeper_embedded::StartError),
+    /// Coordination cannot be used.
+    #[error(transparent)]
+    Coordination(#[from] CoordinationError),
+    /// The log belongs to another kind of cluster.
+    #[error("this node cannot use the log of tenancy `{tenancy}`: {reason}")]
+    OtherLog {
+        /// Whose log.
+        tenancy: String,
+        /// What differs.
+        reason: String,
+    },
+    /// The HTTP server did not start.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+impl NodeBuilder {
+    /// A node with a configuration, and what is built in.
+    pub fn new(config: NodeConfig) -> Self {
+        NodeBuilder { config, registry: Registry::with_built_in(), http: Http::Served }
+    }
+
+    /// What jobs can name on this node.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Without the HTTP server, as in a program that embeds a node.
+    pub fn without_http(mut self) -> Self {
+        self.http = Http::NotServed;
+        self
+    }
+
+    /// Starts everything, in order: coordination, session, peer group, HTTP. What has started ends
+    /// again when a later part does not.
+    pub async fn start(self) -> Result<Node, NodeError> {
+        remember_panics();
+        let config = self.config;
+        let embedded = embedded_server(&config).await?;
+        let connect = connect(&config, embedded.as_ref());
+        let session: Arc<dyn Coordination> = Arc::new(ZooKeeper::connect(&connect).await?);
+        log_parameters::agree(&*session, &connect.tenancy).await?;
+        let connector: Connector = Arc::new(move || {
+            let connect = connect.clone();
+            async move {
+                let session = ZooKeeper::connect(&connect).await?;
+                Ok(Arc::new(session) as Arc<dyn Coordination>)
+            }
+            .boxed()
+        });
+        let parts = Parts {
+            session,
+            connector,
+            transport: Arc::new(LocalTransport::default()),
+            registry: Arc::new(self.registry),
+            ids: IdSource::from_entropy(),
+            placement: Placement::OwnArbiter,
+        };
+        let (handle, ended) = assemble(&config, parts);
+        let http = match self.http {
+            Http::Served => Some(HttpServer::start(&config.http, handle.clone())?),
+            Http::NotServed => None,
+        };
+        Ok(Node { handle, http, embedded, ended: Some(ended), drain: config.shutdown.drain })
+    }
+}
+
+/// The parts of a node that differ between a running one and one in a test.
+pub(crate) struct Parts {
+    pub(crate) session: Arc<dyn Coordination>,
+    pub(crate) connector: Connector,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) ids: IdSource,
+    pub(crate) placement: Placement,
+}
+
+/// Starts the tree. Answers with a handle, and with how it ends.
+pub(crate) fn assemble(
+    config: &NodeConfig,
+    parts: Parts,
+) -> (NodeHandle, oneshot::Receiver<Exit>) {
+    let Parts { session, connector, transport, registry, mut ids, placement } = parts;
+    let group = GroupId(ids.uuid());
+    let handle_ids = IdSource::from_seed(ids.bits());
+    let counters = Counters::default();
+    let member = Member {
+        group,
+        site: Site(format!("local:{group}")),
+        words: Arc::new(registry.vocabulary().words()),
+    };
+    let services = PeerServices {
+        task: TaskServices {
+            session,
+            transport,
+            registry: registry.clone(),
+            counters: counters.clone(),
+            clock: Clock::start(),
+            inbox_batches: config.messaging.inbox_batches.get(),
+        },
+        outbox_capacity: config.peer.outbox_capacity_entries.get(),
+        acking: AckingSettings {
+            inbox_messages: config.messaging.ack_inbox_messages.get(),
+            timeout: config.messaging.ack_daemon_timeout,
+            sweep_interval: config.messaging.ack_sweep_interval,
+        },
+        checkpoint_interval: config.task.checkpoint_interval,
+        stuck_after: config.peer.stuck_after,
+        join_backoff: Backoff {
+            min: config.peer.join_failure_back_off,
+            max: config.peer.join_failure_back_off.saturating_mul(JOIN_BACK_OFF_GROWTH_MAX),
+        },
+        placement,
+        ids: Rc::new(RefCell::new(ids)),
+    };
+    let infrastructure = &config.infrastructure;
+    let settings = GroupSettings {
+        member,
+        peers: config.node.peers.get(),
+        restart_backoff: Backoff {
+            min: config.peer.restart_back_off_min,
+            max: config.peer.restart_back_off_max,
+        },
+        healthy_after: config.peer.restart_back_off_max,
+        joins_at_once: config.peer.restarts_at_once.get(),
+        step_ring: config.peer.step_ring_entries.get(),
+        budget: RestartBudget::new(
+            infrastructure.restarts_max as usize,
+            infrastructure.restarts_window,
+        ),
+        drain: config.shutdown.drain,
+    };
+    let (root, ended) = Root::new();
+    let root = root.start();
+    let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient());
+    let group = PeerGroup::new(settings, services, connector, obituary);
+    let window = group.window();
+    (NodeHandle::new(group.start(), window, registry, counters, handle_ids), ended)
+}
+
+/// The wait between attempts to join grows to this many times the first.
+const JOIN_BACK_OFF_GROWTH_MAX: u32 = 16;
+
+async fn embedded_server(
+    config: &NodeConfig,
+) -> Result<Option<zookeeper_embedded::Server>, NodeError> {
+    if config.coordination.mode != CoordinationMode::Embedded {
+        return Ok(None);
+    }
+    let address = SocketAddr::from(([127, 0, 0, 1], config.coordination.embedded_port));
+    let server = zookeeper_embedded::Config { address, ..zookeeper_embedded::Config::default() };
+    Ok(Some(zookeeper_embedded::Server::start(server).await?))
+}
+
+fn connect(config: &NodeConfig, embedded: Option<&zookeeper_embedded::Server>) -> Connect {
+    Connect {
+        address: embedded.map_or_else(
+            || config.coordination.connect.as_str().to_owned(),
+            zookeeper_embedded::Server::connect_string,
+        ),
+        tenancy: config.node.tenancy_id.as_str().to_owned(),
+        session_timeout: config.coordination.session_timeout,
+        connection_timeout: config.coordination.connection_timeout,
+    }
+}
+
+impl Node {
+    /// What can be done with it.
+    pub fn handle(&self) -> &NodeHandle {
+        &self.handle
+    }
+
+    /// Where its HTTP server listens, when it has one.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpServer::address)
+    }
+
+    /// Where its embedded coordination server listens, when it has one.
+    pub fn coordination_address(&self) -> Option<SocketAddr> {
+        self.embedded.as_ref().map(zookeeper_embedded::Server::address)
+    }
+
+    /// Answers when the node has ended by itself, with the cause. A node that was stopped never
+    /// answers.
+    pub async fn failed(&mut self) -> Exit {
+        match &mut self.ended {
+            Some(ended) => match ended.await {
+                Ok(exit) => exit,
+                Err(_) => Exit::Failed("the root of the tree is gone".into()),
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops in order: not ready and no new jobs; no restarts; peers drain, leave and flush; the
+    /// session; the HTTP server last, so that liveness answers meanwhile. An answer of `Err` says
+    /// what did not end in time.
+    pub async fn stop(mut self) -> Result<(), String> {
+        self.ended = None;
+        if let Some(http) = &self.http {
+            http.refuse();
+        }
+        let group = self.handle.group();
+        // A group that is gone has nothing left to stop.
+        let _ = group.send(StopRestarts).await;
+        let stopped = tokio::time::timeout(self.drain, group.send(Stop)).await;
+        if let Some(http) = self.http.take() {
+            http.stop().await;
+        }
+        if let Some(embedded) = self.embedded.take() {
+            embedded.stop().await;
+        }
+        stopped.map(|_| ()).map_err(|_| {
+            format!("the peers did not end within {} ms", self.drain.as_millis())
+        })
+    }
+}
+
+/// Runs a future inside an actix `System` on this thread, as every node needs.
+///
+/// ```
+/// let answer = onyx::run(async { 6 * 7 });
+/// assert_eq!(answer, 42);
+/// ```
+pub fn run<F: Future>(future: F) -> F::Output {
+    actix::System::new().block_on(future)
+}

@@ -1,0 +1,81 @@
+//! What every plugin must keep, as checks that the tests of a plugin call with one of its own.
+//!
+//! An input that is stopped anywhere and opened again at a position it gave reads exactly the
+//! rest. An output has let go of everything when `write` returns, and one that is opened again
+//! goes on behind it.
+//!
+//! ```
+//! use onyx::plugins::{Input, PluginError, Polled, Position, ReadSegments, Start};
+//! use onyx::plugins::conformance::check_input;
+//! use onyx::{Segment, Value};
+//!
+//! struct Countdown(i64);
+//!
+//! impl Input for Countdown {
+//!     fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
+//!         for _ in 0..max {
+//!             if self.0 == 0 {
+//!                 return Ok(Polled::Exhausted);
+//!             }
+//!             read.segments.push([("left", self.0)].into_iter().collect());
+//!             self.0 -= 1;
+//!         }
+//!         Ok(Polled::More)
+//!     }
+//!
+//!     fn position(&self) -> Position {
+//!         [("left", self.0)].into_iter().collect()
+//!     }
+//! }
+//!
+//! let open = |start: Start| -> Result<Box<dyn Input>, PluginError> {
+//!     let left = match start {
+//!         Start::Fresh | Start::Resumed(None) => 10,
+//!         Start::Resumed(Some(position)) => position.get("left").and_then(Value::as_int).unwrap(),
+//!     };
+//!     Ok(Box::new(Countdown(left)))
+//! };
+//! let read = check_input(open, 42).unwrap();
+//! assert_eq!(read.segments.len(), 10);
+//! ```
+
+mod input;
+mod output;
+
+pub use input::check_input;
+pub use output::check_output;
+
+use super::PluginError;
+use crate::ids::IdSource;
+use std::fmt;
+
+/// What a plugin does not keep.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(pub String);
+
+impl From<PluginError> for Violation {
+    fn from(error: PluginError) -> Self {
+        Violation(format!("the plugin failed: {error}"))
+    }
+}
+
+/// Compares piece by piece, so that a violation names the first that differs.
+fn same<T>(what: &str, unit: &str, found: &[T], expected: &[T]) -> Result<(), Violation>
+where
+    T: PartialEq + fmt::Debug,
+{
+    let pairs = found.len().max(expected.len());
+    let Some(at) = (0..pairs).find(|at| found.get(*at) != expected.get(*at)) else {
+        return Ok(());
+    };
+    let (found, expected) = (found.get(at), expected.get(at));
+    Err(Violation(format!(
+        "{what}: {unit} {at} is {found:?}, expected {expected:?}"
+    )))
+}
+
+/// A draw from 0 to below a limit.
+fn below(limit: usize, draws: &mut IdSource) -> usize {
+    (draws.bits() % limit as u64) as usize
+}

@@ -1,0 +1,203 @@
+//! What a running task has, and what a batch carries from phase to phase.
+
+use super::counters::TaskCounters;
+use super::dead_letters::DeadLetters;
+use super::lifecycles::{LifecycleCalls, LifecycleEvent};
+use super::outbound::Outbound;
+use crate::acking::Pending;
+use crate::clock::Millis;
+use crate::codec::{BatchMeta, Decoder, Encoded, Origin};
+use crate::functions::TaskFunction;
+use crate::ids::{AllocationVersion, JobId, PeerId, SlotId};
+use crate::job::Task;
+use crate::messaging::{Inbox, Message, SegmentsMessage};
+use crate::plugins::{Input, Output, Position};
+use crate::segment::Segment;
+use rand::rngs::SmallRng;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A running task: everything its phases may use.
+pub struct TaskContext {
+    /// Which task this is.
+    pub(super) identity: Identity,
+    /// What it does at its ends.
+    pub(super) role: Role,
+    /// Its function; none passes segments on.
+    pub(super) function: Option<TaskFunction>,
+    /// Its lifecycle calls, in the order of the job.
+    pub(super) lifecycles: Vec<LifecycleCalls>,
+    /// What arrives.
+    pub(super) inbox: Inbox,
+    /// What arrived while the task waited for something else.
+    pub(super) arrived: VecDeque<Message>,
+    /// What is to be sent.
+    pub(super) outbound: Outbound,
+    /// The count of ack messages by acker: an acker applies each once.
+    pub(super) ack_sequences: BTreeMap<PeerId, u64>,
+    /// Decodes what arrived.
+    pub(super) decoder: Decoder,
+    /// Draws ack values.
+    pub(super) draws: SmallRng,
+    /// What is counted.
+    pub(super) counters: Arc<TaskCounters>,
+    /// The present time, read once a batch.
+    pub(super) now: Millis,
+}
+
+/// Which task a context belongs to.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The job.
+    pub job: JobId,
+    /// The catalog entry.
+    pub task: Arc<Task>,
+    /// The peer that runs it.
+    pub peer: PeerId,
+    /// The slot.
+    pub slot: SlotId,
+    /// Which of this peer's starts of a task this is: roots of different epochs are different.
+    pub epoch: u64,
+    /// The allocation version that its messages carry.
+    pub version: AllocationVersion,
+}
+
+/// What a task does at its ends.
+pub enum Role {
+    /// Reads from a medium.
+    Input(Box<InputSide>),
+    /// Only turns segments into segments.
+    Function,
+    /// Writes to a medium.
+    Output(Box<dyn Output>),
+}
+
+/// What an input task has besides.
+pub struct InputSide {
+    /// The plugin.
+    pub(super) plugin: Box<dyn Input>,
+    /// What was read and is not complete.
+    pub(super) pending: Pending<Position>,
+    /// Where rejected pieces go.
+    pub(super) dead_letters: Option<DeadLetters>,
+    /// What the plugin said last.
+    pub(super) supply: Supply,
+    /// Whether it has read everything and nothing is pending.
+    pub(super) drained: bool,
+}
+
+/// What an input can be expected to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// More, now.
+    More,
+    /// More, after this moment.
+    NotBefore(Millis),
+    /// Nothing, ever.
+    Exhausted,
+}
+
+/// A batch on its way through the phases.
+#[derive(Default)]
+pub struct BatchWork {
+    /// What was received, encoded.
+    pub(super) encoded: Encoded,
+    /// What was received, decoded; empty while nobody needs to look.
+    pub(super) segments: Vec<Segment>,
+    /// What is known of each received segment.
+    pub(super) meta: Option<BatchMeta>,
+    /// Whether inputs read it for the first time.
+    pub(super) freshness: Freshness,
+    /// The position behind what an input read.
+    pub(super) position: Option<Position>,
+    /// The end of the input travels in this batch.
+    pub(super) sentinel: Sentinel,
+    /// What the function made.
+    pub(super) made: Made,
+    /// Received segments whose roots are to be played again.
+    pub(super) retries: Vec<usize>,
+    /// The rows sent along each route, whose ack values stand for the new segments.
+    pub(super) children: Vec<BatchMeta>,
+}
+
+/// The segments a task passes on.
+#[derive(Default)]
+pub enum Made {
+    /// The received ones, untouched and still encoded.
+    #[default]
+    Untouched,
+    /// New ones, each with the index of the received segment it was made from.
+    New {
+        /// The segments.
+        segments: Vec<Segment>,
+        /// Their parents.
+        parents: Vec<u32>,
+    },
+}
+
+/// Whether roots are new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Freshness {
+    /// Read just now.
+    #[default]
+    New,
+    /// Played again; they have roots and stand in the pool already.
+    Replayed {
+        /// The first of their new roots.
+        first_root: u64,
+    },
+}
+
+/// Whether the end of the input is in a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sentinel {
+    /// It is not.
+    #[default]
+    Absent,
+    /// It is: the job may be complete.
+    Present,
+}
+
+impl TaskContext {
+    /// The origin of roots that this task reads. The source's own daemon keeps their ledger, so that
+    /// a completion is local and the ledger dies with the pending set it serves.
+    pub(super) fn origin(&self) -> Origin {
+        let Identity { peer, epoch, .. } = self.identity;
+        Origin { source: peer, acker: peer, epoch }
+    }
+
+    /// What lifecycle calls are told.
+    pub(super) fn event(&self, segments: usize) -> LifecycleEvent<'_> {
+        let Identity { job, peer, slot, .. } = self.identity;
+        LifecycleEvent { job, task: &self.identity.task.name, peer, slot, segments }
+    }
+
+    /// The next batch that arrived for this task; anything else that comes first is counted.
+    pub(super) fn next_arrived(&mut self) -> Option<SegmentsMessage> {
+        loop {
+            let message = self.arrived.pop_front().or_else(|| self.inbox.try_next())?;
+            match message {
+                Message::Segments(segments) if self.is_for_me(&segments) => return Some(segments),
+                _ => self.counters.add(super::counters::Count::Misdirected, 1),
+            }
+        }
+    }
+
+    fn is_for_me(&self, message: &SegmentsMessage) -> bool {
+        message.job == self.identity.job && message.task == self.identity.task.name
+    }
+}
+
+impl BatchWork {
+    /// Empties it for the next batch, keeping its memory.
+    pub(super) fn clear(&mut self) {
+        let mut segments = std::mem::take(&mut self.segments);
+        segments.clear();
+        *self = BatchWork { segments, ..BatchWork::default() };
+    }
+
+    /// How many segments were received.
+    pub(super) fn received(&self) -> usize {
+        self.meta.as_ref().map_or(0, BatchMeta::len)
+    }
+}

@@ -1,0 +1,18 @@
+//! The task pipeline: a batch passes the phases in order, over and over.
+//!
+//! [`TaskRun::turn`] is one round and waits for nothing; [`TaskRun::wait`] is where a task sleeps.
+//! Who drives the two, and what becomes of an exception, is the business of an actor above.
+
+mod context;
+pub mod counters;
+mod dead_letters;
+pub mod exception;
+pub mod lifecycles;
+mod outbound;
+pub mod phases;
+pub mod registry;
+mod run;
+mod start;
+
+pub use run::{Turn, WaitFor, TaskRun};
+pub use start::{StartFailed, TaskServices, save_position};

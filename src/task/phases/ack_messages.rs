@@ -1,0 +1,37 @@
+//! Ack messages: what was received and what was sent on, combined by XOR, to the ackers.
+//!
+//! An output comes here after its medium took the segments, so that nothing is acknowledged that
+//! sits in a buffer of ours.
+
+use crate::acking::{AckMessage, Fuse};
+use crate::messaging::Message;
+use crate::task::context::{BatchWork, Made, TaskContext};
+use crate::task::exception::Fault;
+use crate::task::outbound::To;
+
+pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+    let Some(meta) = &batch.meta else { return Ok(()) };
+    let mut fuse = Fuse::of(meta);
+    for children in &batch.children {
+        let draws = children.ack_values().iter().copied();
+        match &batch.made {
+            Made::Untouched => draws.enumerate().for_each(|(parent, draw)| fuse.child(parent, draw)),
+            Made::New { parents, .. } => {
+                parents.iter().zip(draws).for_each(|(&parent, draw)| fuse.child(parent as usize, draw));
+            }
+        }
+    }
+    batch.retries.iter().for_each(|parent| fuse.withhold(*parent));
+    for acks in fuse.finish() {
+        let sequence = context.ack_sequences.entry(acks.acker).or_default();
+        *sequence += 1;
+        let message = AckMessage {
+            sender: context.identity.peer,
+            epoch: context.identity.epoch,
+            sequence: *sequence,
+            groups: acks.groups,
+        };
+        context.outbound.push(To::Acker(acks.acker), Message::Acks(message));
+    }
+    Ok(())
+}

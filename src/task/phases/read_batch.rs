@@ -1,0 +1,87 @@
+//! Read message batch: from the plugin, from the replays, or from upstream.
+
+use crate::clock::Millis;
+use crate::plugins::{Polled, ReadSegments, Rejected};
+use crate::task::context::{BatchWork, Freshness, InputSide, Role, Sentinel, Supply, TaskContext};
+use crate::task::counters::Count;
+use crate::task::exception::{Fault, Phase, guarded};
+
+pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+    let now = context.now;
+    let batch_size = context.identity.task.batch_size.get() as usize;
+    let max_pending = context.identity.task.max_pending.get() as usize;
+    let Role::Input(input) = &mut context.role else {
+        receive(context, batch);
+        return Ok(());
+    };
+    if let Some(replay) = input.pending.replay(batch_size) {
+        context.counters.add(Count::Retried, replay.segments.len() as u64);
+        batch.encoded = replay.segments;
+        batch.freshness = Freshness::Replayed { first_root: replay.first_root };
+        return Ok(());
+    }
+    let room = max_pending.saturating_sub(input.pending.in_flight());
+    let rejected = match input.supply {
+        Supply::Exhausted => {
+            batch.sentinel = Sentinel::Present;
+            return Ok(());
+        }
+        Supply::NotBefore(moment) if now < moment => return Ok(()),
+        Supply::More | Supply::NotBefore(_) if room == 0 => return Ok(()),
+        Supply::More | Supply::NotBefore(_) => poll(input, batch, room.min(batch_size), now)?,
+    };
+    context.counters.add(Count::Read, batch.segments.len() as u64);
+    bury(context, &rejected)
+}
+
+fn poll(
+    input: &mut InputSide,
+    batch: &mut BatchWork,
+    max: usize,
+    now: Millis,
+) -> Result<Vec<Rejected>, Fault> {
+    let mut read =
+        ReadSegments { segments: std::mem::take(&mut batch.segments), rejected: Vec::new() };
+    let plugin = &mut input.plugin;
+    let polled = guarded(Phase::ReadBatch, || {
+        plugin.poll(max, &mut read).map_err(|error| Fault::in_phase(Phase::ReadBatch, error))
+    })?;
+    input.supply = match polled {
+        Polled::More => Supply::More,
+        Polled::Idle(wait) => Supply::NotBefore(now.plus(wait)),
+        Polled::Exhausted => Supply::Exhausted,
+    };
+    batch.segments = read.segments;
+    batch.position = Some(input.plugin.position());
+    Ok(read.rejected)
+}
+
+fn receive(context: &mut TaskContext, batch: &mut BatchWork) {
+    let Some(message) = context.next_arrived() else { return };
+    context.counters.add(Count::Received, message.batch.len() as u64);
+    let (meta, encoded) = message.batch.into_parts();
+    batch.meta = Some(meta);
+    batch.encoded = encoded;
+}
+
+/// Rejected pieces are counted, told, and kept where the task has a place for them.
+fn bury(context: &mut TaskContext, rejected: &[Rejected]) -> Result<(), Fault> {
+    if rejected.is_empty() {
+        return Ok(());
+    }
+    context.counters.add(Count::Rejected, rejected.len() as u64);
+    for piece in rejected {
+        tracing::warn!(
+            job = %context.identity.job,
+            task = %context.identity.task.name,
+            place = piece.place,
+            reason = piece.reason,
+            "a piece of the input is no segment"
+        );
+    }
+    let Role::Input(input) = &mut context.role else { return Ok(()) };
+    let Some(letters) = &mut input.dead_letters else { return Ok(()) };
+    letters.write(rejected).map_err(|error| {
+        Fault::in_phase(Phase::ReadBatch, format!("cannot write a dead letter: {error}"))
+    })
+}

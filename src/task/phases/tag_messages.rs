@@ -1,0 +1,29 @@
+//! Tag messages: each segment that an input read becomes a root with a sequence of its own.
+
+use crate::codec::{BatchMeta, EncodedBuilder};
+use crate::task::context::{BatchWork, Freshness, Role, TaskContext};
+use crate::task::exception::{Fault, Phase};
+
+pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+    let origin = context.origin();
+    let Role::Input(input) = &context.role else { return Ok(()) };
+    let first_root = match batch.freshness {
+        Freshness::Replayed { first_root } => first_root,
+        Freshness::New => {
+            // Encoded once: the pool keeps these bytes for a replay, and where no function changes
+            // the segments they are what is sent.
+            let mut builder = EncodedBuilder::default();
+            for segment in &batch.segments {
+                builder
+                    .push(segment)
+                    .map_err(|error| Fault::in_phase(Phase::ReadBatch, error))?;
+            }
+            batch.encoded = builder.finish();
+            input.pending.next_root()
+        }
+    };
+    if !batch.encoded.is_empty() {
+        batch.meta = Some(BatchMeta::of_roots(origin, first_root, batch.encoded.len()));
+    }
+    Ok(())
+}

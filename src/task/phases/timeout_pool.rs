@@ -1,0 +1,19 @@
+//! Timeout pool: what an input read is pending from here on, and played again when it is not
+//! acknowledged in time.
+
+use crate::task::context::{BatchWork, Freshness, Role, TaskContext};
+use crate::task::exception::Fault;
+
+pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+    let now = context.now;
+    let Role::Input(input) = &mut context.role else { return Ok(()) };
+    if batch.freshness != Freshness::New {
+        return Ok(());
+    }
+    // An empty read with a position is kept too: rejected pieces move the position along.
+    if let Some(position) = batch.position.take() {
+        input.pending.add(batch.encoded.clone(), position, now);
+    }
+    context.counters.set_in_flight(input.pending.in_flight() as u64);
+    Ok(())
+}

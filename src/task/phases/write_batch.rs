@@ -1,0 +1,44 @@
+//! Write message batch: to the medium of an output, or to a ready peer of each downstream task.
+
+use crate::codec::Batch;
+use crate::messaging::{Message, SegmentsMessage};
+use crate::task::context::{BatchWork, Made, Role, TaskContext};
+use crate::task::counters::Count;
+use crate::task::exception::{Fault, Phase, guarded};
+use crate::task::outbound::To;
+
+pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+    if let Role::Output(output) = &mut context.role {
+        let segments = match &batch.made {
+            Made::Untouched => &batch.segments,
+            Made::New { segments, .. } => segments,
+        };
+        if segments.is_empty() {
+            return Ok(());
+        }
+        guarded(Phase::WriteBatch, || {
+            output.write(segments).map_err(|error| Fault::in_phase(Phase::WriteBatch, error))
+        })?;
+        context.counters.add(Count::Written, segments.len() as u64);
+        return Ok(());
+    }
+    if batch.encoded.is_empty() {
+        return Ok(());
+    }
+    let tasks: Vec<_> = context.outbound.tasks().cloned().collect();
+    for (route, (task, rows)) in tasks.into_iter().zip(&batch.children).enumerate() {
+        let payload = batch.encoded.clone();
+        let sent = Batch::new(rows.clone(), payload)
+            .map_err(|error| Fault::in_phase(Phase::WriteBatch, error))?;
+        context.counters.add(Count::Emitted, sent.len() as u64);
+        let message = Message::Segments(SegmentsMessage {
+            job: context.identity.job,
+            task,
+            sender: context.identity.peer,
+            version: context.identity.version,
+            batch: sent,
+        });
+        context.outbound.push(To::Route(route), message);
+    }
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! A running task: turns of the batch loop, and waiting when there is nothing to do.
+
+use super::context::{BatchWork, Role, Supply, TaskContext};
+use super::counters::Count;
+use super::exception::{Exception, Fault, Phase, guarded, handle};
+use super::lifecycles::Handling;
+use super::outbound::Flushed;
+use super::phases;
+use crate::clock::{Clock, Millis};
+use crate::ids::LogPosition;
+use crate::log::wants::{Assignment, Read, Seal, TaskPhase};
+use crate::messaging::Message;
+use crate::plugins::Position;
+use std::time::Duration;
+
+/// A task that has started.
+pub struct TaskRun {
+    pub(super) context: TaskContext,
+    pub(super) batch: BatchWork,
+    pub(super) clock: Clock,
+    pub(super) assignment: Assignment,
+    pub(super) phase: TaskPhase,
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A batch went through; take another turn.
+    Worked,
+    /// There is nothing to do before something happens.
+    Wait(WaitFor),
+}
+
+/// What to wait for, besides a newer assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitFor {
+    /// Something to arrive.
+    arrival: Arrival,
+    /// Room in the link that the first message needs.
+    room: Room,
+    /// This moment.
+    moment: Option<Millis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    Wanted,
+    /// What arrives stays in the inbox, so that it fills and pushes back.
+    LeftInPlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Needed,
+    Enough,
+}
+
+impl TaskRun {
+    /// How far the task is.
+    pub fn phase(&self) -> TaskPhase {
+        self.phase
+    }
+
+    /// Takes over a newer view of the same assignment. A peer of the job that was lost may have
+    /// taken segments with it: an input plays again all that it had emitted before.
+    pub fn reassign(&mut self, assignment: Assignment) {
+        self.context.outbound.reroute(&assignment.downstream);
+        self.context.identity.version = assignment.version;
+        let lost = |assignment: &Assignment| assignment.last_loss.unwrap_or(LogPosition(0));
+        if lost(&assignment) > lost(&self.assignment) {
+            if let Role::Input(input) = &mut self.context.role {
+                let roots = input.pending.retry_all();
+                tracing::info!(
+                    job = %assignment.job, task = %assignment.task, roots,
+                    "a peer of the job was lost; what was pending is played again"
+                );
+            }
+        }
+        self.assignment = assignment;
+    }
+
+    /// One turn of the loop: at most one batch.
+    pub fn turn(&mut self) -> Result<Turn, Exception> {
+        self.context.now = self.clock.now();
+        self.take_control_messages();
+        if self.context.outbound.flush() == Flushed::Blocked {
+            return Ok(Turn::Wait(self.wait_for(Room::Needed)));
+        }
+        self.expire_pending();
+        if !self.has_work() {
+            return Ok(Turn::Wait(self.wait_for(Room::Enough)));
+        }
+        phases::run_all(&mut self.context, &mut self.batch)
+            .map_err(|fault| self.exception(fault))?;
+        self.advance();
+        let flushed = self.context.outbound.flush();
+        match flushed {
+            Flushed::All => Ok(Turn::Worked),
+            Flushed::Blocked => Ok(Turn::Wait(self.wait_for(Room::Needed))),
+        }
+    }
+
+    /// Completions and forced retries, which only inputs get. They are taken even while the output
+    /// is blocked: a source that did not listen could block the acker that its own peers wait for.
+    fn take_control_messages(&mut self) {
+        let context = &mut self.context;
+        let Role::Input(input) = &mut context.role else { return };
+        loop {
+            let next = context.arrived.pop_front().or_else(|| context.inbox.try_next());
+            let Some(message) = next else { break };
+            match message {
+                Message::Completions(done)
+                    if done.source == context.identity.peer
+                        && done.epoch == context.identity.epoch =>
+                {
+                    let mut completed = 0;
+                    for root in done.roots {
+                        completed += u64::from(input.pending.complete(root));
+                    }
+                    context.counters.add(Count::Completed, completed);
+                }
+                Message::Retries(forced)
+                    if forced.source == context.identity.peer
+                        && forced.epoch == context.identity.epoch =>
+                {
+                    for root in forced.roots {
+                        input.pending.retry(root);
+                    }
+                }
+                _ => context.counters.add(Count::Misdirected, 1),
+            }
+        }
+        context.counters.set_in_flight(input.pending.in_flight() as u64);
+    }
+
+    fn expire_pending(&mut self) {
+        if let Role::Input(input) = &mut self.context.role {
+            input.pending.expire(self.context.now);
+        }
+    }
+
+    /// Whether a batch could be read now.
+    fn has_work(&mut self) -> bool {
+        let context = &mut self.context;
+        let Role::Input(input) = &context.role else {
+            if context.arrived.is_empty() {
+                context.arrived.extend(context.inbox.try_next());
+            }
+            return !context.arrived.is_empty();
+        };
+        if self.assignment.read != Read::Go || self.phase >= TaskPhase::Exhausted {
+            return false;
+        }
+        let room = (context.identity.task.max_pending.get() as usize) > input.pending.in_flight();
+        match input.supply {
+            _ if input.pending.has_waiting() => true,
+            Supply::More => room,
+            Supply::NotBefore(moment) => room && context.now >= moment,
+            Supply::Exhausted => input.pending.is_empty(),
+        }
+    }
+
+    fn wait_for(&self, room: Room) -> WaitFor {
+        let Role::Input(input) = &self.context.role else {
+            let arrival = match room {
+                Room::Needed => Arrival::LeftInPlace,
+                Room::Enough => Arrival::Wanted,
+            };
+            return WaitFor { arrival, room, moment: None };
+        };
+        let supply = match input.supply {
+            Supply::NotBefore(moment) if self.assignment.read == Read::Go => Some(moment),
+            _ => None,
+        };
+        let expiry = input.pending.next_tick();
+        let moment = [supply, expiry].into_iter().flatten().min();
+        WaitFor { arrival: Arrival::Wanted, room, moment }
+    }
+
+    /// Waits for what a turn said. Dropping the future loses nothing.
+    pub async fn wait(&mut self, wait: WaitFor) {
+        let now = self.clock.now();
+        let timer = async {
+            match wait.moment {
+                Some(moment) => tokio::time::sleep(moment.since(now).max(SHORTEST_WAIT)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let TaskContext { inbox, outbound, arrived, .. } = &mut self.context;
+        tokio::select! {
+            message = inbox.next(), if wait.arrival == Arrival::Wanted => arrived.extend(message),
+            () = outbound.writable(), if wait.room == Room::Needed => {}
+            () = timer => {}
+        }
+    }
+
+    /// Notices what the last batch made true.
+    fn advance(&mut self) {
+        if let Role::Input(input) = &self.context.role {
+            if input.drained && self.phase < TaskPhase::Exhausted {
+                self.phase = TaskPhase::Exhausted;
+            }
+        }
+    }
+
+    /// Whether the slot is to be sealed and nothing of its own is left to do.
+    pub fn should_seal(&self) -> bool {
+        self.assignment.seal == Seal::Now
+            && self.phase < TaskPhase::Sealed
+            && self.context.outbound.is_empty()
+    }
+
+    /// Seals the slot of an output.
+    pub fn seal(&mut self) -> Result<(), Exception> {
+        if let Role::Output(output) = &mut self.context.role {
+            guarded(Phase::SealTask, || {
+                output.seal().map_err(|error| Fault::in_phase(Phase::SealTask, error))
+            })
+            .map_err(|fault| self.exception(fault))?;
+        }
+        self.phase = TaskPhase::Sealed;
+        Ok(())
+    }
+
+    /// The position up to which everything an input read is complete.
+    pub fn completed_position(&self) -> Option<Position> {
+        match &self.context.role {
+            Role::Input(input) => input.pending.completed_position().cloned(),
+            Role::Function | Role::Output(_) => None,
+        }
+    }
+
+    /// Tells an input that a position has been saved.
+    pub fn position_saved(&mut self, position: &Position) -> Result<(), Exception> {
+        let Role::Input(input) = &mut self.context.role else { return Ok(()) };
+        let plugin = &mut input.plugin;
+        guarded(Phase::Checkpoint, || {
+            plugin
+                .completed(position)
+                .map_err(|error| Fault::in_phase(Phase::Checkpoint, error))
+        })
+        .map_err(|fault| self.exception(fault))
+    }
+
+    /// What the task's handlers say about an exception.
+    pub fn handling(&self, exception: &Exception) -> Handling {
+        handle(&self.context.lifecycles, exception)
+    }
+
+    /// Runs the `after-task-stop` calls. What they say is told, and changes nothing any more.
+    pub fn stopped(&mut self) {
+        let calls = self.context.lifecycles.iter().filter_map(|calls| calls.after_task_stop.as_ref());
+        for call in calls {
+            let event = self.context.event(0);
+            let result = guarded(Phase::CloseResources, || {
+                call(&event).map_err(|error| Fault::in_phase(Phase::CloseResources, error))
+            });
+            if let Err(fault) = result {
+                tracing::warn!(job = %event.job, task = %event.task, error = fault.message, "an after-task-stop call failed");
+            }
+        }
+    }
+
+    fn exception(&self, fault: Fault) -> Exception {
+        self.context.counters.add(Count::Exceptions, 1);
+        let identity = &self.context.identity;
+        Exception {
+            job: identity.job,
+            task: identity.task.name.clone(),
+            slot: identity.slot,
+            phase: fault.phase,
+            message: fault.message,
+            segment: fault.segment,
+        }
+    }
+}
+
+/// Clocks count milliseconds: a wait that is not over is at least one.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);

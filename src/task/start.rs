@@ -1,0 +1,274 @@
+//! Starting a task: read what the job is, make the function and the plugin, open the inbox.
+
+use super::context::{BatchWork, Identity, InputSide, Role, Supply, TaskContext};
+use super::counters::Counters;
+use super::dead_letters::DeadLetters;
+use super::exception::{Exception, Fault, Phase, guarded};
+use super::lifecycles::LifecycleCalls;
+use super::outbound::Outbound;
+use super::registry::Registry;
+use super::run::TaskRun;
+use crate::acking::{Pending, Timeouts};
+use crate::clock::Clock;
+use crate::codec::Decoder;
+use crate::codec::{from_payload, to_payload};
+use crate::coordination::{Coordination, CoordinationError, Node, Put, read_job, reconnected};
+use crate::ids::PeerId;
+use crate::job::{Job, Task, TaskKind};
+use crate::log::wants::{Assignment, TaskPhase};
+use crate::messaging::{InboxKind, Transport};
+use crate::plugins::{PluginContext, PluginFactory, Position, Start};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a peer lends its tasks.
+#[derive(Clone)]
+pub struct TaskServices {
+    /// The session.
+    pub session: Arc<dyn Coordination>,
+    /// The transport.
+    pub transport: Arc<dyn Transport>,
+    /// What jobs can name.
+    pub registry: Arc<Registry>,
+    /// What is counted.
+    pub counters: Counters,
+    /// The time.
+    pub clock: Clock,
+    /// Batches that wait in an inbox before it pushes back.
+    pub inbox_batches: usize,
+}
+
+/// Why a task did not start.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StartFailed {
+    /// User code or a plugin refused: the job's handlers decide.
+    #[error(transparent)]
+    Exception(#[from] Exception),
+    /// Coordination did not give what is needed.
+    #[error(transparent)]
+    Coordination(#[from] CoordinationError),
+}
+
+/// What is stored of a slot that has run.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Checkpoint {
+    /// Where an input is; none when nothing has completed, or for an output.
+    position: Option<Position>,
+}
+
+impl TaskRun {
+    /// Starts the task of an assignment on a peer. `epoch` is the peer's count of starts, `seed`
+    /// seeds the draws of ack values and must be different for every start.
+    pub async fn start(
+        services: &TaskServices,
+        peer: PeerId,
+        assignment: Assignment,
+        epoch: u64,
+        seed: u64,
+    ) -> Result<TaskRun, StartFailed> {
+        let job = stored_job(services, &assignment).await?;
+        let fail = |fault: Fault| exception(&assignment, fault);
+        let Some(task) = job.task(&assignment.task).cloned().map(Arc::new) else {
+            let text = "the job's catalog has no such task";
+            return Err(fail(Fault::in_phase(Phase::StartTask, text)).into());
+        };
+        let start = match task.kind {
+            TaskKind::Function => Start::Fresh,
+            TaskKind::Input | TaskKind::Output => mark_start(&*services.session, &assignment).await?,
+        };
+        let identity = Identity {
+            job: assignment.job,
+            task: task.clone(),
+            peer,
+            slot: assignment.slot,
+            epoch,
+            version: assignment.version,
+        };
+        let counters = services.counters.of(assignment.job, &task.name);
+        let function = function(services, &task).map_err(fail)?;
+        let role = role(services, &task, &assignment, start).map_err(fail)?;
+        let inbox = services
+            .transport
+            .open_inbox(peer, InboxKind::Task, services.inbox_batches)
+            .map_err(|error| fail(Fault::in_phase(Phase::StartTask, error)))?;
+        let mut outbound = Outbound::new(services.transport.clone(), counters.clone());
+        outbound.reroute(&assignment.downstream);
+        let context = TaskContext {
+            identity,
+            role,
+            function,
+            lifecycles: lifecycles(services, &job, &task).map_err(fail)?,
+            inbox,
+            arrived: VecDeque::new(),
+            outbound,
+            ack_sequences: BTreeMap::new(),
+            decoder: Decoder::default(),
+            draws: SmallRng::seed_from_u64(seed),
+            counters,
+            now: services.clock.now(),
+        };
+        before_start(&context).map_err(fail)?;
+        let (batch, clock, phase) = (BatchWork::default(), services.clock, TaskPhase::Ready);
+        Ok(TaskRun { context, batch, clock, assignment, phase })
+    }
+}
+
+/// Saves how far a slot has completed.
+pub async fn save_position(
+    session: &dyn Coordination,
+    assignment: &Assignment,
+    position: Option<Position>,
+) -> Result<(), CoordinationError> {
+    let data = to_payload(&Checkpoint { position }).map_err(|error| unreadable(assignment, error))?;
+    session.put(checkpoint_node(assignment), data, Put::Always).await.map(|_| ())
+}
+
+fn checkpoint_node(assignment: &Assignment) -> Node {
+    Node::Checkpoint(assignment.job, assignment.task.clone(), assignment.slot)
+}
+
+fn unreadable(assignment: &Assignment, error: impl std::fmt::Display) -> CoordinationError {
+    CoordinationError::Refused {
+        what: format!("the checkpoint of task {} slot {}", assignment.task, assignment.slot),
+        reason: error.to_string(),
+    }
+}
+
+/// Whether somebody has run this slot before, and leaves word that somebody has now: before the
+/// first byte is written, so that a replacement never takes another's output for a stale file.
+async fn mark_start(
+    session: &dyn Coordination,
+    assignment: &Assignment,
+) -> Result<Start, CoordinationError> {
+    let stored = patiently(session, || session.get(checkpoint_node(assignment))).await?;
+    let Some(data) = stored else {
+        patiently(session, || save_position(session, assignment, None)).await?;
+        return Ok(Start::Fresh);
+    };
+    let checkpoint: Checkpoint =
+        from_payload(&data).map_err(|error| unreadable(assignment, error))?;
+    Ok(Start::Resumed(checkpoint.position))
+}
+
+async fn stored_job(
+    services: &TaskServices,
+    assignment: &Assignment,
+) -> Result<Job, StartFailed> {
+    let session = &*services.session;
+    let job = patiently(session, || read_job(session, assignment.job)).await?;
+    job.ok_or_else(|| {
+        let text = "the job's data is not where it was submitted to";
+        exception(assignment, Fault::in_phase(Phase::StartTask, text)).into()
+    })
+}
+
+/// Repeats a read, or a write that may be repeated, while the connection is interrupted.
+async fn patiently<T, F>(
+    session: &dyn Coordination,
+    mut request: impl FnMut() -> F,
+) -> Result<T, CoordinationError>
+where
+    F: Future<Output = Result<T, CoordinationError>>,
+{
+    loop {
+        match request().await {
+            Err(CoordinationError::Interrupted(_)) => reconnected(session).await?,
+            known => return known,
+        }
+    }
+}
+
+fn exception(assignment: &Assignment, fault: Fault) -> Exception {
+    Exception {
+        job: assignment.job,
+        task: assignment.task.clone(),
+        slot: assignment.slot,
+        phase: fault.phase,
+        message: fault.message,
+        segment: fault.segment,
+    }
+}
+
+fn function(
+    services: &TaskServices,
+    task: &Task,
+) -> Result<Option<crate::functions::TaskFunction>, Fault> {
+    if task.function.is_none() {
+        return Ok(None);
+    }
+    guarded(Phase::StartTask, || {
+        let built = services.registry.functions.build(task);
+        built.map(Some).map_err(|error| Fault::in_phase(Phase::StartTask, error))
+    })
+}
+
+fn role(
+    services: &TaskServices,
+    task: &Task,
+    assignment: &Assignment,
+    start: Start,
+) -> Result<Role, Fault> {
+    let Some(name) = &task.plugin else { return Ok(Role::Function) };
+    let fault = |text: String| Fault::in_phase(Phase::StartTask, text);
+    let factory = services.registry.plugins.get(name);
+    let factory = factory.ok_or_else(|| fault(format!("this node has no plugin `{name}`")))?;
+    let context = PluginContext {
+        job: assignment.job,
+        task,
+        slot: assignment.slot,
+        slots: assignment.slots,
+        start: start.clone(),
+    };
+    guarded(Phase::StartTask, || match factory {
+        PluginFactory::Output(make) => {
+            make(&context).map(Role::Output).map_err(|error| fault(error.to_string()))
+        }
+        PluginFactory::Input(make) => {
+            let plugin = make(&context).map_err(|error| fault(error.to_string()))?;
+            let millis = |n: std::num::NonZeroU32| Duration::from_millis(n.get().into());
+            let timeouts = Timeouts {
+                pending: millis(task.pending_timeout_ms),
+                tick: millis(task.input_retry_timeout_ms),
+            };
+            let pending = Pending::new(timeouts, services.clock.now());
+            Ok(Role::Input(Box::new(InputSide {
+                plugin,
+                pending,
+                dead_letters: task.dead_letter.as_ref().map(|path| DeadLetters::new(path, &start)),
+                supply: Supply::More,
+                drained: false,
+            })))
+        }
+    })
+}
+
+fn lifecycles(
+    services: &TaskServices,
+    job: &Job,
+    task: &Task,
+) -> Result<Vec<LifecycleCalls>, Fault> {
+    let mine = job.lifecycles.iter().filter(|lifecycle| lifecycle.task.covers(&task.name));
+    mine.map(|lifecycle| {
+        services.registry.lifecycles.get(&lifecycle.calls).cloned().ok_or_else(|| {
+            let text = format!("this node has no lifecycle calls `{}`", lifecycle.calls);
+            Fault::in_phase(Phase::StartTask, text)
+        })
+    })
+    .collect()
+}
+
+fn before_start(context: &TaskContext) -> Result<(), Fault> {
+    let calls = context.lifecycles.iter().filter_map(|calls| calls.before_task_start.as_ref());
+    for call in calls {
+        let event = context.event(0);
+        guarded(Phase::StartTask, || {
+            call(&event).map_err(|error| Fault::in_phase(Phase::StartTask, error))
+        })?;
+    }
+    Ok(())
+}
