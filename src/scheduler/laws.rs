@@ -5,6 +5,7 @@ use crate::ids::{JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::replica::invariants::violations;
 use crate::replica::sample::{job_id, joined, knowing, peer, record};
 use crate::replica::{JobState, Outcome, Replica, TaskRecord};
+use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,13 +28,14 @@ enum Event {
     End { index: usize },
 }
 
-fn an_event(tasks: std::ops::Range<usize>) -> impl Strategy<Value = Event> {
-    prop_oneof![
+fn batches(tasks: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Vec<Event>>> {
+    let event = prop_oneof![
         4 => (0..WORDS.len()).prop_map(|words| Event::Join { words }),
         2 => (0..8usize).prop_map(|index| Event::Leave { index }),
         2 => tasks.prop_map(|tasks| Event::Submit { tasks }),
         1 => (0..8usize).prop_map(|index| Event::End { index }),
-    ]
+    ];
+    vec(vec(event, 1..6), 0..12)
 }
 
 /// What an event makes of a replica, before peers are shared anew; the ring is always whole.
@@ -262,11 +264,17 @@ fn check_slots(old: &Replica, new: &Replica) {
     }
 }
 
-fn live(events: &[Event], mut also: impl FnMut(&Replica, &Replica)) {
+/// Shares peers anew after every batch of events.
+fn live(batches: &[Vec<Event>], mut also: impl FnMut(&Replica, &Replica)) {
     let mut replica = Replica::default();
-    for (number, event) in events.iter().enumerate() {
-        let changed = happen(&replica, event, number);
-        let new = check(&replica, &changed, LogPosition(number as u64));
+    let mut number = 0;
+    for (position, batch) in batches.iter().enumerate() {
+        let mut changed = replica.clone();
+        for event in batch {
+            changed = happen(&changed, event, number);
+            number += 1;
+        }
+        let new = check(&replica, &changed, LogPosition(position as u64));
         also(&changed, &new);
         replica = new;
     }
@@ -297,16 +305,16 @@ fn check_fairness(new: &Replica) {
 proptest! {
     #[test]
     fn every_reallocation_keeps_its_promises(
-        events in prop::collection::vec(an_event(0..JOBS.len()), 0..20),
+        batches in batches(0..JOBS.len()),
     ) {
-        live(&events, |_, _| {});
+        live(&batches, |_, _| {});
     }
 
     #[test]
     fn without_words_as_many_jobs_as_possible_run_and_share_fairly(
-        events in prop::collection::vec(an_event(0..4), 0..20),
+        batches in batches(0..4),
     ) {
-        live(&events, |changed, new| {
+        live(&batches, |changed, new| {
             let before = running(changed);
             let kept: Vec<JobId> =
                 running(new).into_iter().filter(|job| before.contains(job)).collect();
