@@ -4,22 +4,22 @@
 mod log_parameters;
 mod root;
 
+use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
 use crate::actors::supervision::{Backoff, Obituary, RestartBudget, remember_panics};
-use crate::actors::acking_daemon::AckingSettings;
 use crate::api::NodeHandle;
 use crate::clock::Clock;
 use crate::config::{CoordinationMode, NodeConfig};
 use crate::coordination::zookeeper::{Connect, ZooKeeper};
 use crate::coordination::{Coordination, CoordinationError};
-use crate::http::{HttpServer, HttpError};
+use crate::http::{HttpError, HttpServer};
 use crate::ids::{GroupId, IdSource};
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
-use crate::messaging::Transport;
 use crate::messaging::LocalTransport;
+use crate::messaging::Transport;
 use crate::replica::{Member, Site};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;
@@ -81,7 +81,11 @@ pub enum NodeError {
 impl NodeBuilder {
     /// A node with a configuration, and what is built in.
     pub fn new(config: NodeConfig) -> Self {
-        NodeBuilder { config, registry: Registry::with_built_in(), http: Http::Served }
+        NodeBuilder {
+            config,
+            registry: Registry::with_built_in(),
+            http: Http::Served,
+        }
     }
 
     /// What jobs can name on this node.
@@ -126,7 +130,13 @@ impl NodeBuilder {
             Http::Served => Some(HttpServer::start(&config.http, handle.clone())?),
             Http::NotServed => None,
         };
-        Ok(Node { handle, http, embedded, ended: Some(ended), drain: config.shutdown.drain })
+        Ok(Node {
+            handle,
+            http,
+            embedded,
+            ended: Some(ended),
+            drain: config.shutdown.drain,
+        })
     }
 }
 
@@ -141,11 +151,15 @@ pub(crate) struct Parts {
 }
 
 /// Starts the tree. Answers with a handle, and with how it ends.
-pub(crate) fn assemble(
-    config: &NodeConfig,
-    parts: Parts,
-) -> (NodeHandle, oneshot::Receiver<Exit>) {
-    let Parts { session, connector, transport, registry, mut ids, placement } = parts;
+pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, oneshot::Receiver<Exit>) {
+    let Parts {
+        session,
+        connector,
+        transport,
+        registry,
+        mut ids,
+        placement,
+    } = parts;
     let group = GroupId(ids.uuid());
     let handle_ids = IdSource::from_seed(ids.bits());
     let counters = Counters::default();
@@ -173,7 +187,10 @@ pub(crate) fn assemble(
         stuck_after: config.peer.stuck_after,
         join_backoff: Backoff {
             min: config.peer.join_failure_back_off,
-            max: config.peer.join_failure_back_off.saturating_mul(JOIN_BACK_OFF_GROWTH_MAX),
+            max: config
+                .peer
+                .join_failure_back_off
+                .saturating_mul(JOIN_BACK_OFF_GROWTH_MAX),
         },
         placement,
         ids: Rc::new(RefCell::new(ids)),
@@ -200,7 +217,10 @@ pub(crate) fn assemble(
     let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient());
     let group = PeerGroup::new(settings, services, connector, obituary);
     let window = group.window();
-    (NodeHandle::new(group.start(), window, registry, counters, handle_ids), ended)
+    (
+        NodeHandle::new(group.start(), window, registry, counters, handle_ids),
+        ended,
+    )
 }
 
 /// The wait between attempts to join grows to this many times the first.
@@ -213,7 +233,10 @@ async fn embedded_server(
         return Ok(None);
     }
     let address = SocketAddr::from(([127, 0, 0, 1], config.coordination.embedded_port));
-    let server = zookeeper_embedded::Config { address, ..zookeeper_embedded::Config::default() };
+    let server = zookeeper_embedded::Config {
+        address,
+        ..zookeeper_embedded::Config::default()
+    };
     Ok(Some(zookeeper_embedded::Server::start(server).await?))
 }
 
@@ -242,7 +265,9 @@ impl Node {
 
     /// Where its embedded coordination server listens, when it has one.
     pub fn coordination_address(&self) -> Option<SocketAddr> {
-        self.embedded.as_ref().map(zookeeper_embedded::Server::address)
+        self.embedded
+            .as_ref()
+            .map(zookeeper_embedded::Server::address)
     }
 
     /// Answers when the node has ended by itself, with the cause. A node that was stopped never
@@ -275,9 +300,9 @@ impl Node {
         if let Some(embedded) = self.embedded.take() {
             embedded.stop().await;
         }
-        stopped.map(|_| ()).map_err(|_| {
-            format!("the peers did not end within {} ms", self.drain.as_millis())
-        })
+        stopped
+            .map(|_| ())
+            .map_err(|_| format!("the peers did not end within {} ms", self.drain.as_millis()))
     }
 }
 

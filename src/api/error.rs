@@ -29,5 +29,8 @@ pub enum ApiError {
 }
 
 fn list(violations: &[Violation]) -> String {
-    violations.iter().map(|violation| format!("  {violation}\n")).collect()
+    violations
+        .iter()
+        .map(|violation| format!("  {violation}\n"))
+        .collect()
 }

@@ -25,7 +25,8 @@ impl NodeHandle {
         let replica = self.snapshot().replica;
         let jobs = &replica.jobs;
         let all = jobs.live.iter().chain(&jobs.completed).chain(&jobs.killed);
-        all.filter_map(|job| JobSummary::of(&replica, *job)).collect()
+        all.filter_map(|job| JobSummary::of(&replica, *job))
+            .collect()
     }
 
     /// Everything known of a job.
@@ -36,7 +37,12 @@ impl NodeHandle {
             Some(JobState::Killed) => self.exception(job).await?,
             _ => None,
         };
-        Ok(JobReport::of(&replica, summary, exception, self.counters.figures(job)))
+        Ok(JobReport::of(
+            &replica,
+            summary,
+            exception,
+            self.counters.figures(job),
+        ))
     }
 
     /// What the cluster's scheduler says of a job, in a sentence.

@@ -43,17 +43,30 @@ impl NodeHandle {
         counters: Counters,
         ids: IdSource,
     ) -> Self {
-        NodeHandle { group, window, registry, counters, ids: Arc::new(Mutex::new(ids)) }
+        NodeHandle {
+            group,
+            window,
+            registry,
+            counters,
+            ids: Arc::new(Mutex::new(ids)),
+        }
     }
 
     /// Checks a job, stores it and appends it to the log. Returns when this node has applied the
     /// entry. A job that is wrong leaves nothing behind.
     pub async fn submit_job(&self, job: Job) -> Result<JobId, ApiError> {
         let job = check_job(job, &self.registry)?;
-        let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).job();
+        let id = self
+            .ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .job();
         let session = self.window.session.borrow().clone();
         crate::coordination::write_job(&*session, id, &job).await?;
-        let submit = SubmitJob { id, job: submission::record(&job) };
+        let submit = SubmitJob {
+            id,
+            job: submission::record(&job),
+        };
         self.append(Command::SubmitJob(submit)).await?;
         Ok(id)
     }
@@ -76,7 +89,9 @@ impl NodeHandle {
             return Err(ApiError::UnknownJob(job));
         }
         let cause = "killed by a client".to_owned();
-        self.append(Command::KillJob(KillJob::new(job, Some(cause)))).await.map(|_| ())
+        self.append(Command::KillJob(KillJob::new(job, Some(cause))))
+            .await
+            .map(|_| ())
     }
 
     /// Follows the log from the newest replica on.
@@ -91,7 +106,10 @@ impl NodeHandle {
 
     /// Starts more virtual peers.
     pub async fn start_peers(&self, more: usize) -> Result<(), ApiError> {
-        self.group.send(StartPeers(more)).await.map_err(|_| ApiError::NodeEnded)
+        self.group
+            .send(StartPeers(more))
+            .await
+            .map_err(|_| ApiError::NodeEnded)
     }
 
     /// Stops one of this node's virtual peers: its task drains, and it leaves the cluster.
@@ -105,12 +123,19 @@ impl NodeHandle {
 
     /// The supervision tree as it is now.
     pub async fn observe(&self) -> Result<ActorReport, ApiError> {
-        self.group.send(Observe).await.map_err(|_| ApiError::NodeEnded)
+        self.group
+            .send(Observe)
+            .await
+            .map_err(|_| ApiError::NodeEnded)
     }
 
     /// How the node is doing.
     pub async fn status(&self) -> Result<NodeStatus, ApiError> {
-        self.group.send(Status).await.map(NodeStatus::of).map_err(|_| ApiError::NodeEnded)
+        self.group
+            .send(Status)
+            .await
+            .map(NodeStatus::of)
+            .map_err(|_| ApiError::NodeEnded)
     }
 
     /// What jobs can name on this node.
@@ -124,11 +149,18 @@ impl NodeHandle {
 
     /// Appends a command and waits until this node has applied it.
     async fn append(&self, command: Command) -> Result<LogPosition, ApiError> {
-        let appended = self.group.send(Append(command)).await.map_err(|_| ApiError::NodeEnded)?;
+        let appended = self
+            .group
+            .send(Append(command))
+            .await
+            .map_err(|_| ApiError::NodeEnded)?;
         let position = appended?;
         let mut latest = self.window.latest.clone();
         let applied = |snapshot: &Snapshot| snapshot.position >= Some(position);
-        latest.wait_for(applied).await.map_err(|_| ApiError::NodeEnded)?;
+        latest
+            .wait_for(applied)
+            .await
+            .map_err(|_| ApiError::NodeEnded)?;
         Ok(position)
     }
 }

@@ -72,20 +72,31 @@ impl JobReport {
         figures: BTreeMap<TaskName, TaskFigures>,
     ) -> Self {
         let allocation = replica.allocations.get(&summary.id);
-        let records = replica.record(summary.id).map(|record| record.tasks.clone());
-        let tasks = records.unwrap_or_default().into_iter().map(|task| TaskReport {
-            peers: allocation
-                .and_then(|allocation| allocation.tasks.get(&task.name).cloned())
-                .unwrap_or_default(),
-            counts: figures.get(&task.name).copied().unwrap_or_default(),
-            name: task.name,
-        });
-        JobReport { exception, tasks: tasks.collect(), summary }
+        let records = replica
+            .record(summary.id)
+            .map(|record| record.tasks.clone());
+        let tasks = records
+            .unwrap_or_default()
+            .into_iter()
+            .map(|task| TaskReport {
+                peers: allocation
+                    .and_then(|allocation| allocation.tasks.get(&task.name).cloned())
+                    .unwrap_or_default(),
+                counts: figures.get(&task.name).copied().unwrap_or_default(),
+                name: task.name,
+            });
+        JobReport {
+            exception,
+            tasks: tasks.collect(),
+            summary,
+        }
     }
 
     /// The sums of the figures over all tasks.
     pub fn totals(&self) -> TaskFigures {
-        self.tasks.iter().fold(TaskFigures::default(), |sum, task| sum.plus(&task.counts))
+        self.tasks
+            .iter()
+            .fold(TaskFigures::default(), |sum, task| sum.plus(&task.counts))
     }
 }
 
@@ -113,12 +124,21 @@ const LAG_ENTRIES_MAX: u64 = 1_000;
 impl NodeStatus {
     pub(super) fn of(status: GroupStatus) -> Self {
         let mut not_ready = Vec::new();
-        let GroupStatus { peers_wanted, peers_joined, lag_entries, .. } = status;
+        let GroupStatus {
+            peers_wanted,
+            peers_joined,
+            lag_entries,
+            ..
+        } = status;
         if peers_joined < peers_wanted {
-            not_ready.push(format!("{peers_joined} of {peers_wanted} peers have joined"));
+            not_ready.push(format!(
+                "{peers_joined} of {peers_wanted} peers have joined"
+            ));
         }
         if lag_entries > LAG_ENTRIES_MAX {
-            not_ready.push(format!("the replica is {lag_entries} entries behind the log"));
+            not_ready.push(format!(
+                "the replica is {lag_entries} entries behind the log"
+            ));
         }
         match status.session {
             SessionState::Connected => {}

@@ -34,16 +34,23 @@ pub fn with_checks<T>(registry: &Registry, call: impl FnOnce(&Checks<'_>) -> T) 
 /// What the cluster needs to know of a job that was checked.
 pub(super) fn record(job: &Job) -> SubmittedJob {
     let ordered = graph::topological(job);
-    let tasks = ordered.iter().filter_map(|name| job.task(name)).map(|task| TaskRecord {
-        name: task.name.clone(),
-        kind: task.kind,
-        downstream: downstream(job, &task.name),
-        min_peers: task.min_peers.get(),
-        max_peers: task.max_peers.map(|max| max.get()),
-        words: words(job, task),
-    });
+    let tasks = ordered
+        .iter()
+        .filter_map(|name| job.task(name))
+        .map(|task| TaskRecord {
+            name: task.name.clone(),
+            kind: task.kind,
+            downstream: downstream(job, &task.name),
+            min_peers: task.min_peers.get(),
+            max_peers: task.max_peers.map(|max| max.get()),
+            words: words(job, task),
+        });
     let tasks = tasks.collect();
-    SubmittedJob { name: job.name.clone(), tasks, task_scheduler: job.task_scheduler }
+    SubmittedJob {
+        name: job.name.clone(),
+        tasks,
+        task_scheduler: job.task_scheduler,
+    }
 }
 
 fn downstream(job: &Job, task: &TaskName) -> Vec<TaskName> {
@@ -53,7 +60,10 @@ fn downstream(job: &Job, task: &TaskName) -> Vec<TaskName> {
 fn words(job: &Job, task: &Task) -> BTreeSet<String> {
     let function = task.function.iter().map(|name| function_word(name));
     let plugin = task.plugin.iter().map(|name| plugin_word(name));
-    let lifecycles = job.lifecycles.iter().filter(|lifecycle| lifecycle.task.covers(&task.name));
+    let lifecycles = job
+        .lifecycles
+        .iter()
+        .filter(|lifecycle| lifecycle.task.covers(&task.name));
     let calls = lifecycles.map(|lifecycle| calls_word(&lifecycle.calls));
     function.chain(plugin).chain(calls).collect()
 }

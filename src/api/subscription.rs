@@ -34,12 +34,18 @@ impl LogSubscription {
     pub(super) fn new(window: &GroupWindow) -> Self {
         // Subscribing before looking at the newest replica leaves no gap between the two.
         let steps = window.steps.subscribe();
-        LogSubscription { latest: window.latest.clone(), steps, place: Place::Lost }
+        LogSubscription {
+            latest: window.latest.clone(),
+            steps,
+            place: Place::Lost,
+        }
     }
 
     /// What comes next; none when the node has ended.
     pub async fn next(&mut self) -> Option<LogEvent> {
-        let Place::Behind(seen) = &self.place else { return Some(self.jump()) };
+        let Place::Behind(seen) = &self.place else {
+            return Some(self.jump());
+        };
         let seen = seen.position;
         loop {
             match self.steps.recv().await {

@@ -10,6 +10,8 @@
 mod command;
 pub mod commands;
 mod entry;
+#[cfg(test)]
+mod laws;
 mod step;
 pub mod wants;
 

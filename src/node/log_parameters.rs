@@ -25,10 +25,17 @@ impl LogParameters {
 
 /// Agrees with whoever was first, or says what differs.
 pub(super) async fn agree(session: &dyn Coordination, tenancy: &str) -> Result<(), NodeError> {
-    let other = |reason: String| NodeError::OtherLog { tenancy: tenancy.to_owned(), reason };
+    let other = |reason: String| NodeError::OtherLog {
+        tenancy: tenancy.to_owned(),
+        reason,
+    };
     let mine = LogParameters::of_this_build();
     let data = to_payload(&mine).map_err(|error| other(error.to_string()))?;
-    if session.put(Node::LogParameters, data, Put::IfAbsent).await? == Written::Yes {
+    if session
+        .put(Node::LogParameters, data, Put::IfAbsent)
+        .await?
+        == Written::Yes
+    {
         return Ok(());
     }
     let stored = session.get(Node::LogParameters).await?.ok_or_else(|| {
@@ -37,7 +44,9 @@ pub(super) async fn agree(session: &dyn Coordination, tenancy: &str) -> Result<(
     let theirs: LogParameters =
         from_payload(&stored).map_err(|error| other(format!("its parameters: {error}")))?;
     if theirs != mine {
-        return Err(other(format!("it was begun with {theirs:?}, this node has {mine:?}")));
+        return Err(other(format!(
+            "it was begun with {theirs:?}, this node has {mine:?}"
+        )));
     }
     Ok(())
 }

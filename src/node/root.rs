@@ -13,7 +13,12 @@ impl Root {
     /// The root, and where it tells how the group ended.
     pub(super) fn new() -> (Self, oneshot::Receiver<Exit>) {
         let (sender, receiver) = oneshot::channel();
-        (Root { ended: Some(sender) }, receiver)
+        (
+            Root {
+                ended: Some(sender),
+            },
+            receiver,
+        )
     }
 }
 

@@ -99,25 +99,30 @@ impl Progress {
         self.sealed.contains(&(task.clone(), slot))
     }
 
-    /// Whether nothing more can come to a task: everything upstream of it is exhausted, or has
-    /// itself nothing more to come.
+    /// Whether nothing more can come to a function or output: everything upstream is finished.
     pub fn nothing_more_comes_to(&self, record: &JobRecord, name: &TaskName) -> bool {
+        let is_input = record
+            .task(name)
+            .is_none_or(|task| task.kind == TaskKind::Input);
+        !is_input && self.finished_tasks(record).contains(name)
+    }
+
+    /// Inputs that are exhausted, and tasks to which nothing more can come.
+    pub fn finished_tasks<'a>(&self, record: &'a JobRecord) -> BTreeSet<&'a TaskName> {
         let mut finished: BTreeSet<&TaskName> = BTreeSet::new();
         for task in &record.tasks {
             let done = match task.kind {
                 TaskKind::Input => self.exhausted_tasks.contains(&task.name),
-                TaskKind::Function | TaskKind::Output => record
-                    .upstream(&task.name)
-                    .all(|from| finished.contains(&from.name)),
+                TaskKind::Function | TaskKind::Output => {
+                    let mut upstream = record.upstream(&task.name);
+                    upstream.all(|from| finished.contains(&from.name))
+                }
             };
-            if task.name == *name {
-                return done && task.kind != TaskKind::Input;
-            }
             if done {
                 finished.insert(&task.name);
             }
         }
-        false
+        finished
     }
 
     /// Takes back what was said of single slots of a task, because it has other slots now.

@@ -162,7 +162,12 @@ impl fmt::Display for Explanation {
             Explanation::Killed => f.write_str("killed"),
             Explanation::Allocated { peers } => write!(f, "runs with {}", count(*peers as u64)),
             Explanation::TooFewPeers { needs, joined } => {
-                write!(f, "waits: needs {}, {joined} joined", count(*needs))
+                write!(
+                    f,
+                    "waits: needs {}, {} joined",
+                    count(*needs),
+                    are(*joined as u64)
+                )
             }
             Explanation::UnknownWords { task, words } if words.is_empty() => {
                 write!(f, "waits: no peer knows all the words of task {task}")
@@ -184,7 +189,7 @@ impl fmt::Display for Explanation {
                         "task {} needs {} that know its words, {} joined",
                         short.task,
                         count(u64::from(short.needs)),
-                        short.able
+                        are(short.able as u64)
                     )
                 });
                 write!(f, "waits: {}", short.collect::<Vec<_>>().join("; "))
@@ -194,13 +199,20 @@ impl fmt::Display for Explanation {
                 free,
                 serving,
             } => {
-                write!(f, "waits: needs {}, {free} free", count(*needs))?;
+                write!(f, "waits: needs {}, {} free", count(*needs), are(*free))?;
                 let serving = serving
                     .iter()
                     .map(|s| format!("{} serve job {}", s.needs, s.name));
                 write!(f, ": {}", serving.collect::<Vec<_>>().join(", "))
             }
         }
+    }
+}
+
+fn are(peers: u64) -> String {
+    match peers {
+        1 => "1 is".into(),
+        _ => format!("{peers} are"),
     }
 }
 

@@ -2,14 +2,16 @@
 //! the same answer and nobody has to be asked.
 //!
 //! Three questions, one after the other. Which jobs are covered, and how many peers does each task
-//! get: [`jobs`] and [`tasks`], over the [`capacity`] that the words of the peers leave. Which peers
-//! are these: [`placement`], so that as few as possible move. What becomes of the allocations:
-//! [`allocate`].
+//! get: `jobs` and `tasks`, over the `capacity` that the words of the peers leave. Which peers
+//! are these: `placement`, so that as few as possible move. What becomes of the allocations:
+//! `allocate`.
 
 mod allocate;
 mod capacity;
 mod explain;
 mod jobs;
+#[cfg(test)]
+mod laws;
 mod placement;
 mod roster;
 mod tasks;

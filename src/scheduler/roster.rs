@@ -47,6 +47,9 @@ pub(super) enum RosterState {
 #[derive(Debug)]
 pub(super) struct RosterTask<'a> {
     pub(super) record: &'a TaskRecord,
+    /// The most peers it may get: its maximum; for a task to which nothing more comes, those that
+    /// it has, since nobody new could help.
+    pub(super) most: usize,
     /// The classes that know its words, ascending.
     pub(super) classes: Vec<usize>,
 }
@@ -54,10 +57,6 @@ pub(super) struct RosterTask<'a> {
 impl RosterTask<'_> {
     pub(super) fn min(&self) -> usize {
         self.record.min_peers.max(1) as usize
-    }
-
-    pub(super) fn max(&self) -> usize {
-        self.record.max_peers.map_or(usize::MAX, |max| max as usize)
     }
 }
 
@@ -78,13 +77,20 @@ impl<'a> Roster<'a> {
         for (id, record) in records {
             let first = tasks.len();
             let allocation = replica.allocations.get(id);
+            let progress = replica.progress.get(id);
+            let finished = progress.map(|progress| progress.finished_tasks(record));
             for task in &record.tasks {
                 let slots = allocation.and_then(|allocation| allocation.tasks.get(&task.name));
                 for (slot, peer) in slots.into_iter().flatten() {
                     held.insert(*peer, (tasks.len(), *slot));
                 }
+                let has = slots.map_or(0, BTreeMap::len);
+                let is_finished = finished.as_ref().is_some_and(|f| f.contains(&task.name));
+                let most = task.max_peers.map_or(usize::MAX, |max| max as usize);
+                let most = if is_finished { most.min(has) } else { most };
                 tasks.push(RosterTask {
                     record: task,
+                    most,
                     classes: Vec::new(),
                 });
             }

@@ -14,5 +14,5 @@ pub mod registry;
 mod run;
 mod start;
 
-pub use run::{Turn, WaitFor, TaskRun};
+pub use run::{TaskRun, Turn, WaitFor};
 pub use start::{StartFailed, TaskServices, save_position};

@@ -56,13 +56,22 @@ impl Outbound {
     /// An empty queue without routes.
     pub fn new(transport: Arc<dyn Transport>, counters: Arc<TaskCounters>) -> Self {
         let (routes, control, queue) = (Vec::new(), BTreeMap::new(), VecDeque::new());
-        Outbound { transport, routes, control, queue, counters }
+        Outbound {
+            transport,
+            routes,
+            control,
+            queue,
+            counters,
+        }
     }
 
     /// Takes over who can receive. Links to peers that stay are kept.
     pub fn reroute(&mut self, downstream: &[(TaskName, Vec<(SlotId, PeerId)>)]) {
-        let mut old: BTreeMap<TaskName, Route> =
-            self.routes.drain(..).map(|route| (route.task.clone(), route)).collect();
+        let mut old: BTreeMap<TaskName, Route> = self
+            .routes
+            .drain(..)
+            .map(|route| (route.task.clone(), route))
+            .collect();
         for (task, slots) in downstream {
             let peers: Vec<PeerId> = slots.iter().map(|(_, peer)| *peer).collect();
             let (mut links, turn) = match old.remove(task) {
@@ -70,7 +79,12 @@ impl Outbound {
                 None => (BTreeMap::new(), 0),
             };
             links.retain(|peer, _| peers.contains(peer));
-            self.routes.push(Route { task: task.clone(), peers, links, turn });
+            self.routes.push(Route {
+                task: task.clone(),
+                peers,
+                links,
+                turn,
+            });
         }
     }
 
@@ -129,7 +143,9 @@ impl Outbound {
                 }
             }
         }
-        let Some(link) = self.control.get_mut(&(peer, kind)) else { return Ok(()) };
+        let Some(link) = self.control.get_mut(&(peer, kind)) else {
+            return Ok(());
+        };
         match link.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(message)) => Err(message),
@@ -144,11 +160,21 @@ impl Outbound {
     /// Waits until the first message that is blocked may be taken. Waits for ever when its task has
     /// no ready peer: a newer assignment has to come.
     pub async fn writable(&mut self) {
-        let Some(to) = self.queue.front().map(|parcel| parcel.to) else { return };
+        let Some(to) = self.queue.front().map(|parcel| parcel.to) else {
+            return;
+        };
         let links: Vec<_> = match to {
             To::Route(index) => self.routes[index].links.values_mut().collect(),
-            To::Acker(peer) => self.control.get_mut(&(peer, InboxKind::Acker)).into_iter().collect(),
-            To::Source(peer) => self.control.get_mut(&(peer, InboxKind::Task)).into_iter().collect(),
+            To::Acker(peer) => self
+                .control
+                .get_mut(&(peer, InboxKind::Acker))
+                .into_iter()
+                .collect(),
+            To::Source(peer) => self
+                .control
+                .get_mut(&(peer, InboxKind::Task))
+                .into_iter()
+                .collect(),
         };
         if links.is_empty() {
             return std::future::pending().await;
@@ -163,7 +189,9 @@ impl Route {
         for offset in 0..self.peers.len() {
             let at = (self.turn + offset) % self.peers.len();
             let peer = self.peers[at];
-            let Some(link) = self.link(transport, peer) else { continue };
+            let Some(link) = self.link(transport, peer) else {
+                continue;
+            };
             match link.try_send(message) {
                 Ok(()) => {
                     self.turn = at + 1;
@@ -181,7 +209,8 @@ impl Route {
 
     fn link(&mut self, transport: &dyn Transport, peer: PeerId) -> Option<&mut Box<dyn Link>> {
         if !self.links.contains_key(&peer) {
-            self.links.insert(peer, transport.link(peer, InboxKind::Task).ok()?);
+            self.links
+                .insert(peer, transport.link(peer, InboxKind::Task).ok()?);
         }
         self.links.get_mut(&peer)
     }

@@ -79,7 +79,9 @@ impl TaskRun {
         };
         let start = match task.kind {
             TaskKind::Function => Start::Fresh,
-            TaskKind::Input | TaskKind::Output => mark_start(&*services.session, &assignment).await?,
+            TaskKind::Input | TaskKind::Output => {
+                mark_start(&*services.session, &assignment).await?
+            }
         };
         let identity = Identity {
             job: assignment.job,
@@ -114,7 +116,13 @@ impl TaskRun {
         };
         before_start(&context).map_err(fail)?;
         let (batch, clock, phase) = (BatchWork::default(), services.clock, TaskPhase::Ready);
-        Ok(TaskRun { context, batch, clock, assignment, phase })
+        Ok(TaskRun {
+            context,
+            batch,
+            clock,
+            assignment,
+            phase,
+        })
     }
 }
 
@@ -124,8 +132,12 @@ pub async fn save_position(
     assignment: &Assignment,
     position: Option<Position>,
 ) -> Result<(), CoordinationError> {
-    let data = to_payload(&Checkpoint { position }).map_err(|error| unreadable(assignment, error))?;
-    session.put(checkpoint_node(assignment), data, Put::Always).await.map(|_| ())
+    let data =
+        to_payload(&Checkpoint { position }).map_err(|error| unreadable(assignment, error))?;
+    session
+        .put(checkpoint_node(assignment), data, Put::Always)
+        .await
+        .map(|_| ())
 }
 
 fn checkpoint_node(assignment: &Assignment) -> Node {
@@ -134,7 +146,10 @@ fn checkpoint_node(assignment: &Assignment) -> Node {
 
 fn unreadable(assignment: &Assignment, error: impl std::fmt::Display) -> CoordinationError {
     CoordinationError::Refused {
-        what: format!("the checkpoint of task {} slot {}", assignment.task, assignment.slot),
+        what: format!(
+            "the checkpoint of task {} slot {}",
+            assignment.task, assignment.slot
+        ),
         reason: error.to_string(),
     }
 }
@@ -155,10 +170,7 @@ async fn mark_start(
     Ok(Start::Resumed(checkpoint.position))
 }
 
-async fn stored_job(
-    services: &TaskServices,
-    assignment: &Assignment,
-) -> Result<Job, StartFailed> {
+async fn stored_job(services: &TaskServices, assignment: &Assignment) -> Result<Job, StartFailed> {
     let session = &*services.session;
     let job = patiently(session, || read_job(session, assignment.job)).await?;
     job.ok_or_else(|| {
@@ -203,7 +215,9 @@ fn function(
     }
     guarded(Phase::StartTask, || {
         let built = services.registry.functions.build(task);
-        built.map(Some).map_err(|error| Fault::in_phase(Phase::StartTask, error))
+        built
+            .map(Some)
+            .map_err(|error| Fault::in_phase(Phase::StartTask, error))
     })
 }
 
@@ -213,7 +227,9 @@ fn role(
     assignment: &Assignment,
     start: Start,
 ) -> Result<Role, Fault> {
-    let Some(name) = &task.plugin else { return Ok(Role::Function) };
+    let Some(name) = &task.plugin else {
+        return Ok(Role::Function);
+    };
     let fault = |text: String| Fault::in_phase(Phase::StartTask, text);
     let factory = services.registry.plugins.get(name);
     let factory = factory.ok_or_else(|| fault(format!("this node has no plugin `{name}`")))?;
@@ -225,9 +241,9 @@ fn role(
         start: start.clone(),
     };
     guarded(Phase::StartTask, || match factory {
-        PluginFactory::Output(make) => {
-            make(&context).map(Role::Output).map_err(|error| fault(error.to_string()))
-        }
+        PluginFactory::Output(make) => make(&context)
+            .map(Role::Output)
+            .map_err(|error| fault(error.to_string())),
         PluginFactory::Input(make) => {
             let plugin = make(&context).map_err(|error| fault(error.to_string()))?;
             let millis = |n: std::num::NonZeroU32| Duration::from_millis(n.get().into());
@@ -239,7 +255,10 @@ fn role(
             Ok(Role::Input(Box::new(InputSide {
                 plugin,
                 pending,
-                dead_letters: task.dead_letter.as_ref().map(|path| DeadLetters::new(path, &start)),
+                dead_letters: task
+                    .dead_letter
+                    .as_ref()
+                    .map(|path| DeadLetters::new(path, &start)),
                 supply: Supply::More,
                 drained: false,
             })))
@@ -252,18 +271,29 @@ fn lifecycles(
     job: &Job,
     task: &Task,
 ) -> Result<Vec<LifecycleCalls>, Fault> {
-    let mine = job.lifecycles.iter().filter(|lifecycle| lifecycle.task.covers(&task.name));
+    let mine = job
+        .lifecycles
+        .iter()
+        .filter(|lifecycle| lifecycle.task.covers(&task.name));
     mine.map(|lifecycle| {
-        services.registry.lifecycles.get(&lifecycle.calls).cloned().ok_or_else(|| {
-            let text = format!("this node has no lifecycle calls `{}`", lifecycle.calls);
-            Fault::in_phase(Phase::StartTask, text)
-        })
+        services
+            .registry
+            .lifecycles
+            .get(&lifecycle.calls)
+            .cloned()
+            .ok_or_else(|| {
+                let text = format!("this node has no lifecycle calls `{}`", lifecycle.calls);
+                Fault::in_phase(Phase::StartTask, text)
+            })
     })
     .collect()
 }
 
 fn before_start(context: &TaskContext) -> Result<(), Fault> {
-    let calls = context.lifecycles.iter().filter_map(|calls| calls.before_task_start.as_ref());
+    let calls = context
+        .lifecycles
+        .iter()
+        .filter_map(|calls| calls.before_task_start.as_ref());
     for call in calls {
         let event = context.event(0);
         guarded(Phase::StartTask, || {

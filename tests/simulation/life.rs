@@ -18,9 +18,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Entries after which nothing new is begun.
-const ENTRIES: usize = 200;
+const ENTRIES: usize = 160;
 /// Actions after which nothing new is begun either: some do nothing.
-const ACTIONS: usize = 5_000;
+const ACTIONS: usize = 4_000;
 /// Rounds in which a cluster that is left alone has to come to rest.
 const ROUNDS: usize = 400;
 

@@ -20,6 +20,10 @@ const SEEDS: u64 = 500;
 struct Replay(u64);
 
 impl Drop for Replay {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the seed has to be seen where the test failed"
+    )]
     fn drop(&mut self) {
         if thread::panicking() {
             let seed = self.0;

@@ -320,7 +320,7 @@ fn task(text: &str) -> TaskRecord {
             .filter(|to| !to.is_empty())
             .map(TaskName::from)
             .collect(),
-        min_peers: min.parse().unwrap(),
+        min_peers: min.parse().expect("a minimum"),
         max_peers: max.parse().ok(),
         words: words
             .split('!')

@@ -16,7 +16,12 @@ pub struct Obituary {
 impl Obituary {
     /// The notice of a child that is about to live.
     pub fn of(child: Child, incarnation: u64, supervisor: Recipient<ChildDown>) -> Self {
-        Obituary { child, incarnation, supervisor, cause: None }
+        Obituary {
+            child,
+            incarnation,
+            supervisor,
+            cause: None,
+        }
     }
 
     /// Says why the child is about to end; without it, and without a panic, it has simply stopped.
@@ -32,8 +37,15 @@ impl Drop for Obituary {
             Some(cause) => Exit::Failed(cause),
             None => Exit::Stopped,
         };
-        let down = ChildDown { child: self.child, incarnation: self.incarnation, exit };
-        #[expect(clippy::disallowed_methods, reason = "a death notice is not refused for a full mailbox")]
+        let down = ChildDown {
+            child: self.child,
+            incarnation: self.incarnation,
+            exit,
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a death notice is not refused for a full mailbox"
+        )]
         self.supervisor.do_send(down);
     }
 }

@@ -1,12 +1,11 @@
 //! `kill-job`: a job is to end.
 
 use super::Command;
+use super::finish::finish;
 use crate::ids::{JobId, LogPosition};
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
 use crate::replica::{Outcome, Replica};
-use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// A job is to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,20 +50,6 @@ impl LogCommand for KillJob {
     fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
         Vec::new()
     }
-}
-
-/// Ends a live job: its peers are free for others.
-pub(super) fn finish(
-    replica: &Replica,
-    job: JobId,
-    outcome: Outcome,
-    position: LogPosition,
-) -> Replica {
-    let mut new = replica.clone();
-    Arc::make_mut(&mut new.jobs).finish(job, outcome);
-    Arc::make_mut(&mut new.allocations).remove(&job);
-    Arc::make_mut(&mut new.progress).remove(&job);
-    reallocate(&new, position)
 }
 
 #[cfg(test)]

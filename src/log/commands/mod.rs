@@ -3,6 +3,7 @@
 mod abort_join_cluster;
 mod accept_join_cluster;
 mod exhaust_input;
+mod finish;
 mod kill_job;
 mod leave_cluster;
 mod notify_join_cluster;

@@ -4,7 +4,7 @@
 //! everything above it is.
 
 use super::Command;
-use super::kill_job::finish;
+use super::finish::finish;
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::TaskKind;

@@ -38,7 +38,7 @@ fn coverage_order(roster: &Roster<'_>) -> Vec<usize> {
 }
 
 fn hand_out_spare(roster: &Roster<'_>, capacity: &mut Capacity<'_>, covered: &[usize]) {
-    let is_open = |(task, count): (usize, &usize)| *count < roster.tasks[task].max();
+    let is_open = |(task, count): (usize, &usize)| *count < roster.tasks[task].most;
     let mut open: Vec<bool> = capacity.counts().iter().enumerate().map(is_open).collect();
     let mut jobs = covered.to_vec();
     while capacity.free() > 0 && !jobs.is_empty() {
@@ -56,7 +56,7 @@ fn hand_out_spare(roster: &Roster<'_>, capacity: &mut Capacity<'_>, covered: &[u
             continue;
         };
         let growth = capacity.grow(task);
-        let full = capacity.counts()[task] >= roster.tasks[task].max();
+        let full = capacity.counts()[task] >= roster.tasks[task].most;
         open[task] = growth == Growth::Grown && !full;
     }
 }

@@ -1,0 +1,328 @@
+//! Laws of all commands together: every entry reads back as it was written, and no entry, however
+//! odd, stops whoever applies it to a replica, however odd.
+
+use super::commands::{
+    AbortJoinCluster, AcceptJoinCluster, Command, ExhaustInput, KillJob, LeaveCluster,
+    NotifyJoinCluster, PrepareJoinCluster, SealTask, SignalReady, SubmitJob, SubmittedJob,
+};
+use super::wants::{LocalFacts, wants};
+use super::{Applied, Entry, LogCommand, PeerContext, step};
+use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
+use crate::job::{TaskKind, TaskScheduler};
+use crate::replica::invariants::violations;
+use crate::replica::sample::{job_id, knowing, peer};
+use crate::replica::view::view;
+use crate::replica::{
+    Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, TaskRecord,
+};
+use crate::scheduler::explain;
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+fn a_peer() -> impl Strategy<Value = PeerId> {
+    "[a-f]".prop_map(|name| peer(&name))
+}
+
+fn a_job() -> impl Strategy<Value = JobId> {
+    (0..4u32).prop_map(job_id)
+}
+
+fn a_task_name() -> impl Strategy<Value = TaskName> {
+    "[t-w]".prop_map(TaskName::from)
+}
+
+fn a_slot() -> impl Strategy<Value = SlotId> {
+    prop_oneof![(0..3u32).prop_map(SlotId), Just(SlotId(u32::MAX))]
+}
+
+fn a_position() -> impl Strategy<Value = LogPosition> {
+    (0..4u64).prop_map(LogPosition)
+}
+
+fn a_member() -> impl Strategy<Value = Member> {
+    prop::sample::select(vec!["", "fn:x", "fn:x fn:y"]).prop_map(knowing)
+}
+
+fn a_task() -> impl Strategy<Value = TaskRecord> {
+    let kinds = vec![TaskKind::Input, TaskKind::Function, TaskKind::Output];
+    let min = prop_oneof![0..4u32, Just(u32::MAX)];
+    let max = option::of(prop_oneof![0..4u32, Just(u32::MAX)]);
+    let words = btree_set("fn:[x-z]", 0..2);
+    let kind = prop::sample::select(kinds);
+    let parts = (
+        a_task_name(),
+        kind,
+        vec(a_task_name(), 0..3),
+        min,
+        max,
+        words,
+    );
+    parts.prop_map(
+        |(name, kind, downstream, min_peers, max_peers, words)| TaskRecord {
+            name,
+            kind,
+            downstream,
+            min_peers,
+            max_peers,
+            words,
+        },
+    )
+}
+
+/// The command that is the word of a holder about its slot.
+type SlotWord = (PeerId, JobId, TaskName, SlotId, LogPosition);
+
+fn a_slot_word() -> impl Strategy<Value = SlotWord> {
+    (a_peer(), a_job(), a_task_name(), a_slot(), a_position())
+}
+
+fn a_command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (a_peer(), a_member()).prop_map(|(joiner, member)| {
+            Command::PrepareJoinCluster(PrepareJoinCluster { joiner, member })
+        }),
+        a_peer()
+            .prop_map(|observer| { Command::NotifyJoinCluster(NotifyJoinCluster { observer }) }),
+        (a_peer(), a_peer(), a_peer(), a_peer()).prop_map(|(one, two, three, four)| {
+            Command::AcceptJoinCluster(AcceptJoinCluster {
+                observer: one,
+                subject: two,
+                accepted_observer: three,
+                accepted_joiner: four,
+            })
+        }),
+        a_peer().prop_map(|id| Command::AbortJoinCluster(AbortJoinCluster { id })),
+        (a_peer(), vec(a_peer(), 0..3))
+            .prop_map(|(id, also)| Command::LeaveCluster(LeaveCluster { id, also })),
+        (a_job(), vec(a_task(), 0..4)).prop_map(|(id, tasks)| {
+            let (name, task_scheduler) = ("job".into(), TaskScheduler::Balanced);
+            let job = SubmittedJob {
+                name,
+                tasks,
+                task_scheduler,
+            };
+            Command::SubmitJob(SubmitJob { id, job })
+        }),
+        (a_job(), option::of("[a-z]{0,9}"))
+            .prop_map(|(job, cause)| Command::KillJob(KillJob::new(job, cause))),
+        a_slot_word().prop_map(|(id, job, task, slot, version)| {
+            Command::SignalReady(SignalReady {
+                id,
+                job,
+                task,
+                slot,
+                version,
+            })
+        }),
+        a_slot_word().prop_map(|(id, job, task, slot, version)| {
+            Command::ExhaustInput(ExhaustInput {
+                id,
+                job,
+                task,
+                slot,
+                version,
+            })
+        }),
+        a_slot_word().prop_map(|(id, job, task, slot, version)| {
+            Command::SealTask(SealTask {
+                id,
+                job,
+                task,
+                slot,
+                version,
+            })
+        }),
+    ]
+}
+
+fn an_entry() -> impl Strategy<Value = Entry> {
+    let parts = (a_peer(), 1..4u64, option::of(a_position()), a_command());
+    parts.prop_map(|(writer, sequence, entry_parent, command)| {
+        let source = EntrySource {
+            writer: WriterId::from(writer),
+            sequence,
+        };
+        Entry {
+            source,
+            entry_parent,
+            command,
+        }
+    })
+}
+
+fn an_allocation() -> impl Strategy<Value = Arc<Allocation>> {
+    let slots = btree_map(a_slot(), a_peer(), 0..3);
+    let tasks = btree_map(a_task_name(), slots, 0..3);
+    let parts = (
+        a_position(),
+        option::of(a_position()),
+        tasks,
+        btree_set(a_peer(), 0..3),
+    );
+    parts.prop_map(|(version, last_loss, tasks, ready)| {
+        Arc::new(Allocation {
+            version,
+            last_loss,
+            tasks,
+            ready,
+        })
+    })
+}
+
+fn a_progress() -> impl Strategy<Value = Arc<Progress>> {
+    let marks = || btree_set((a_task_name(), a_slot()), 0..3);
+    let parts = (marks(), btree_set(a_task_name(), 0..2), marks());
+    parts.prop_map(|(exhausted, exhausted_tasks, sealed)| {
+        Arc::new(Progress {
+            exhausted,
+            exhausted_tasks,
+            sealed,
+        })
+    })
+}
+
+fn a_membership() -> impl Strategy<Value = Arc<Membership>> {
+    let pairs = || btree_map(a_peer(), a_peer(), 0..4);
+    let members = btree_map(a_peer(), a_member(), 0..6);
+    let parts = (vec(a_peer(), 0..6), pairs(), pairs(), pairs(), members);
+    parts.prop_map(|(peers, prepared, accepted, pairs, members)| {
+        Arc::new(Membership {
+            peers,
+            prepared,
+            accepted,
+            pairs,
+            members,
+        })
+    })
+}
+
+fn some_jobs() -> impl Strategy<Value = Arc<Jobs>> {
+    let list = || vec(a_job(), 0..4);
+    let records = btree_map(a_job(), vec(a_task(), 0..4), 0..4);
+    (list(), list(), list(), records).prop_map(|(live, completed, killed, records)| {
+        let record = |(id, tasks)| {
+            let (name, task_scheduler) = ("job".into(), TaskScheduler::Balanced);
+            let submitted = LogPosition(0);
+            (
+                id,
+                Arc::new(JobRecord {
+                    name,
+                    tasks,
+                    task_scheduler,
+                    submitted,
+                }),
+            )
+        };
+        let records: BTreeMap<JobId, Arc<JobRecord>> = records.into_iter().map(record).collect();
+        Arc::new(Jobs {
+            live,
+            completed,
+            killed,
+            records,
+        })
+    })
+}
+
+/// Anything that can be written down as a replica, whether it makes sense or not.
+fn any_replica() -> impl Strategy<Value = Replica> {
+    let allocations = btree_map(a_job(), an_allocation(), 0..3);
+    let progress = btree_map(a_job(), a_progress(), 0..3);
+    (a_membership(), some_jobs(), allocations, progress).prop_map(
+        |(membership, jobs, allocations, progress)| Replica {
+            membership,
+            jobs,
+            allocations: Arc::new(allocations),
+            progress: Arc::new(progress),
+            writers: Arc::default(),
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn an_entry_reads_back_from_messagepack_and_json(entry in an_entry()) {
+        let packed = rmp_serde::to_vec_named(&entry).unwrap();
+        prop_assert_eq!(&rmp_serde::from_slice::<Entry>(&packed).unwrap(), &entry);
+        let text = serde_json::to_string(&entry).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Entry>(&text).unwrap(), &entry);
+    }
+
+    #[test]
+    fn a_replica_reads_back_from_messagepack_and_json(replica in any_replica()) {
+        let packed = rmp_serde::to_vec_named(&replica).unwrap();
+        prop_assert_eq!(&rmp_serde::from_slice::<Replica>(&packed).unwrap(), &replica);
+        let text = serde_json::to_string(&replica).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Replica>(&text).unwrap(), &replica);
+    }
+
+    #[test]
+    fn no_command_stops_whoever_applies_it(
+        replica in any_replica(),
+        command in a_command(),
+        position in a_position(),
+        me in a_peer(),
+    ) {
+        let applied = command.apply(position, &replica);
+        let new = match applied {
+            Applied::Changed(new) => new,
+            Applied::Ignored(_) => replica,
+        };
+        let me = PeerContext { me, member: knowing("") };
+        wants(&new, &me, &LocalFacts::default());
+        explain(&new, job_id(0)).to_string();
+        violations(&new, position);
+        view(&new);
+    }
+
+    #[test]
+    fn any_log_keeps_the_invariants_and_counts_an_entry_once(
+        entries in vec(an_entry(), 0..40),
+    ) {
+        let mut replica = Arc::new(Replica::default());
+        for (position, entry) in entries.into_iter().enumerate() {
+            let position = LogPosition(position as u64);
+            let first = step(position, Ok(entry.clone()), replica);
+            let found = violations(&first.new, position);
+            prop_assert!(found.is_empty(), "{entry:?} broke {found:?}");
+            let again = step(position, Ok(entry), Arc::clone(&first.new));
+            prop_assert!(Arc::ptr_eq(&again.new, &first.new));
+            replica = first.new;
+        }
+    }
+}
+
+#[test]
+fn an_entry_in_json_is_what_the_design_shows() {
+    let entry = Entry {
+        source: EntrySource {
+            writer: peer("a").into(),
+            sequence: 3,
+        },
+        entry_parent: Some(LogPosition(7)),
+        command: Command::PrepareJoinCluster(PrepareJoinCluster {
+            joiner: peer("a"),
+            member: knowing("fn:x"),
+        }),
+    };
+    insta::assert_snapshot!(serde_json::to_string_pretty(&entry).unwrap(), @r#"
+    {
+      "source": {
+        "writer": "61000000-0000-0000-0000-000000000000",
+        "sequence": 3
+      },
+      "entry-parent": 7,
+      "fn": "prepare-join-cluster",
+      "args": {
+        "joiner": "61000000-0000-0000-0000-000000000000",
+        "group": "00000000-0000-0000-0000-000000000001",
+        "site": "here",
+        "words": [
+          "fn:x"
+        ]
+      }
+    }
+    "#);
+}

@@ -1,0 +1,84 @@
+//! Scripts of the log: what is typed above `----` in tests/log_scripts/*.txt leads to what stands
+//! below it. `REWRITE=1 cargo test --test log_scripts` writes down what happens now.
+
+#[path = "support/cluster.rs"]
+#[allow(dead_code, reason = "the simulation uses other parts of it")]
+mod cluster;
+#[path = "log_scripts/script.rs"]
+mod script;
+#[path = "log_scripts/show.rs"]
+mod show;
+
+use script::Script;
+use std::fmt::Write;
+use std::path::Path;
+use std::{env, fs};
+
+#[test]
+fn scripts_end_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/log_scripts");
+    let files = fs::read_dir(folder).expect("the folder of scripts");
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    paths.sort();
+    assert!(paths.len() > 10, "only {} scripts were found", paths.len());
+    let mut differing = Vec::new();
+    for path in paths {
+        let expected = fs::read_to_string(&path).expect("a script");
+        let actual = rewritten(&expected);
+        if env::var_os("REWRITE").is_some() {
+            fs::write(&path, &actual).expect("the script is written");
+        } else if actual != expected {
+            differing.push(format!(
+                "--- {}\n{}",
+                path.display(),
+                difference(&expected, &actual)
+            ));
+        }
+    }
+    assert!(
+        differing.is_empty(),
+        "{}\nREWRITE=1 accepts what happens now",
+        differing.join("\n")
+    );
+}
+
+/// The script with what happens below every `----`.
+fn rewritten(text: &str) -> String {
+    let mut script = Script::default();
+    let mut output = String::new();
+    for block in text.trim_end().split("\n\n") {
+        let commands = block.split("----").next().unwrap_or_default().trim_end();
+        output.push_str(commands);
+        output.push('\n');
+        let lines = commands.lines().filter(|line| !line.starts_with('#'));
+        let lines: Vec<&str> = lines.collect();
+        if !lines.is_empty() {
+            output.push_str("----\n");
+            for line in lines {
+                output.push_str(&script.run(line));
+            }
+        }
+        output.push('\n');
+    }
+    output.truncate(output.trim_end().len());
+    output + "\n"
+}
+
+/// The first lines that differ, with their numbers.
+fn difference(expected: &str, actual: &str) -> String {
+    let mut shown = String::new();
+    let (mut expected, mut actual) = (expected.lines(), actual.lines());
+    for number in 1.. {
+        let pair = (expected.next(), actual.next());
+        if pair.0 == pair.1 && pair.0.is_some() {
+            continue;
+        }
+        let (Some(was), Some(is)) = (pair.0.or(Some("(end)")), pair.1.or(Some("(end)"))) else {
+            break;
+        };
+        let _ = writeln!(shown, "line {number}\n  written: {was}\n  happens: {is}");
+        break;
+    }
+    shown
+}

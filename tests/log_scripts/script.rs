@@ -1,0 +1,295 @@
+//! The words of a script, and what they do to a cluster.
+//!
+//! Peers are named by letters. Members of one group share what stands before a dot: `x.a`, `x.b`.
+//!
+//! - `join a b` start peers, one after the other, and stabilize after each
+//! - `start a [word…]` a peer with its pulse; its join waits in its outbox
+//! - `write a [twice]` the next entry of an outbox; twice, as after an unknown outcome
+//! - `read a b`, `read` those, or all, read the log to its end
+//! - `jump a` it adopts the newest replica instead
+//! - `crash a` it is dead, its pulse lingers; `expire a` the pulse goes; `kill a` both
+//! - `notice a` it looks at the pulses it watches
+//! - `back-off a` its back-off ends
+//! - `stabilize` everybody reads, notices, ends back-offs and writes until there is nothing to do
+//! - `submit j tasks…`, `kill-job j [cause]` by a client
+//! - `work a`, `work` those, or all, come one phase further and say so; `complete j` until it is
+//! - `leave a b`, `abort a`, `notify a`, `accept observer joiner`, `garbage` entries out of nowhere
+//! - `again n` the entry at a position once more
+//! - `show ring`, `show jobs`, `show wants a`, `show explain j`, `show replica`
+
+use crate::cluster::{Cluster, Event, tasks};
+use crate::show;
+use onyx::ids::{GroupId, JobId, PeerId, WriterId};
+use onyx::job::TaskScheduler;
+use onyx::log::commands::{
+    AbortJoinCluster, AcceptJoinCluster, Command, KillJob, LeaveCluster, NotifyJoinCluster,
+    SubmitJob, SubmittedJob,
+};
+use onyx::log::wants::AfterJump;
+use onyx::log::{Effect, Step, Unreadable};
+use onyx::replica::invariants::violations;
+use onyx::replica::{JobState, Member, Site};
+use std::fmt::Write;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Rounds in which a cluster has to become stable.
+const ROUNDS: usize = 100;
+
+#[derive(Default)]
+pub(crate) struct Script {
+    cluster: Cluster,
+    said: String,
+}
+
+impl Script {
+    /// Runs a line and tells what happened.
+    pub(crate) fn run(&mut self, line: &str) -> String {
+        let mut words = line.split_whitespace();
+        let verb = words.next().unwrap_or_default();
+        let words: Vec<&str> = words.collect();
+        match (verb, words.as_slice()) {
+            ("join", names) => names.iter().for_each(|name| {
+                self.start(name, &[]);
+                self.stabilize();
+            }),
+            ("start", [name, knows @ ..]) => self.start(name, knows),
+            ("write", [name, times @ ..]) => self.write(peer(name), times.len()),
+            ("read", names) => self.each(names, Self::read_all),
+            ("jump", names) => self.each(names, Self::jump),
+            ("crash", names) => names.iter().for_each(|name| self.cluster.crash(peer(name))),
+            ("expire", names) => names.iter().for_each(|name| self.expire(name)),
+            ("kill", names) => names.iter().for_each(|name| {
+                self.cluster.crash(peer(name));
+                self.expire(name);
+            }),
+            ("notice", names) => self.each(names, Self::notice),
+            ("back-off", names) => self.each(names, |script, peer| script.cluster.rejoin(peer)),
+            ("stabilize", []) => self.stabilize(),
+            ("submit", [name, tasks @ ..]) => self.submit(name, &tasks.join(" ")),
+            ("work", names) => self.each(names, Self::work),
+            ("complete", [name]) => self.complete(job(name)),
+            ("again", [position]) => self.again(position.parse().expect("a position")),
+            ("garbage", []) => {
+                let step = self.cluster.append_payload(Err(Unreadable("noise".into())));
+                self.tell(&step);
+            }
+            ("show", what) => self.show(what),
+            _ => self.append_command(verb, &words),
+        }
+        std::mem::take(&mut self.said)
+    }
+
+    fn append_command(&mut self, verb: &str, words: &[&str]) {
+        let command = match (verb, words) {
+            ("leave", [id, also @ ..]) => Command::LeaveCluster(LeaveCluster {
+                id: peer(id),
+                also: also.iter().map(|name| peer(name)).collect(),
+            }),
+            ("abort", [id]) => Command::AbortJoinCluster(AbortJoinCluster { id: peer(id) }),
+            ("notify", [id]) => {
+                Command::NotifyJoinCluster(NotifyJoinCluster { observer: peer(id) })
+            }
+            ("accept", [observer, joiner]) => Command::AcceptJoinCluster(AcceptJoinCluster {
+                observer: peer(joiner),
+                subject: peer(observer),
+                accepted_observer: peer(observer),
+                accepted_joiner: peer(joiner),
+            }),
+            ("kill-job", [name, cause @ ..]) => {
+                let cause = (!cause.is_empty()).then(|| cause.join(" "));
+                Command::KillJob(KillJob::new(job(name), cause))
+            }
+            _ => panic!("no such line: {verb} {}", words.join(" ")),
+        };
+        let step = self.cluster.append(client(), command);
+        self.tell(&step);
+    }
+
+    fn each(&mut self, names: &[&str], mut act: impl FnMut(&mut Self, PeerId)) {
+        let all: Vec<PeerId> = match names {
+            [] => self.cluster.peers.keys().copied().collect(),
+            names => names.iter().map(|name| peer(name)).collect(),
+        };
+        all.into_iter().for_each(|peer| act(self, peer));
+    }
+
+    fn start(&mut self, name: &str, knows: &[&str]) {
+        let group = name.split_once('.').map_or(name, |(group, _)| group);
+        let member = Member {
+            group: GroupId(peer(group).0),
+            site: Site(group.into()),
+            words: Arc::new(knows.iter().map(|word| word.to_string()).collect()),
+        };
+        self.cluster.start(peer(name), member);
+    }
+
+    fn submit(&mut self, name: &str, text: &str) {
+        let job = SubmittedJob {
+            name: name.into(),
+            tasks: tasks(text),
+            task_scheduler: TaskScheduler::Balanced,
+        };
+        let submit = Command::SubmitJob(SubmitJob {
+            id: self::job(name),
+            job,
+        });
+        let step = self.cluster.append(client(), submit);
+        self.tell(&step);
+    }
+
+    fn expire(&mut self, name: &str) {
+        self.cluster.pulses.remove(&peer(name));
+    }
+
+    fn write(&mut self, peer: PeerId, more: usize) {
+        let Some(step) = self.cluster.write(peer) else {
+            let held = self
+                .cluster
+                .peers
+                .get(&peer)
+                .map_or(0, |peer| peer.outbox.len());
+            let _ = writeln!(
+                self.said,
+                "{} writes nothing, {held} held",
+                show::name(peer)
+            );
+            return;
+        };
+        self.tell(&step);
+        for _ in 0..more {
+            self.again(step.position.0 as usize);
+        }
+    }
+
+    fn again(&mut self, position: usize) {
+        let payload = self.cluster.payloads[position].clone();
+        let step = self.cluster.append_payload(payload);
+        self.tell(&step);
+    }
+
+    fn tell(&mut self, step: &Step) {
+        let _ = writeln!(self.said, "{}", show::step(step));
+        for violation in violations(&step.new, step.position) {
+            let _ = writeln!(self.said, "  {violation}");
+        }
+    }
+
+    fn read_all(&mut self, peer: PeerId) {
+        while self.read_one(peer) {}
+    }
+
+    fn read_one(&mut self, peer: PeerId) -> bool {
+        let Some(events) = self.cluster.read(peer) else {
+            return false;
+        };
+        for event in &events {
+            let _ = writeln!(self.said, "  {}: {}", show::name(peer), show::event(event));
+        }
+        if events.contains(&Event::Effect(Effect::Restart)) {
+            self.cluster.crash(peer);
+            self.cluster.pulses.remove(&peer);
+        }
+        true
+    }
+
+    fn jump(&mut self, peer: PeerId) {
+        let name = show::name(peer);
+        match self.cluster.jump(peer) {
+            Some(AfterJump::Restart) => {
+                self.cluster.crash(peer);
+                self.cluster.pulses.remove(&peer);
+                let _ = writeln!(self.said, "  {name}: restarts");
+            }
+            Some(AfterJump::Write(commands)) => commands.iter().for_each(|command| {
+                let _ = writeln!(
+                    self.said,
+                    "  {name}: missed to write {}",
+                    show::command(command)
+                );
+            }),
+            None => {}
+        }
+    }
+
+    fn notice(&mut self, peer: PeerId) {
+        for gone in self.cluster.notice(peer) {
+            let (name, gone) = (show::name(peer), show::name(gone));
+            let _ = writeln!(self.said, "  {name}: {gone} is gone");
+        }
+    }
+
+    fn work(&mut self, peer: PeerId) {
+        if let Some(phase) = self.cluster.work(peer) {
+            let _ = writeln!(self.said, "  {}: {phase:?}", show::name(peer));
+        }
+    }
+
+    fn stabilize(&mut self) {
+        for _ in 0..ROUNDS {
+            let before = self.cluster.steps.len();
+            self.each(&[], |script, peer| {
+                script.read_all(peer);
+                script.notice(peer);
+                script.cluster.rejoin(peer);
+            });
+            self.each(&[], |script, peer| {
+                if let Some(step) = script.cluster.write(peer) {
+                    script.tell(&step);
+                }
+            });
+            if self.cluster.steps.len() == before {
+                return;
+            }
+        }
+        panic!("not stable after {ROUNDS} rounds");
+    }
+
+    fn complete(&mut self, job: JobId) {
+        for _ in 0..ROUNDS {
+            self.stabilize();
+            if self.cluster.replica().job_state(job) == Some(JobState::Completed) {
+                return;
+            }
+            self.each(&[], Self::work);
+        }
+        panic!("not completed after {ROUNDS} rounds");
+    }
+
+    fn show(&mut self, what: &[&str]) {
+        let replica = self.cluster.replica();
+        let text = match what {
+            ["ring"] => show::ring(&replica),
+            ["jobs"] => show::jobs(&replica),
+            ["wants", name] => show::wants(&self.cluster.peers[&peer(name)], &replica),
+            ["explain", name] => {
+                format!("{name} {}", onyx::scheduler::explain(&replica, job(name)))
+            }
+            ["replica"] => show::replica(&replica),
+            _ => panic!("cannot show {}", what.join(" ")),
+        };
+        self.said.push_str(text.trim_end());
+        self.said.push('\n');
+    }
+}
+
+fn client() -> WriterId {
+    WriterId(named("client"))
+}
+
+pub(crate) fn peer(name: &str) -> PeerId {
+    PeerId(named(name))
+}
+
+fn job(name: &str) -> JobId {
+    JobId(named(name))
+}
+
+/// A UUID that spells a name, so that it sorts and shows like it.
+fn named(name: &str) -> Uuid {
+    let mut bytes = [0; 16];
+    for (byte, letter) in bytes.iter_mut().zip(name.bytes()) {
+        *byte = letter;
+    }
+    Uuid::from_bytes(bytes)
+}
