@@ -8,6 +8,8 @@ pub(super) struct Console {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     progress: Progress,
+    /// What progress said last.
+    shown: String,
 }
 
 /// How progress is shown.
@@ -37,6 +39,7 @@ impl Console {
             } else {
                 Progress::Lines
             },
+            shown: String::new(),
         }
     }
 
@@ -51,17 +54,20 @@ impl Console {
         let _ = writeln!(self.err, "{}", printable(&text.to_string()));
     }
 
-    /// How far something is.
+    /// How far something is. A line that says nothing new is not written.
     pub(super) fn show_progress(&mut self, text: impl Display) {
         let text = printable(&text.to_string());
         let _ = match self.progress {
+            // A log line may have wiped it out.
             Progress::Rewritten => {
                 let fitting: String = text.chars().take(COLUMNS).collect();
                 write!(self.err, "{CLEAR_LINE}{fitting}")
             }
+            Progress::Lines if text == self.shown => return,
             Progress::Lines => writeln!(self.err, "{text}"),
         };
         let _ = self.err.flush();
+        self.shown = text;
     }
 
     /// Takes the progress line away.
@@ -115,7 +121,15 @@ pub(super) mod tests {
     pub(in crate::cli) fn console(progress: Progress) -> (Console, Written) {
         let written = Written::default();
         let (out, err) = (Box::new(written.clone()), Box::new(written.clone()));
-        (Console { out, err, progress }, written)
+        (
+            Console {
+                out,
+                err,
+                progress,
+                shown: String::new(),
+            },
+            written,
+        )
     }
 
     #[test]
@@ -127,6 +141,14 @@ pub(super) mod tests {
             written.text(),
             format!("{CLEAR_LINE}{}{CLEAR_LINE}", "x".repeat(COLUMNS))
         );
+    }
+
+    #[test]
+    fn a_line_that_says_nothing_new_is_not_written() {
+        let (mut console, written) = console(Progress::Lines);
+        ["a", "a", "b"].map(|text| console.show_progress(text));
+        console.end_progress();
+        assert_eq!(written.text(), "a\nb\n");
     }
 
     #[test]

@@ -88,7 +88,6 @@ async fn run_on_a_node(
             return Exit::Failed;
         }
     };
-    let clock = Clock::start();
     let node = NodeBuilder::new(config)
         .registry(registry.clone())
         .without_http()
@@ -102,6 +101,7 @@ async fn run_on_a_node(
         }
     };
     let handle = node.handle().clone();
+    let clock = Clock::start();
     let ending = match handle.submit_job(job.clone()).await {
         Ok(id) => watch(&mut node, id, &mut signals, &clock, console).await,
         Err(error) => Err(Ending::NotPossible(error)),

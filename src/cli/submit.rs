@@ -1,12 +1,14 @@
 //! `onyx-node submit`: gives a job to a node that runs, and waits for it if wanted.
 
 use super::args::SubmitArgs;
-use super::client::{Answer, Client, ClientError, finish, text};
+use super::client::{Answer, Client, ClientError, finish, number, text};
 use super::console::Console;
 use super::exit::Exit;
 use super::job_source;
+use super::progress::grouped;
 use crate::job::file::JobFile;
 use crate::task::registry::Registry;
+use serde_json::Value;
 
 /// Submits a job.
 pub(super) fn submit(args: &SubmitArgs, console: &mut Console) -> Exit {
@@ -71,7 +73,15 @@ fn wait(client: &Client, id: &str, console: &mut Console) -> Result<Exit, Client
                 console.complain(format!("job {name} was killed: {exception}"));
                 return Ok(Exit::Failed);
             }
-            _ => console.show_progress(format!("{name}: {}", text(job, "why"))),
+            _ => console.show_progress(progress(job)),
         }
     }
+}
+
+fn progress(job: &Value) -> String {
+    let tasks = job["tasks"].as_array().into_iter().flatten();
+    let sum = |key| grouped(tasks.clone().map(|task| number(&task["counts"], key)).sum());
+    let (read, completed) = (sum("read"), sum("completed"));
+    let [name, why] = ["name", "why"].map(|key| text(job, key));
+    format!("{name}: {why}; {read} read, {completed} completed")
 }

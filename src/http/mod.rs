@@ -21,14 +21,22 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use served::{Gate, Served};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-/// A running HTTP server. It must be started inside an actix `System`.
+/// A running HTTP server.
 pub struct HttpServer {
     address: SocketAddr,
     server: ServerHandle,
     gate: Gate,
+}
+
+/// A port that is taken, so that nobody else can; who connects waits for the server.
+#[derive(Debug)]
+pub struct HttpListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    config: HttpConfig,
 }
 
 /// Why the HTTP server did not start.
@@ -65,7 +73,6 @@ pub enum HttpError {
 const WORKERS: usize = 1;
 const BLOCKING_THREADS_MAX: usize = 2;
 const CONNECTIONS_MAX: usize = 256;
-const CONNECTIONS_WAITING_MAX: u32 = 64;
 /// How long a client may take to send the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -73,48 +80,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const STOP_LIMIT_SECONDS: u64 = 2;
 
 impl HttpServer {
-    /// Listens from now on.
-    pub fn start(config: &HttpConfig, node: NodeHandle) -> Result<Self, HttpError> {
-        if !config.address.is_loopback() && config.bearer_token.is_none() {
-            return Err(HttpError::OpenToEverybody(config.address));
-        }
-        let gate = Gate::default();
-        let served = web::Data::new(Served {
-            node,
-            gate: gate.clone(),
-            token: config.bearer_token.clone(),
-            max_body_bytes: config.max_body_bytes.get(),
-        });
-        let app = move || {
-            App::new()
-                .app_data(served.clone())
-                .configure(routes::configure)
-                .wrap(from_fn(access::check))
-                .wrap(from_fn(access::record))
-        };
-        let wanted = SocketAddr::new(config.address, config.port);
-        let server = actix_web::HttpServer::new(app)
-            .workers(WORKERS)
-            .worker_max_blocking_threads(BLOCKING_THREADS_MAX)
-            .max_connections(CONNECTIONS_MAX)
-            .backlog(CONNECTIONS_WAITING_MAX)
-            .client_request_timeout(HEAD_LIMIT)
-            .keep_alive(KEEP_ALIVE)
-            .shutdown_timeout(STOP_LIMIT_SECONDS)
-            .disable_signals()
-            .bind(wanted)
-            .map_err(|error| HttpError::of(wanted, error))?;
-        let address = server.addrs().first().copied().unwrap_or(wanted);
-        let server = server.run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        Ok(HttpServer {
-            address,
-            server: handle,
-            gate,
-        })
-    }
-
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -128,6 +93,66 @@ impl HttpServer {
     /// Answers what is under way and stops listening.
     pub async fn stop(self) {
         self.server.stop(true).await;
+    }
+}
+
+impl HttpListener {
+    /// Takes the port.
+    pub fn bind(config: &HttpConfig) -> Result<Self, HttpError> {
+        // The configuration was checked; a program may have made its own.
+        if !config.address.is_loopback() && config.bearer_token.is_none() {
+            return Err(HttpError::OpenToEverybody(config.address));
+        }
+        let wanted = SocketAddr::new(config.address, config.port);
+        let failed = |error| HttpError::of(wanted, error);
+        let listener = TcpListener::bind(wanted).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(HttpListener {
+            listener,
+            address,
+            config: config.clone(),
+        })
+    }
+
+    /// Answers from now on. To be called inside an actix `System`.
+    pub fn serve(self, node: NodeHandle) -> Result<HttpServer, HttpError> {
+        let HttpListener {
+            listener,
+            address,
+            config,
+        } = self;
+        let gate = Gate::default();
+        let served = web::Data::new(Served {
+            node,
+            gate: gate.clone(),
+            token: config.bearer_token,
+            max_body_bytes: config.max_body_bytes.get(),
+        });
+        let app = move || {
+            App::new()
+                .app_data(served.clone())
+                .configure(routes::configure)
+                .wrap(from_fn(access::check))
+                .wrap(from_fn(access::record))
+        };
+        let server = actix_web::HttpServer::new(app)
+            .workers(WORKERS)
+            .worker_max_blocking_threads(BLOCKING_THREADS_MAX)
+            .max_connections(CONNECTIONS_MAX)
+            .client_request_timeout(HEAD_LIMIT)
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(STOP_LIMIT_SECONDS)
+            .disable_signals()
+            .listen(listener)
+            .map_err(|error| HttpError::of(address, error))?
+            .run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Ok(HttpServer {
+            address,
+            server: handle,
+            gate,
+        })
     }
 }
 

@@ -124,3 +124,44 @@ impl ResponseError for Refusal {
         HttpResponse::build(self.status).json(&self.body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::IdSource;
+    use crate::messages::outbox::WriteFailed;
+
+    #[test]
+    fn every_error_of_a_node_has_its_status() {
+        let too_large = CoordinationError::TooLarge {
+            what: "the job".into(),
+            bytes: 2,
+            limit: 1,
+        };
+        for (error, status) in [
+            (ApiError::UnknownJob(IdSource::from_seed(1).job()), 404),
+            (ApiError::InvalidJob(Vec::new()), 400),
+            (too_large.into(), 413),
+            (CoordinationError::Expired.into(), 503),
+            (WriteFailed::Ended.into(), 503),
+            (ApiError::NodeEnded, 503),
+        ] {
+            let shown = error.to_string();
+            assert_eq!(
+                Refusal::from(error).status_code().as_u16(),
+                status,
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_happens_inside_the_node_is_not_told() {
+        let (address, reason) = ("10.0.0.7:2181".into(), "no route".into());
+        let refusal = Refusal::from(ApiError::from(CoordinationError::Unreachable {
+            address,
+            reason,
+        }));
+        assert!(!refusal.body.to_string().contains("10.0.0.7"));
+    }
+}

@@ -12,8 +12,11 @@ use serde_json::json;
 /// A path, and what it answers.
 pub(super) struct Endpoint {
     pub(super) path: &'static str,
-    pub(super) answers: &'static [(Verb, fn() -> Route)],
+    pub(super) answers: &'static [Answer],
 }
+
+/// What is asked, and who answers.
+pub(super) type Answer = (Verb, fn() -> Route);
 
 /// What can be asked of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,3 +56,24 @@ pub(super) async fn write<T>(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_nobody_answers_is_given_up() {
+        let refusal = read(pending::<Result<(), ApiError>>()).await.unwrap_err();
+        assert_eq!(
+            refusal.message(),
+            "the node did not answer within 2 s; ask again"
+        );
+        let refusal = write(pending::<Result<(), ApiError>>()).await.unwrap_err();
+        assert!(
+            refusal
+                .message()
+                .ends_with("it may still happen; look at GET /jobs")
+        );
+    }
+}
