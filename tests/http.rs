@@ -317,7 +317,7 @@ fn a_job_that_waits_says_why_and_can_be_killed_more_than_once() {
     let path = format!("/jobs/{id}");
     let report = node.get(&path).body;
     assert_eq!(report["state"], "waiting");
-    assert_eq!(report["why"], "waits: needs 52 peers, 1 joined");
+    assert_eq!(report["why"], "waits: needs 52 peers, 1 is joined");
     for _ in 0..2 {
         let killed = node.ask("DELETE", &path, &[], "");
         assert_eq!(
@@ -336,9 +336,9 @@ fn a_yaml_job_is_told_what_is_wrong_with_it_and_where() {
     let answer = node.post("application/yaml", yaml);
     assert_eq!(
         (answer.status, answer.error()),
-        (400, "the job file has 2 problems")
+        (400, "the job file has 1 problem")
     );
-    let problem = &answer.body["problems"][1];
+    let problem = &answer.body["problems"][0];
     assert_eq!(
         (&problem["line"], &problem["column"]),
         (&json!(4), &json!(11))
@@ -461,30 +461,22 @@ fn whoever_is_lost_is_shown_the_way() {
 fn without_the_token_only_health_is_answered() {
     let node = TestNode::with(1, Some("s3cret"));
     assert_eq!(node.get("/jobs").status, 200);
-    let stranger = TestNode {
-        token: None,
-        thread: None,
-        ..clone(&node)
-    };
+    let stranger = asked_with(&node, None);
     for path in ["/jobs", "/replica", "/peers", "/nothing", "/health/other"] {
         assert_eq!(stranger.get(path).status, 401, "{path}");
     }
-    let guesser = TestNode {
-        token: Some("s3creT"),
-        thread: None,
-        ..clone(&node)
-    };
+    let guesser = asked_with(&node, Some("s3creT"));
     assert_eq!(guesser.get("/jobs").status, 401);
     assert_eq!(stranger.get("/health/live").status, 200);
     assert_ne!(stranger.get("/health/ready").status, 401);
 }
 
-/// The same node, asked by somebody else.
-fn clone(node: &TestNode) -> TestNode {
+/// The same node, asked with another token.
+fn asked_with(node: &TestNode, token: Option<&'static str>) -> TestNode {
     let (orders, _) = mpsc::channel();
     TestNode {
         address: node.address,
-        token: node.token,
+        token,
         orders,
         thread: None,
     }

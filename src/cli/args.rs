@@ -38,7 +38,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) job: JobArgs,
     /// How many virtual peers work on it; as many as the job needs when not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(super) peers: Option<NonZeroUsize>,
     #[command(flatten)]
     pub(super) log: LogArgs,
@@ -120,6 +120,10 @@ pub(super) struct LogArgs {
     /// The least important thing that is logged
     #[arg(long, value_name = "LEVEL", value_parser = log_level())]
     pub(super) log_level: Option<LogLevel>,
+}
+
+fn count(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "expected an integer from 1")
 }
 
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {

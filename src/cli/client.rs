@@ -73,6 +73,10 @@ impl Client {
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, ClientError> {
+        if !self.url.starts_with("http://") {
+            let (url, reason) = (self.url.clone(), "a node speaks plain HTTP".into());
+            return Err(ClientError::NoAddress { url, reason });
+        }
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url));
@@ -123,10 +127,6 @@ impl Client {
             Error::Http(reason) => ClientError::NoAddress {
                 url,
                 reason: reason.to_string(),
-            },
-            Error::Tls(_) => ClientError::NoAddress {
-                url,
-                reason: "a node speaks HTTP, not HTTPS".into(),
             },
             Error::Protocol(_) => ClientError::NoNode(url),
             error => ClientError::Other {

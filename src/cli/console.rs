@@ -146,7 +146,9 @@ pub(super) mod tests {
     #[test]
     fn a_line_that_says_nothing_new_is_not_written() {
         let (mut console, written) = console(Progress::Lines);
-        ["a", "a", "b"].map(|text| console.show_progress(text));
+        for text in ["a", "a", "b"] {
+            console.show_progress(text);
+        }
         console.end_progress();
         assert_eq!(written.text(), "a\nb\n");
     }
