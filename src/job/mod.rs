@@ -32,6 +32,24 @@ pub struct Job {
 }
 
 impl Job {
+    /// A job of these edges and tasks, without lifecycles.
+    pub fn new<'a>(
+        name: impl Into<String>,
+        workflow: impl IntoIterator<Item = (&'a str, &'a str)>,
+        catalog: impl IntoIterator<Item = Task>,
+    ) -> Self {
+        let edges = workflow
+            .into_iter()
+            .map(|(from, to)| (from.into(), to.into()));
+        Job {
+            name: name.into(),
+            workflow: edges.collect(),
+            catalog: catalog.into_iter().collect(),
+            lifecycles: Vec::new(),
+            task_scheduler: TaskScheduler::default(),
+        }
+    }
+
     /// The task of a name.
     pub fn task(&self, name: &TaskName) -> Option<&Task> {
         self.catalog.iter().find(|task| task.name == *name)
