@@ -1,27 +1,27 @@
-//! How often does each word occur? A job with functions and an output of its own, run in this process.
+//! How often does each word occur? A job with a function and an output of its own.
 //!
 //! `cargo run --example word_count [FILE]` prints the ten most frequent words.
 
-use onyx::job::vocabulary::{PluginSignature, Signature};
-use onyx::job::{Job, Task, TaskKind};
-use onyx::{JobOutcome, NodeBuilder, NodeConfig, Output, PluginError, Registry, Segment};
+use onyx::job::vocabulary::PluginSignature;
+use onyx::{Job, JobOutcome, NodeBuilder, NodeConfig, Output, PluginError, Registry, Segment};
+use onyx::{Task, TaskKind};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+
+const SHAKESPEARE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/shakespeare.txt");
 
 type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
 
-/// Counts the words it is given. One peer runs it, so that it needs no merging.
-struct CountWords(Counts);
+/// Counts the words it is given. One peer runs it, so that nothing needs merging.
+struct Count(Counts);
 
-impl Output for CountWords {
-    fn write(&mut self, segments: &[Segment]) -> Result<(), PluginError> {
+impl Output for Count {
+    fn write(&mut self, words: &[Segment]) -> Result<(), PluginError> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for word in segments
-            .iter()
-            .filter_map(|segment| segment.get("word")?.as_str())
-        {
+        for word in words.iter().filter_map(|word| word.get("word")?.as_str()) {
             *counts.entry(word.to_owned()).or_default() += 1;
         }
         Ok(())
@@ -32,76 +32,50 @@ impl Output for CountWords {
     }
 }
 
-fn words(line: Segment) -> Vec<Segment> {
-    let text = line
-        .get("text")
-        .and_then(|text| text.as_str())
-        .unwrap_or_default();
-    let words = text
-        .split(|c: char| !c.is_alphabetic())
-        .filter(|word| !word.is_empty());
+fn split(line: Segment) -> Vec<Segment> {
+    let text = line.get("text").and_then(|text| text.as_str());
+    let words = text.unwrap_or_default().split(|c: char| !c.is_alphabetic());
+    let words = words.filter(|word| !word.is_empty());
     words
-        .map(|word| [("word", word.to_lowercase())].into_iter().collect())
+        .map(|word| Segment::from_iter([("word", word.to_lowercase())]))
         .collect()
 }
 
-fn registry(counts: &Counts) -> Registry {
-    let mut registry = Registry::with_built_in();
-    registry.functions.function("words", words);
-    let (signature, max_peers) = (Signature::default(), NonZeroU32::new(1));
-    let signature = PluginSignature {
-        kind: TaskKind::Output,
-        max_peers,
-        signature,
-    };
-    let counts = counts.clone();
-    registry
-        .plugins
-        .output("count", signature, move |_| Ok(CountWords(counts.clone())));
-    registry
-}
-
-fn job(file: &str) -> Job {
-    let mut read = Task::new("read-lines", TaskKind::Input);
-    read.plugin = Some("file/lines".into());
-    read.params.set("path", file);
-    let mut split = Task::new("split", TaskKind::Function);
-    split.function = Some("words".into());
-    let mut count = Task::new("count", TaskKind::Output);
-    count.plugin = Some("count".into());
-    Job::new(
-        "word-count",
-        [("read-lines", "split"), ("split", "count")],
-        [read, split, count],
-    )
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
-    let file = std::env::args().nth(1);
-    let file = file
-        .unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/shakespeare.txt").into());
+    let file = std::env::args().nth(1).unwrap_or(SHAKESPEARE.into());
     let counts = Counts::default();
-    let mut config = NodeConfig::default();
-    config.node.peers = NonZeroUsize::new(3).ok_or("three peers")?;
-    onyx::run(async {
-        let builder = NodeBuilder::new(config)
-            .registry(registry(&counts))
-            .without_http();
-        let node = builder.start().await?;
-        let id = node.handle().submit_job(job(&file)).await?;
+    let output = counts.clone();
+    let mut registry = Registry::with_built_in();
+    registry.functions.function("split", split);
+    let of_one_peer = PluginSignature::of_one_peer(TaskKind::Output);
+    let plugins = &mut registry.plugins;
+    plugins.output("count", of_one_peer, move |_| Ok(Count(output.clone())));
+
+    let read = Task::input("read", "file/lines").with("path", file);
+    let (split, count) = (
+        Task::function("split", "split"),
+        Task::output("count", "count"),
+    );
+    let workflow = [("read", "split"), ("split", "count")];
+    let job = Job::new("word-count", workflow, [read, split, count]);
+
+    let builder = NodeBuilder::new(NodeConfig::default()).registry(registry);
+    let outcome = onyx::run(async {
+        let node = builder.without_http().start().await?;
+        let id = node.handle().submit_job(job).await?;
         let outcome = node.handle().await_job_completion(id).await?;
         node.stop().await?;
-        if let JobOutcome::Killed(cause) = outcome {
-            return Err(cause.unwrap_or_default().into());
-        }
-        let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ranked: Vec<_> = counts.iter().collect();
-        ranked.sort_by_key(|(word, count)| (std::cmp::Reverse(**count), *word));
-        let lines = ranked
-            .iter()
-            .take(10)
-            .map(|(word, count)| format!("{count:>6} {word}\n"));
-        std::io::Write::write_all(&mut std::io::stdout(), lines.collect::<String>().as_bytes())?;
-        Ok(())
-    })
+        Ok::<_, Box<dyn Error>>(outcome)
+    })?;
+
+    if let JobOutcome::Killed(cause) = outcome {
+        return Err(cause.unwrap_or_default().into());
+    }
+    let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ranked: Vec<_> = counts.iter().collect();
+    ranked.sort_by_key(|(word, count)| (Reverse(**count), *word));
+    for (word, count) in ranked.iter().take(10) {
+        writeln!(std::io::stdout(), "{count:>6} {word}")?;
+    }
+    Ok(())
 }

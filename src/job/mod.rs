@@ -9,7 +9,7 @@ pub mod validation;
 pub mod vocabulary;
 
 use crate::ids::TaskName;
-use crate::segment::Segment;
+use crate::segment::{Segment, Value};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
@@ -143,6 +143,36 @@ impl Task {
             dead_letter: None,
             params: Segment::new(),
         }
+    }
+
+    /// An input that reads through a plugin.
+    pub fn input(name: impl Into<TaskName>, plugin: impl Into<String>) -> Self {
+        Task {
+            plugin: Some(plugin.into()),
+            ..Task::new(name, TaskKind::Input)
+        }
+    }
+
+    /// A task that applies a function.
+    pub fn function(name: impl Into<TaskName>, function: impl Into<String>) -> Self {
+        Task {
+            function: Some(function.into()),
+            ..Task::new(name, TaskKind::Function)
+        }
+    }
+
+    /// An output that writes through a plugin.
+    pub fn output(name: impl Into<TaskName>, plugin: impl Into<String>) -> Self {
+        Task {
+            plugin: Some(plugin.into()),
+            ..Task::new(name, TaskKind::Output)
+        }
+    }
+
+    /// The same task with one more key for its function or plugin.
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.params.set(key, value);
+        self
     }
 }
 

@@ -66,6 +66,17 @@ pub struct PluginSignature {
     pub signature: Signature,
 }
 
+impl PluginSignature {
+    /// Of a plugin without keys that one peer runs.
+    pub fn of_one_peer(kind: TaskKind) -> Self {
+        PluginSignature {
+            kind,
+            max_peers: Some(NonZeroU32::MIN),
+            signature: Signature::default(),
+        }
+    }
+}
+
 /// One catalog key of a function or plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KeySchema {
