@@ -38,5 +38,14 @@ pub mod node;
 
 pub mod cli;
 
-pub use node::run;
+pub use api::{ApiError, JobOutcome, JobReport, LogEvent, LogSubscription, NodeHandle, NodeStatus};
+pub use config::NodeConfig;
+pub use functions::{Emits, FunctionError};
+pub use ids::{JobId, PeerId};
+pub use job::{Job, Lifecycle, Task, TaskKind};
+pub use node::{Node, NodeBuilder, NodeError, run};
+pub use plugins::{Input, Output, PluginContext, PluginError, Polled, Position, ReadSegments};
 pub use segment::{Segment, Value};
+pub use task::exception::Exception;
+pub use task::lifecycles::{Handling, LifecycleCalls};
+pub use task::registry::Registry;

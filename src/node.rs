@@ -29,6 +29,7 @@ use futures_util::FutureExt;
 use root::Root;
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +92,12 @@ impl NodeBuilder {
     /// What jobs can name on this node.
     pub fn registry(mut self, registry: Registry) -> Self {
         self.registry = registry;
+        self
+    }
+
+    /// How many virtual peers to start with, instead of what the configuration says.
+    pub fn peers(mut self, peers: NonZeroUsize) -> Self {
+        self.config.node.peers = peers;
         self
     }
 

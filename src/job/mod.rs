@@ -3,13 +3,12 @@
 
 pub mod file;
 pub mod graph;
-pub mod nearest;
 pub mod place;
 pub mod validation;
 pub mod vocabulary;
 
 use crate::ids::TaskName;
-use crate::segment::Segment;
+use crate::segment::{Segment, Value};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
@@ -32,6 +31,24 @@ pub struct Job {
 }
 
 impl Job {
+    /// A job of these edges and tasks, without lifecycles.
+    pub fn new<'a>(
+        name: impl Into<String>,
+        workflow: impl IntoIterator<Item = (&'a str, &'a str)>,
+        catalog: impl IntoIterator<Item = Task>,
+    ) -> Self {
+        let edges = workflow
+            .into_iter()
+            .map(|(from, to)| (from.into(), to.into()));
+        Job {
+            name: name.into(),
+            workflow: edges.collect(),
+            catalog: catalog.into_iter().collect(),
+            lifecycles: Vec::new(),
+            task_scheduler: TaskScheduler::default(),
+        }
+    }
+
     /// The task of a name.
     pub fn task(&self, name: &TaskName) -> Option<&Task> {
         self.catalog.iter().find(|task| task.name == *name)
@@ -125,6 +142,36 @@ impl Task {
             dead_letter: None,
             params: Segment::new(),
         }
+    }
+
+    /// An input that reads through a plugin.
+    pub fn input(name: impl Into<TaskName>, plugin: impl Into<String>) -> Self {
+        Task {
+            plugin: Some(plugin.into()),
+            ..Task::new(name, TaskKind::Input)
+        }
+    }
+
+    /// A task that applies a function.
+    pub fn function(name: impl Into<TaskName>, function: impl Into<String>) -> Self {
+        Task {
+            function: Some(function.into()),
+            ..Task::new(name, TaskKind::Function)
+        }
+    }
+
+    /// An output that writes through a plugin.
+    pub fn output(name: impl Into<TaskName>, plugin: impl Into<String>) -> Self {
+        Task {
+            plugin: Some(plugin.into()),
+            ..Task::new(name, TaskKind::Output)
+        }
+    }
+
+    /// The same task with one more key for its function or plugin.
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.params.set(key, value);
+        self
     }
 }
 

@@ -2,7 +2,7 @@
 //! catalog keys it takes. Validation needs this value and nothing else of a node.
 
 use crate::job::TaskKind;
-use crate::job::nearest::listed;
+use crate::nearest::listed;
 use crate::segment::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +64,17 @@ pub struct PluginSignature {
     pub max_peers: Option<NonZeroU32>,
     /// Its keys.
     pub signature: Signature,
+}
+
+impl PluginSignature {
+    /// Of a plugin without keys that one peer runs.
+    pub fn of_one_peer(kind: TaskKind) -> Self {
+        PluginSignature {
+            kind,
+            max_peers: Some(NonZeroU32::MIN),
+            signature: Signature::default(),
+        }
+    }
 }
 
 /// One catalog key of a function or plugin.

@@ -7,6 +7,7 @@ use super::commands::{
 };
 use super::wants::{LocalFacts, wants};
 use super::{Applied, Entry, LogCommand, PeerContext, step};
+use crate::codec::{from_payload, to_payload};
 use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
 use crate::job::{TaskKind, TaskScheduler};
 use crate::replica::invariants::violations;
@@ -244,16 +245,16 @@ fn any_replica() -> impl Strategy<Value = Replica> {
 proptest! {
     #[test]
     fn an_entry_reads_back_from_messagepack_and_json(entry in an_entry()) {
-        let packed = rmp_serde::to_vec_named(&entry).unwrap();
-        prop_assert_eq!(&rmp_serde::from_slice::<Entry>(&packed).unwrap(), &entry);
+        let packed = to_payload(&entry).unwrap();
+        prop_assert_eq!(&from_payload::<Entry>(&packed).unwrap(), &entry);
         let text = serde_json::to_string(&entry).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Entry>(&text).unwrap(), &entry);
     }
 
     #[test]
     fn a_replica_reads_back_from_messagepack_and_json(replica in any_replica()) {
-        let packed = rmp_serde::to_vec_named(&replica).unwrap();
-        prop_assert_eq!(&rmp_serde::from_slice::<Replica>(&packed).unwrap(), &replica);
+        let packed = to_payload(&replica).unwrap();
+        prop_assert_eq!(&from_payload::<Replica>(&packed).unwrap(), &replica);
         let text = serde_json::to_string(&replica).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Replica>(&text).unwrap(), &replica);
     }

@@ -5,11 +5,12 @@ use super::counters::{Count, TaskCounters};
 use crate::ids::{PeerId, SlotId, TaskName};
 use crate::messaging::{InboxKind, Link, Message, Transport, TrySendError};
 use futures_util::future::select_all;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// The queue and the links it empties into.
-pub struct Outbound {
+pub(super) struct Outbound {
     transport: Arc<dyn Transport>,
     routes: Vec<Route>,
     /// Links to acking daemons and to sources.
@@ -34,7 +35,7 @@ struct Parcel {
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum To {
+pub(super) enum To {
     /// Any ready peer of the downstream task with this index.
     Route(usize),
     /// The acking daemon of a peer.
@@ -45,7 +46,7 @@ pub enum To {
 
 /// Whether the queue is empty now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flushed {
+pub(super) enum Flushed {
     /// Everything was taken.
     All,
     /// A link is full, or a task has no ready peer.
@@ -54,7 +55,7 @@ pub enum Flushed {
 
 impl Outbound {
     /// An empty queue without routes.
-    pub fn new(transport: Arc<dyn Transport>, counters: Arc<TaskCounters>) -> Self {
+    pub(super) fn new(transport: Arc<dyn Transport>, counters: Arc<TaskCounters>) -> Self {
         let (routes, control, queue) = (Vec::new(), BTreeMap::new(), VecDeque::new());
         Outbound {
             transport,
@@ -66,7 +67,7 @@ impl Outbound {
     }
 
     /// Takes over who can receive. Links to peers that stay are kept.
-    pub fn reroute(&mut self, downstream: &[(TaskName, Vec<(SlotId, PeerId)>)]) {
+    pub(super) fn reroute(&mut self, downstream: &[(TaskName, Vec<(SlotId, PeerId)>)]) {
         let mut old: BTreeMap<TaskName, Route> = self
             .routes
             .drain(..)
@@ -89,34 +90,34 @@ impl Outbound {
     }
 
     /// The downstream tasks, in route order.
-    pub fn tasks(&self) -> impl ExactSizeIterator<Item = &TaskName> {
+    pub(super) fn tasks(&self) -> impl ExactSizeIterator<Item = &TaskName> {
         self.routes.iter().map(|route| &route.task)
     }
 
     /// How many downstream tasks there are.
-    pub fn routes(&self) -> usize {
+    pub(super) fn routes(&self) -> usize {
         self.routes.len()
     }
 
     /// Puts a message behind the others.
-    pub fn push(&mut self, to: To, message: Message) {
+    pub(super) fn push(&mut self, to: To, message: Message) {
         self.queue.push_back(Parcel { to, message });
     }
 
     /// Whether everything has been sent.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// Sends as much as links take, in order.
-    pub fn flush(&mut self) -> Flushed {
+    pub(super) fn flush(&mut self) -> Flushed {
         while let Some(Parcel { to, message }) = self.queue.pop_front() {
             let sent = match to {
                 To::Route(index) => self.routes[index].send(&*self.transport, message),
                 To::Acker(peer) => self.send_control(peer, InboxKind::Acker, message),
                 To::Source(peer) => self.send_control(peer, InboxKind::Task, message),
             };
-            if let Err(message) = sent {
+            if let Some(message) = sent {
                 self.queue.push_front(Parcel { to, message });
                 return Flushed::Blocked;
             }
@@ -124,42 +125,33 @@ impl Outbound {
         Flushed::All
     }
 
-    /// An acker or source that cannot be reached has died, and its ledger or pending set with it:
-    /// what was meant for it is counted and forgotten.
-    fn send_control(
-        &mut self,
-        peer: PeerId,
-        kind: InboxKind,
-        message: Message,
-    ) -> Result<(), Message> {
-        if !self.control.contains_key(&(peer, kind)) {
-            match self.transport.link(peer, kind) {
-                Ok(link) => {
-                    self.control.insert((peer, kind), link);
-                }
-                Err(_) => {
-                    self.counters.add(Count::Misdirected, 1);
-                    return Ok(());
-                }
-            }
-        }
-        let Some(link) = self.control.get_mut(&(peer, kind)) else {
-            return Ok(());
+    /// Gives the message to a peer; it comes back when there is no room. An acker or source that
+    /// cannot be reached has died, and its ledger or pending set with it: what was meant for it is
+    /// counted and forgotten.
+    fn send_control(&mut self, peer: PeerId, kind: InboxKind, message: Message) -> Option<Message> {
+        let link = match self.control.entry((peer, kind)) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(new) => self
+                .transport
+                .link(peer, kind)
+                .ok()
+                .map(|link| new.insert(link)),
         };
-        match link.try_send(message) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(message)) => Err(message),
-            Err(TrySendError::Closed(_)) => {
-                self.control.remove(&(peer, kind));
-                self.counters.add(Count::Misdirected, 1);
-                Ok(())
+        if let Some(link) = link {
+            match link.try_send(message) {
+                Ok(()) => return None,
+                Err(TrySendError::Full(message)) => return Some(message),
+                Err(TrySendError::Closed(_)) => {}
             }
         }
+        self.control.remove(&(peer, kind));
+        self.counters.add(Count::Misdirected, 1);
+        None
     }
 
     /// Waits until the first message that is blocked may be taken. Waits for ever when its task has
     /// no ready peer: a newer assignment has to come.
-    pub async fn writable(&mut self) {
+    pub(super) async fn writable(&mut self) {
         let Some(to) = self.queue.front().map(|parcel| parcel.to) else {
             return;
         };
@@ -184,8 +176,8 @@ impl Outbound {
 }
 
 impl Route {
-    /// Gives the message to the next peer that has room; the message comes back when none has.
-    fn send(&mut self, transport: &dyn Transport, mut message: Message) -> Result<(), Message> {
+    /// Gives the message to the next peer that has room; it comes back when none has.
+    fn send(&mut self, transport: &dyn Transport, mut message: Message) -> Option<Message> {
         for offset in 0..self.peers.len() {
             let at = (self.turn + offset) % self.peers.len();
             let peer = self.peers[at];
@@ -195,7 +187,7 @@ impl Route {
             match link.try_send(message) {
                 Ok(()) => {
                     self.turn = at + 1;
-                    return Ok(());
+                    return None;
                 }
                 Err(TrySendError::Full(back)) => message = back,
                 Err(TrySendError::Closed(back)) => {
@@ -204,14 +196,13 @@ impl Route {
                 }
             }
         }
-        Err(message)
+        Some(message)
     }
 
     fn link(&mut self, transport: &dyn Transport, peer: PeerId) -> Option<&mut Box<dyn Link>> {
-        if !self.links.contains_key(&peer) {
-            self.links
-                .insert(peer, transport.link(peer, InboxKind::Task).ok()?);
+        match self.links.entry(peer) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(new) => Some(new.insert(transport.link(peer, InboxKind::Task).ok()?)),
         }
-        self.links.get_mut(&peer)
     }
 }

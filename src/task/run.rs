@@ -67,14 +67,13 @@ impl TaskRun {
         self.context.outbound.reroute(&assignment.downstream);
         self.context.identity.version = assignment.version;
         let lost = |assignment: &Assignment| assignment.last_loss.unwrap_or(LogPosition(0));
-        if lost(&assignment) > lost(&self.assignment) {
-            if let Role::Input(input) = &mut self.context.role {
-                let roots = input.pending.retry_all();
-                tracing::info!(
-                    job = %assignment.job, task = %assignment.task, roots,
-                    "a peer of the job was lost; what was pending is played again"
-                );
-            }
+        let is_news = lost(&assignment) > lost(&self.assignment);
+        if let (true, Role::Input(input)) = (is_news, &mut self.context.role) {
+            let roots = input.pending.retry_all();
+            tracing::info!(
+                job = %assignment.job, task = %assignment.task, roots,
+                "a peer of the job was lost; what was pending is played again"
+            );
         }
         self.assignment = assignment;
     }
@@ -216,10 +215,9 @@ impl TaskRun {
 
     /// Notices what the last batch made true.
     fn advance(&mut self) {
-        if let Role::Input(input) = &self.context.role {
-            if input.drained && self.phase < TaskPhase::Exhausted {
-                self.phase = TaskPhase::Exhausted;
-            }
+        let drained = matches!(&self.context.role, Role::Input(input) if input.drained);
+        if drained && self.phase < TaskPhase::Exhausted {
+            self.phase = TaskPhase::Exhausted;
         }
     }
 

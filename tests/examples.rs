@@ -1,0 +1,45 @@
+//! The examples do what they say. Cargo builds them before this test runs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Where cargo puts examples: beside the folder of this test's program.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("the folder of the build profile");
+    profile.join("examples").join(name)
+}
+
+#[test]
+fn word_count_counts_as_an_obvious_program_does() {
+    let run = Command::new(example("word_count"))
+        .output()
+        .expect("the example runs");
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+
+    let mut counts = std::collections::BTreeMap::<String, u64>::new();
+    let text = std::fs::read_to_string("examples/data/shakespeare.txt").expect("the plays");
+    for word in text
+        .split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty())
+    {
+        *counts.entry(word.to_lowercase()).or_default() += 1;
+    }
+    let mut ranked: Vec<_> = counts.into_iter().collect();
+    ranked.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), word.clone()));
+    let lines = ranked
+        .iter()
+        .take(10)
+        .map(|(word, count)| format!("{count:>6} {word}\n"));
+    assert_eq!(
+        String::from_utf8_lossy(&run.stdout),
+        lines.collect::<String>()
+    );
+}
