@@ -13,12 +13,14 @@ pub use submission::{check_job, with_checks};
 pub use subscription::{LogEvent, LogSubscription};
 
 use crate::actors::peer_group::{GroupWindow, PeerGroup};
+use crate::coordination::{Node, Put};
 use crate::ids::{IdSource, JobId, LogPosition, PeerId};
 use crate::job::Job;
 use crate::log::commands::{Command, KillJob, SubmitJob};
 use crate::messages::log_reader::Snapshot;
 use crate::messages::peer_group::{Append, StartPeers, Status, StopPeer};
 use crate::messages::supervision::{ActorReport, Observe};
+use crate::replica::JobState;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
 use actix::Addr;
@@ -83,15 +85,25 @@ impl NodeHandle {
         }
     }
 
-    /// Ends a job early. Returns when this node has applied the entry.
+    /// Ends a job early. Returns when this node has applied the entry. A job that has ended already
+    /// stays as it is.
     pub async fn kill_job(&self, job: JobId) -> Result<(), ApiError> {
-        if self.snapshot().replica.job_state(job).is_none() {
-            return Err(ApiError::UnknownJob(job));
-        }
+        let state = self.snapshot().replica.job_state(job);
         let cause = "killed by a client".to_owned();
-        self.append(Command::KillJob(KillJob::new(job, Some(cause))))
-            .await
-            .map(|_| ())
+        match state {
+            None => return Err(ApiError::UnknownJob(job)),
+            Some(JobState::Completed | JobState::Killed) => return Ok(()),
+            Some(JobState::Waiting | JobState::Running) => {}
+        }
+        // The log forgets its entries; whoever asks later finds the cause here. An exception that
+        // is there already was first.
+        let session = self.window.session.borrow().clone();
+        let kept = cause.clone().into_bytes();
+        session
+            .put(Node::Exception(job), kept, Put::IfAbsent)
+            .await?;
+        let kill = KillJob::new(job, Some(cause));
+        self.append(Command::KillJob(kill)).await.map(|_| ())
     }
 
     /// Follows the log from the newest replica on.
