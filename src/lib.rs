@@ -36,6 +36,8 @@ pub mod http;
 
 pub mod node;
 
+pub mod testing;
+
 
 pub use node::run;
 pub use segment::{Segment, Value};

@@ -57,6 +57,9 @@ pub enum StartFailed {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Checkpoint {
+    /// Which part of the input the position is of, and of how many.
+    rank: u32,
+    slots: u32,
     /// Where an input is; none when nothing has completed, or for an output.
     position: Option<Position>,
 }
@@ -124,7 +127,8 @@ pub async fn save_position(
     assignment: &Assignment,
     position: Option<Position>,
 ) -> Result<(), CoordinationError> {
-    let data = to_payload(&Checkpoint { position }).map_err(|error| unreadable(assignment, error))?;
+    let checkpoint = Checkpoint { rank: assignment.rank, slots: assignment.slots, position };
+    let data = to_payload(&checkpoint).map_err(|error| unreadable(assignment, error))?;
     session.put(checkpoint_node(assignment), data, Put::Always).await.map(|_| ())
 }
 
@@ -152,7 +156,10 @@ async fn mark_start(
     };
     let checkpoint: Checkpoint =
         from_payload(&data).map_err(|error| unreadable(assignment, error))?;
-    Ok(Start::Resumed(checkpoint.position))
+    // A position within another part says nothing about this one.
+    let same_part =
+        (checkpoint.rank, checkpoint.slots) == (assignment.rank, assignment.slots);
+    Ok(Start::Resumed(checkpoint.position.filter(|_| same_part)))
 }
 
 async fn stored_job(
@@ -221,6 +228,7 @@ fn role(
         job: assignment.job,
         task,
         slot: assignment.slot,
+        rank: assignment.rank,
         slots: assignment.slots,
         start: start.clone(),
     };

@@ -197,7 +197,11 @@ impl Handler<CrashChild> for PeerGroup {
 impl Handler<Crash> for PeerGroup {
     type Result = ();
 
-    fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
-        panic!("crashed by a test");
+    fn handle(&mut self, crash: Crash, _: &mut Context<Self>) {
+        match (crash.0, &self.outbox) {
+            (Child::Outbox, Some(outbox)) => drop(outbox.try_send(crash)),
+            (Child::Outbox, None) => {}
+            _ => panic!("crashed by a test"),
+        }
     }
 }

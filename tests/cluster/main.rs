@@ -1,0 +1,13 @@
+//! Whole clusters: nodes with all their actors, in virtual time over coordination in memory; and a
+//! few in real time over the embedded server.
+
+mod jobs;
+mod living;
+
+/// Runs a test in virtual time: the clock goes on whenever everybody waits.
+fn in_virtual_time(test: impl Future<Output = ()>) {
+    onyx::run(async {
+        tokio::time::pause();
+        test.await;
+    });
+}
