@@ -7,7 +7,7 @@ mod root;
 use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
-use crate::actors::supervision::{Backoff, Obituary, RestartBudget, remember_panics};
+use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
 use crate::actors::acking_daemon::AckingSettings;
 use crate::api::NodeHandle;
 use crate::clock::Clock;
@@ -120,6 +120,7 @@ impl NodeBuilder {
             registry: Arc::new(self.registry),
             ids: IdSource::from_entropy(),
             placement: Placement::OwnArbiter,
+            census: Census::default(),
         };
         let (handle, ended) = assemble(&config, parts);
         let http = match self.http {
@@ -138,6 +139,7 @@ pub(crate) struct Parts {
     pub(crate) registry: Arc<Registry>,
     pub(crate) ids: IdSource,
     pub(crate) placement: Placement,
+    pub(crate) census: Census,
 }
 
 /// Starts the tree. Answers with a handle, and with how it ends.
@@ -145,7 +147,7 @@ pub(crate) fn assemble(
     config: &NodeConfig,
     parts: Parts,
 ) -> (NodeHandle, oneshot::Receiver<Exit>) {
-    let Parts { session, connector, transport, registry, mut ids, placement } = parts;
+    let Parts { session, connector, transport, registry, mut ids, placement, census } = parts;
     let group = GroupId(ids.uuid());
     let handle_ids = IdSource::from_seed(ids.bits());
     let counters = Counters::default();
@@ -176,6 +178,7 @@ pub(crate) fn assemble(
             max: config.peer.join_failure_back_off.saturating_mul(JOIN_BACK_OFF_GROWTH_MAX),
         },
         placement,
+        census: census.clone(),
         ids: Rc::new(RefCell::new(ids)),
     };
     let infrastructure = &config.infrastructure;
@@ -197,7 +200,7 @@ pub(crate) fn assemble(
     };
     let (root, ended) = Root::new();
     let root = root.start();
-    let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient());
+    let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient(), &census);
     let group = PeerGroup::new(settings, services, connector, obituary);
     let window = group.window();
     (NodeHandle::new(group.start(), window, registry, counters, handle_ids), ended)

@@ -205,7 +205,9 @@ fn start(
         progressed: ctx.address().recipient(),
         failed: ctx.address().recipient(),
     };
-    let obituary = Obituary::of(Child::TaskPipeline, incarnation, ctx.address().recipient());
+    let supervisor = ctx.address().recipient();
+    let obituary =
+        Obituary::of(Child::TaskPipeline, incarnation, supervisor, &services.census);
     let (addr, arbiter) = match services.placement {
         Placement::SystemArbiter => (TaskPipeline::new(start, obituary).start(), None),
         Placement::OwnArbiter => {

@@ -86,7 +86,8 @@ impl VirtualPeer {
     }
 
     fn start_children(&mut self, ctx: &mut Context<Self>) -> Result<Children, String> {
-        let obituary = |child| Obituary::of(child, 0, ctx.address().recipient());
+        let census = &self.services.census;
+        let obituary = |child| Obituary::of(child, 0, ctx.address().recipient(), census);
         let (services, id) = (&self.services, self.me.me);
         let session = services.task.session.clone();
         let outbox = Outbox::new(

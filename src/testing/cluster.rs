@@ -3,13 +3,16 @@
 use super::crash::{Victim, crash};
 use crate::actors::peer_group::Connector;
 use crate::actors::running_task::Placement;
-use crate::actors::supervision::remember_panics;
+use crate::actors::supervision::{Census, remember_panics};
 use crate::api::{ApiError, JobOutcome, NodeHandle};
+use crate::codec::from_payload;
 use crate::config::NodeConfig;
 use crate::coordination::Coordination;
 use crate::coordination::memory::MemoryServer;
 use crate::ids::{IdSource, JobId};
 use crate::job::Job;
+use crate::log::Entry;
+use crate::log::commands::Command;
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Exit, Stop};
 use crate::messaging::LocalTransport;
@@ -56,6 +59,7 @@ pub struct TestCluster {
     nodes: Vec<TestNode>,
     setup: Setup,
     ids: IdSource,
+    census: Census,
 }
 
 struct TestNode {
@@ -72,6 +76,7 @@ impl TestCluster {
             transport: LocalTransport::default(),
             nodes: Vec::new(),
             ids: IdSource::from_seed(setup.seed),
+            census: Census::default(),
             setup,
         };
         for _ in 0..cluster.setup.nodes {
@@ -98,6 +103,7 @@ impl TestCluster {
             registry: Arc::new(self.setup.registry.clone()),
             ids: IdSource::from_seed(self.ids.bits()),
             placement: Placement::SystemArbiter,
+            census: self.census.clone(),
         };
         let (handle, ended) = assemble(&config, parts);
         self.nodes.push(TestNode { handle, ended: Some(ended) });
@@ -112,6 +118,18 @@ impl TestCluster {
     /// The log, the pulses and the rest; and what can go wrong with them.
     pub fn server(&self) -> &MemoryServer {
         &self.server
+    }
+
+    /// The commands in the log, in order. What cannot be read is left out.
+    pub fn commands(&self) -> Vec<Command> {
+        let entries = self.server.entries();
+        let entries = entries.iter().filter_map(|payload| from_payload::<Entry>(payload).ok());
+        entries.map(|entry| entry.command).collect()
+    }
+
+    /// How many actors of all nodes live.
+    pub fn living_actors(&self) -> usize {
+        self.census.living()
     }
 
     /// Submits a job to the first node that lives.

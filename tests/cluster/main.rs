@@ -1,8 +1,10 @@
 //! Whole clusters: nodes with all their actors, in virtual time over coordination in memory; and a
 //! few in real time over the embedded server.
 
+mod crashes;
 mod jobs;
 mod living;
+mod reports;
 
 /// Runs a test in virtual time: the clock goes on whenever everybody waits.
 fn in_virtual_time(test: impl Future<Output = ()>) {

@@ -133,8 +133,9 @@ impl PeerGroup {
     fn start_outbox(&mut self, ctx: &mut Context<Self>) {
         let writer = WriterId(self.services.ids.borrow_mut().uuid());
         self.incarnations += 1;
-        let obituary =
-            Obituary::of(Child::Outbox, self.incarnations, ctx.address().recipient::<ChildDown>());
+        let supervisor = ctx.address().recipient::<ChildDown>();
+        let census = &self.services.census;
+        let obituary = Obituary::of(Child::Outbox, self.incarnations, supervisor, census);
         let session = self.services.task.session.clone();
         let capacity = self.services.outbox_capacity;
         let outbox = Outbox::new(session, writer, SetGate::Resume, capacity, obituary);

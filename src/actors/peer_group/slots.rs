@@ -85,7 +85,7 @@ impl PeerGroup {
         let peer = self.services.fresh_peer();
         let me = PeerContext { me: peer, member: self.settings.member.clone() };
         let supervisor = ctx.address().recipient::<ChildDown>();
-        let obituary = Obituary::of(Child::VirtualPeer, number, supervisor);
+        let obituary = Obituary::of(Child::VirtualPeer, number, supervisor, &self.services.census);
         let position = Rc::new(Cell::new(None));
         let (services, published) = (self.services.clone(), self.published.clone());
         let addr = VirtualPeer::new(me, services, published, position.clone(), obituary).start();
