@@ -185,6 +185,10 @@ impl VirtualPeer {
     fn reconcile(&mut self, snapshot: Snapshot, ctx: &mut Context<Self>) -> Doing {
         self.progress.set(snapshot.position);
         self.snapshot = snapshot;
+        // A peer that is stopping wants nothing any more.
+        if self.children.is_none() {
+            return Box::pin(ready(()));
+        }
         let Wants { standing, watches, task, owes } = self.wants();
         self.reported.retain(|peer| watches.contains(peer));
         self.task.want(task);
@@ -268,10 +272,13 @@ impl Actor for VirtualPeer {
         self.task.abandon();
         if let Some(children) = self.children.take() {
             let Children { outbox, pulse_watcher, acking_daemon, log_reader } = children;
-            let _ = log_reader.try_send(Stop);
-            let _ = acking_daemon.try_send(Stop);
-            let _ = pulse_watcher.try_send(Stop);
-            let _ = outbox.try_send(Stop);
+            #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
+            {
+                log_reader.do_send(Stop);
+                acking_daemon.do_send(Stop);
+                pulse_watcher.do_send(Stop);
+                outbox.do_send(Stop);
+            }
         }
     }
 }
