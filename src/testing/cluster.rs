@@ -51,6 +51,13 @@ impl Default for Setup {
     }
 }
 
+/// The commands in a log, in order. What cannot be read is left out.
+pub fn commands(server: &MemoryServer) -> Vec<Command> {
+    let entries = server.entries();
+    let entries = entries.iter().filter_map(|payload| from_payload::<Entry>(payload).ok());
+    entries.map(|entry| entry.command).collect()
+}
+
 /// Nodes that share a log and a transport. They live on the thread that started them, which must
 /// run an actix `System`; see [`crate::run`].
 pub struct TestCluster {
@@ -122,14 +129,17 @@ impl TestCluster {
 
     /// The commands in the log, in order. What cannot be read is left out.
     pub fn commands(&self) -> Vec<Command> {
-        let entries = self.server.entries();
-        let entries = entries.iter().filter_map(|payload| from_payload::<Entry>(payload).ok());
-        entries.map(|entry| entry.command).collect()
+        commands(&self.server)
     }
 
     /// How many actors of all nodes live.
     pub fn living_actors(&self) -> usize {
         self.census.living()
+    }
+
+    /// The count of living actors, which outlives the cluster.
+    pub fn census(&self) -> Census {
+        self.census.clone()
     }
 
     /// Submits a job to the first node that lives.

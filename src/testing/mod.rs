@@ -39,5 +39,5 @@ mod cluster;
 mod crash;
 pub mod plugins;
 
-pub use cluster::{Setup, TestCluster};
+pub use cluster::{Setup, TestCluster, commands};
 pub use crash::{Victim, crash};
