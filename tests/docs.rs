@@ -3,9 +3,8 @@
 
 use onyx::api::with_checks;
 use onyx::config::NodeConfig;
-use onyx::job::Task;
-use onyx::job::TaskKind;
-use onyx::job::file::{Format, JobFile, describe};
+use onyx::job::file::{Format, JobFile};
+use onyx::job::{Task, TaskKind};
 use onyx::task::registry::Registry;
 use std::collections::BTreeSet;
 use std::fs;
@@ -197,18 +196,4 @@ fn every_endpoint_is_explained() {
     for path in paths {
         assert!(page.contains(&format!("{path}`")), "docs/http.md: no `{path}`");
     }
-}
-
-#[test]
-fn a_described_job_is_read_again() {
-    let job = blocks(&read("README.md"), "yaml job").remove(0);
-    let file = JobFile::parse("job.yaml", &job, Format::Yaml).unwrap();
-    let registry = Registry::with_built_in();
-    let read = with_checks(&registry, |checks| {
-        let mut file = file;
-        file.resolve_paths(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/flights"));
-        file.into_job(&registry.vocabulary(), *checks)
-    });
-    let text = serde_json::to_string(&describe(&read.unwrap())).unwrap();
-    assert_eq!(problems(&text), Vec::<String>::new());
 }
