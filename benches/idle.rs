@@ -17,7 +17,10 @@ fn main() {
     let start = Instant::now();
     let mut node = Node::start();
     let address = node.address();
-    while ureq::get(format!("http://{address}/health/ready")).call().is_err() {
+    while ureq::get(format!("http://{address}/health/ready"))
+        .call()
+        .is_err()
+    {
         assert!(node.lives(), "the node ended before it was ready");
         sleep(Duration::from_millis(5));
     }
@@ -27,7 +30,10 @@ fn main() {
     let before = node.cpu_seconds();
     sleep(OBSERVED);
     let used = node.cpu_seconds() - before;
-    println!("ready with {PEERS} peers after {} ms (target 1000)", ready.as_millis());
+    println!(
+        "ready with {PEERS} peers after {} ms (target 1000)",
+        ready.as_millis()
+    );
     println!("resident: {:.1} MiB (target 64)", node.resident_mib());
     println!(
         "of one core: {:.2} % over {} s (target 3)",
@@ -42,8 +48,17 @@ struct Node(Child);
 impl Node {
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
-        command.arg("start").env("ONYX_NODE__PEERS", PEERS).env("ONYX_HTTP__PORT", "0");
-        Node(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a node"))
+        command
+            .arg("start")
+            .env("ONYX_NODE__PEERS", PEERS)
+            .env("ONYX_HTTP__PORT", "0");
+        Node(
+            command
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("a node"),
+        )
     }
 
     /// The address in the first line that has one.
@@ -66,13 +81,22 @@ impl Node {
         let stat = self.proc("stat");
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let ticks = after_name.split_whitespace().skip(11).take(2);
-        ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
+        ticks
+            .filter_map(|ticks| ticks.parse::<f64>().ok())
+            .sum::<f64>()
+            / TICKS_PER_SECOND
     }
 
     fn resident_mib(&self) -> f64 {
         let status = self.proc("status");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-        let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok());
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap_or_default();
+        let kib = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<f64>().ok());
         kib.unwrap_or(f64::NAN) / 1024.0
     }
 

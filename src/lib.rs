@@ -36,6 +36,8 @@ pub mod http;
 
 pub mod node;
 
+pub mod cli;
+
 pub use api::{ApiError, JobOutcome, JobReport, LogEvent, LogSubscription, NodeHandle, NodeStatus};
 pub use config::NodeConfig;
 pub use functions::{Emits, FunctionError};

@@ -1,35 +1,62 @@
-//! The valid name that somebody probably meant, for errors about names that are not known.
+//! The nearest valid name: what somebody probably meant.
 
-/// Names this much alike, from 0 to 1, are worth a suggestion; below it a suggestion confuses.
-const SIMILARITY_MIN: f64 = 0.75;
-
-/// The candidate most like a name, if one is like it at all.
-///
-/// ```
-/// # use onyx::nearest::nearest;
-/// assert_eq!(nearest("prot", ["address", "port"]), Some("port"));
-/// assert_eq!(nearest("colour", ["address", "port"]), None);
-/// ```
+/// Of the candidates, the one that a mistyped name is closest to, when it is close enough to be
+/// meant: about a third of the letters may differ. A swap of two neighbours is one mistake.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = name.chars().count();
+    let mistakes_max = (letters / 3).clamp(1, 5);
     candidates
         .into_iter()
-        .map(|candidate| (similarity(name, candidate), candidate))
-        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
-        // The first of equals, so that the answer does not depend on what comes behind it.
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .filter(|candidate| candidate.chars().count().abs_diff(letters) <= mistakes_max)
+        .map(|candidate| (mistakes(name, candidate), candidate))
+        .filter(|(mistakes, _)| *mistakes <= mistakes_max)
+        .min()
         .map(|(_, candidate)| candidate)
 }
 
-/// Swapped and missing letters weigh little in short names and mistakes at the end little in long
-/// ones, which neither measure alone says.
-fn similarity(one: &str, other: &str) -> f64 {
-    let (one, other) = (one.to_lowercase(), other.to_lowercase());
-    strsim::normalized_damerau_levenshtein(&one, &other).max(strsim::jaro_winkler(&one, &other))
+/// `; did you mean `x`?`, or nothing when no candidate is near.
+pub fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, candidates).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+/// A suggestion, if there is one, and after it what there is to say besides.
+pub fn hint<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    besides: &str,
+) -> String {
+    match nearest(name, candidates) {
+        Some(near) => format!("; did you mean `{near}`? {besides}"),
+        None => format!("; {besides}"),
+    }
+}
+
+/// Names for people: comma-separated, and cut when there are too many to read.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const SHOWN_MAX: usize = 20;
+    let names: Vec<&str> = names.into_iter().collect();
+    let shown = names[..names.len().min(SHOWN_MAX)].join(", ");
+    match names.len().saturating_sub(SHOWN_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn mistakes(one: &str, other: &str) -> usize {
+    strsim::osa_distance(&one.to_lowercase(), &other.to_lowercase())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_of_the_keyboard_is_understood() {
+        let names = ["where", "set", "file/csv", "file/json-lines"];
+        assert_eq!(nearest("wher", names), Some("where"));
+        assert_eq!(nearest("wheer", names), Some("where"));
+        assert_eq!(nearest("File/CVS", names), Some("file/csv"));
+    }
 
     #[test]
     fn typing_mistakes_lead_to_the_name() {
@@ -43,5 +70,17 @@ mod tests {
         ] {
             assert_eq!(nearest(typed, names), meant, "{typed}");
         }
+    }
+
+    #[test]
+    fn another_word_is_not() {
+        assert_eq!(nearest("limit", ["where", "set"]), None);
+        assert_eq!(nearest("", ["set"]), None);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let names: Vec<String> = (0..22).map(|n| n.to_string()).collect();
+        assert!(listed(names.iter().map(String::as_str)).ends_with("18, 19 and 2 more"));
     }
 }

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{CoordinationMode, NodeConfig};
 use crate::coordination::zookeeper::{Connect, ZooKeeper};
 use crate::coordination::{Coordination, CoordinationError};
-use crate::http::{HttpError, HttpServer};
+use crate::http::{HttpError, HttpListener, HttpServer};
 use crate::ids::{GroupId, IdSource};
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
@@ -107,11 +107,15 @@ impl NodeBuilder {
         self
     }
 
-    /// Starts everything, in order: coordination, session, peer group, HTTP. What has started ends
-    /// again when a later part does not.
+    /// Starts everything, in order: coordination, session, peer group, HTTP. The port is taken
+    /// before anything else starts, so that a busy one leaves nothing behind.
     pub async fn start(self) -> Result<Node, NodeError> {
         remember_panics();
         let config = self.config;
+        let listener = match self.http {
+            Http::Served => Some(HttpListener::bind(&config.http)?),
+            Http::NotServed => None,
+        };
         let embedded = embedded_server(&config).await?;
         let connect = connect(&config, embedded.as_ref());
         let session: Arc<dyn Coordination> = Arc::new(ZooKeeper::connect(&connect).await?);
@@ -133,10 +137,9 @@ impl NodeBuilder {
             placement: Placement::OwnArbiter,
         };
         let (handle, ended) = assemble(&config, parts);
-        let http = match self.http {
-            Http::Served => Some(HttpServer::start(&config.http, handle.clone())?),
-            Http::NotServed => None,
-        };
+        let http = listener
+            .map(|listener| listener.serve(handle.clone()))
+            .transpose()?;
         Ok(Node {
             handle,
             http,

@@ -1,2 +1,7 @@
-//! The `onyx-node` command.
-fn main() {}
+//! The command `onyx-node`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    onyx::cli::main()
+}

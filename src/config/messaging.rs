@@ -25,18 +25,8 @@ pub struct MessagingConfig {
 pub enum Transport {
     /// Memory: peers of one process.
     Local,
-    /// Aeron: peers of many machines.
+    /// Aeron: peers of many machines. This build has no such transport, and says so.
     Aeron,
-}
-
-impl Transport {
-    /// Whether this binary has it.
-    pub const fn is_built_in(self) -> bool {
-        match self {
-            Transport::Local => true,
-            Transport::Aeron => cfg!(feature = "aeron"),
-        }
-    }
 }
 
 impl Default for MessagingConfig {
@@ -61,10 +51,11 @@ impl MessagingConfig {
             ack_daemon_timeout: keys.get("ack-daemon-timeout-ms", default.ack_daemon_timeout),
             ack_sweep_interval: keys.get("ack-sweep-interval-ms", default.ack_sweep_interval),
         };
-        if !config.transport.is_built_in() {
-            let message = "this binary was built without the feature aeron; build it with \
-                           `--features aeron`, or use \"local\"";
-            keys.refuse("transport", message);
+        if config.transport == Transport::Aeron {
+            keys.refuse(
+                "transport",
+                "this binary was built without Aeron; use \"local\"",
+            );
         }
         if config.ack_sweep_interval > config.ack_daemon_timeout {
             let message = format!(

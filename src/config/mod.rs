@@ -72,12 +72,12 @@ impl NodeConfig {
         let source = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::unreadable(&source, &error))?;
-        // A value that is not Unicode is kept in some form, so that its check can complain.
-        let env = std::env::vars_os().map(|(name, value)| {
-            let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-            (text(name), text(value))
-        });
-        NodeConfig::from_toml(&source, &text, env)
+        NodeConfig::from_toml(&source, &text, environment())
+    }
+
+    /// The defaults, and the environment of this process.
+    pub fn from_environment() -> Result<NodeConfig, ConfigError> {
+        NodeConfig::from_toml("", "", environment())
     }
 
     /// Reads a text; `source_name` says in problems where it is from. Only a `token-file` that it
@@ -107,6 +107,14 @@ impl NodeConfig {
             log: LogConfig::read(&mut settings.section("log")),
         }
     }
+}
+
+/// A value that is not Unicode is kept in some form, so that its check can complain.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().map(|(name, value)| {
+        let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+        (text(name), text(value))
+    })
 }
 
 #[cfg(test)]

@@ -8,8 +8,6 @@ use std::time::Duration;
 /// Virtual peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerConfig {
-    /// Log entries that were read but not applied. Full means that the reader waits.
-    pub inbox_capacity_entries: NonZeroUsize,
     /// Log entries that wait to be written. Full means that the peer waits.
     pub outbox_capacity_entries: NonZeroUsize,
     /// The longest wait before a join that failed is tried again.
@@ -20,8 +18,6 @@ pub struct PeerConfig {
     pub restart_back_off_max: Duration,
     /// Peers of this process that restart at the same time.
     pub restarts_at_once: NonZeroUsize,
-    /// How often a peer that prepares to join looks whether its observer still lives.
-    pub prepare_failure_detection_interval: Duration,
     /// Steps that are kept for readers that are behind; one that is further behind jumps.
     pub step_ring_entries: NonZeroUsize,
     /// A task that answers nothing for this long is abandoned and replaced.
@@ -31,13 +27,11 @@ pub struct PeerConfig {
 impl Default for PeerConfig {
     fn default() -> Self {
         PeerConfig {
-            inbox_capacity_entries: count(1000),
             outbox_capacity_entries: count(1000),
             join_failure_back_off: Duration::from_millis(500),
             restart_back_off_min: Duration::from_secs(2),
             restart_back_off_max: Duration::from_secs(60),
             restarts_at_once: count(4),
-            prepare_failure_detection_interval: Duration::from_secs(1),
             step_ring_entries: count(4096),
             stuck_after: Duration::from_secs(60),
         }
@@ -48,8 +42,6 @@ impl PeerConfig {
     pub(super) fn read(keys: &mut Section<'_>) -> Self {
         let default = PeerConfig::default();
         let config = PeerConfig {
-            inbox_capacity_entries: keys
-                .get("inbox-capacity-entries", default.inbox_capacity_entries),
             outbox_capacity_entries: keys
                 .get("outbox-capacity-entries", default.outbox_capacity_entries),
             join_failure_back_off: keys
@@ -57,10 +49,6 @@ impl PeerConfig {
             restart_back_off_min: keys.get("restart-back-off-min-ms", default.restart_back_off_min),
             restart_back_off_max: keys.get("restart-back-off-max-ms", default.restart_back_off_max),
             restarts_at_once: keys.get("restarts-at-once", default.restarts_at_once),
-            prepare_failure_detection_interval: keys.get(
-                "prepare-failure-detection-interval-ms",
-                default.prepare_failure_detection_interval,
-            ),
             step_ring_entries: keys.get("step-ring-entries", default.step_ring_entries),
             stuck_after: keys.get("stuck-after-ms", default.stuck_after),
         };

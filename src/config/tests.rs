@@ -136,17 +136,9 @@ fn a_token_that_cannot_be_used_is_refused_without_being_shown() {
     assert_snapshot!(problems("[http]\nbearer-token = 'a'\ntoken-file = 'b'", &[]), @"node.toml:3: http.token-file: there is a `bearer-token` too; set one of the two");
 }
 
-#[cfg(not(feature = "aeron"))]
 #[test]
 fn a_transport_that_was_not_built_is_refused() {
-    assert_snapshot!(problems("messaging.transport = 'aeron'", &[]), @r#"node.toml:1: messaging.transport: this binary was built without the feature aeron; build it with `--features aeron`, or use "local""#);
-}
-
-#[cfg(feature = "aeron")]
-#[test]
-fn a_transport_that_was_built_is_taken() {
-    let config = read("messaging.transport = 'aeron'", &[]).unwrap();
-    assert_eq!(config.messaging.transport, Transport::Aeron);
+    assert_snapshot!(problems("messaging.transport = 'aeron'", &[]), @r#"node.toml:1: messaging.transport: this binary was built without Aeron; use "local""#);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::{Emits, FunctionContext, FunctionFactory, TaskFunction, expr};
 use crate::job::Task;
-use crate::job::nearest::{hint, listed};
 use crate::job::vocabulary::Signature;
+use crate::nearest::{hint, listed};
 use crate::segment::Segment;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -3,7 +3,6 @@
 
 pub mod file;
 pub mod graph;
-pub mod nearest;
 pub mod place;
 pub mod validation;
 pub mod vocabulary;

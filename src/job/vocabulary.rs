@@ -2,7 +2,7 @@
 //! catalog keys it takes. Validation needs this value and nothing else of a node.
 
 use crate::job::TaskKind;
-use crate::job::nearest::listed;
+use crate::nearest::listed;
 use crate::segment::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@ use super::compile::compile;
 use super::convert::{borrow, borrow_map, own};
 use super::cut;
 use crate::functions::FunctionError;
-use crate::job::nearest::listed;
+use crate::nearest::listed;
 use crate::segment::{Segment, Value};
 use cel::common::types::CelMap;
 use cel::common::value::CowVal;

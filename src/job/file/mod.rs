@@ -2,6 +2,7 @@
 //! wrong.
 
 mod describe;
+mod document;
 mod locate;
 mod parse;
 mod problem;
@@ -146,6 +147,40 @@ impl JobFile {
         }
         problems.sort_by_key(|(origin, _)| *origin);
         Err(problems.into_iter().map(|(_, problem)| problem).collect())
+    }
+
+    /// The file as a JSON document that means the same anywhere on this machine: with what was set,
+    /// with absolute paths where `vocabulary` knows a key to be one, and with a name. Nothing is
+    /// checked.
+    pub fn document(&self, vocabulary: &Vocabulary) -> serde_json::Value {
+        let mut document = document::json(&self.root);
+        let Some(table) = document.as_object_mut() else {
+            return document;
+        };
+        table
+            .entry("name")
+            .or_insert_with(|| self.default_name.as_str().into());
+        let mut reading = read::read(&self.root, &self.default_name);
+        self.make_paths_absolute(&mut reading, vocabulary);
+        for (task, index) in reading.job.catalog.iter().zip(&reading.tasks) {
+            let mut put = |key: &str, path: &str| {
+                let place = document.pointer_mut(&format!("/catalog/{index}"));
+                if let Some(serde_json::Value::String(text)) =
+                    place.and_then(|entry| entry.get_mut(key))
+                {
+                    path.clone_into(text);
+                }
+            };
+            for key in path_keys(task, vocabulary) {
+                if let Some(Value::String(path)) = task.params.get(&key) {
+                    put(&key, path);
+                }
+            }
+            if let Some(path) = &task.dead_letter {
+                put("dead-letter", path);
+            }
+        }
+        document
     }
 
     fn problem(&self, origin: Origin, place: Place, message: String) -> Problem {

@@ -4,9 +4,9 @@
 use super::task;
 use super::tree::{Content, Entry, Node, Origin};
 use crate::ids::TaskName;
-use crate::job::nearest::{hint, listed};
 use crate::job::place::Place;
 use crate::job::{Job, Lifecycle, LifecycleTarget, TaskScheduler};
+use crate::nearest::{hint, listed};
 
 const JOB_KEYS: [&str; 5] = [
     "name",

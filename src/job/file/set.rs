@@ -3,7 +3,7 @@
 use super::Format;
 use super::parse;
 use super::tree::{Content, Entry, Node, Origin};
-use crate::job::nearest::{hint, listed};
+use crate::nearest::{hint, listed};
 
 /// Changes the tree as an option says. Whether the task has such a key is found out with the rest
 /// of the file, when the words of the node are known.

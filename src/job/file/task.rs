@@ -2,9 +2,9 @@
 
 use super::read::Misfits;
 use super::tree::{Content, Entry, Node};
-use crate::job::nearest::{listed, suggestion};
 use crate::job::place::Place;
 use crate::job::{Task, TaskKind};
+use crate::nearest::{listed, suggestion};
 use crate::segment::{Segment, Value};
 use std::num::NonZeroU32;
 

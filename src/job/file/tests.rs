@@ -282,6 +282,31 @@ fn the_name_of_the_file_is_the_name_of_the_job_unless_it_has_one() {
 }
 
 #[test]
+fn a_document_means_the_same_job_in_another_folder() {
+    let unnamed = FLIGHTS.replace("name: flights\n", "");
+    let mut file = JobFile::parse("daily.yaml", &unnamed, Format::Yaml).unwrap();
+    file.resolve_paths(Path::new("/jobs/daily"));
+    let home = Path::new("/home/me");
+    file.set("write-late.path=late.jsonl", home).unwrap();
+    file.set("write-all.dead-letter=dead.jsonl", home).unwrap();
+    let document = file.document(&vocabulary()).to_string();
+    let sent = JobFile::parse("sent.json", &document, Format::Json).unwrap();
+    assert_eq!(
+        sent.into_job(&vocabulary(), checks()).unwrap(),
+        file.into_job(&vocabulary(), checks()).unwrap()
+    );
+}
+
+#[test]
+fn a_document_of_a_file_that_is_wrong_is_as_wrong() {
+    let wrong = FLIGHTS.replace("plugin: file/csv", "plugin: file/cvs");
+    let file = JobFile::parse("job.yaml", &wrong, Format::Yaml).unwrap();
+    let document = file.document(&vocabulary());
+    assert_eq!(document["catalog"][0]["plugin"], "file/cvs");
+    assert_eq!(document["catalog"][0]["path"], "../data/flights-20k.csv");
+}
+
+#[test]
 fn paths_start_at_the_folder_of_whoever_wrote_them() {
     let mut file = JobFile::parse("job.yaml", FLIGHTS, Format::Yaml).unwrap();
     file.resolve_paths(Path::new("/jobs/./daily"));

@@ -13,10 +13,10 @@ mod roles;
 mod timing;
 mod words;
 
-use crate::job::nearest::suggestion;
 use crate::job::place::Place;
 use crate::job::vocabulary::{PluginSignature, Signature, Vocabulary};
 use crate::job::{Job, Task};
+use crate::nearest::suggestion;
 use std::fmt;
 use std::path::Path;
 

@@ -2,9 +2,9 @@
 
 use super::Review;
 use crate::job::Task;
-use crate::job::nearest::{hint, listed, nearest, suggestion};
 use crate::job::place::Place;
 use crate::job::vocabulary::{KeyKind, KeySchema, Signature, expression_text};
+use crate::nearest::{hint, listed, nearest, suggestion};
 use crate::segment::Value;
 use std::path::Path;
 

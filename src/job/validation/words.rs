@@ -1,9 +1,9 @@
 //! Rules about what a job names of the node: functions, plugins and lifecycle calls.
 
 use super::Review;
-use crate::job::nearest::{hint, listed};
 use crate::job::place::Place;
 use crate::job::{LifecycleTarget, Task, TaskKind};
+use crate::nearest::{hint, listed};
 
 pub(super) fn tasks(review: &mut Review<'_>) {
     for (place, task) in review.tasks() {

@@ -1,0 +1,186 @@
+//! What can be said on the command line.
+
+use crate::config::{LogFormat, LogLevel};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Masterless distributed data processing.
+#[derive(Debug, Parser)]
+#[command(name = "onyx-node", version, arg_required_else_help = true)]
+#[command(after_help = "\
+Exit codes: 0 done; 1 the job was killed, or it did not work; 2 the input is wrong; 3 the node \
+failed by itself; 130 and 143 ended by Ctrl-C and by SIGTERM.")]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run a job from start to end, with a whole node in this process
+    Run(RunArgs),
+    /// Start a node, which runs until it is told to stop
+    Start(StartArgs),
+    /// Submit a job to a node that runs
+    Submit(SubmitArgs),
+    /// List the jobs a node knows, or tell everything about one
+    Jobs(JobsArgs),
+    /// End a job early
+    Kill(KillArgs),
+    /// Tell how a node is doing
+    Status(StatusArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    /// How many virtual peers work on it; as many as the job needs when not given
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(super) peers: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct StartArgs {
+    /// The configuration file; without one, defaults and the ONYX_ variables of the environment
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SubmitArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    /// Wait until the job has ended
+    #[arg(long)]
+    pub(super) wait: bool,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct JobsArgs {
+    /// The id of a job
+    #[arg(value_name = "ID")]
+    pub(super) id: Option<String>,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct KillArgs {
+    /// The id of the job
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+/// A job file, and what to change in it.
+#[derive(Args, Debug)]
+pub(super) struct JobArgs {
+    /// The job file, YAML or (*.json) JSON
+    #[arg(value_name = "JOB")]
+    pub(super) file: PathBuf,
+    /// Set a key of a task, as in read-flights.path=other.csv
+    #[arg(long = "set", value_name = "TASK.KEY=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+/// Which node to ask.
+#[derive(Args, Debug)]
+pub(super) struct NodeArgs {
+    /// Where the node listens
+    #[arg(long = "node", value_name = "URL", env = "ONYX_NODE_URL")]
+    #[arg(default_value = "http://127.0.0.1:8080")]
+    pub(super) url: String,
+    /// The node's bearer token; in the environment, other users of this machine cannot see it
+    #[arg(long, value_name = "TOKEN", env = "ONYX_TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
+}
+
+/// How a node in this process logs.
+#[derive(Args, Debug)]
+pub(super) struct LogArgs {
+    /// How log lines are written, to standard error
+    #[arg(long, value_name = "FORMAT", value_parser = log_format())]
+    pub(super) log_format: Option<LogFormat>,
+    /// The least important thing that is logged
+    #[arg(long, value_name = "LEVEL", value_parser = log_level())]
+    pub(super) log_level: Option<LogLevel>,
+}
+
+fn count(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "expected an integer from 1")
+}
+
+fn log_format() -> impl TypedValueParser<Value = LogFormat> {
+    PossibleValuesParser::new(["text", "json"]).map(|text| match text.as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Text,
+    })
+}
+
+fn log_level() -> impl TypedValueParser<Value = LogLevel> {
+    use LogLevel::{Debug, Error, Info, Trace, Warn};
+    const LEVELS: [LogLevel; 5] = [Error, Warn, Info, Debug, Trace];
+    PossibleValuesParser::new(LEVELS.map(LogLevel::as_str)).map(|text| {
+        LEVELS
+            .into_iter()
+            .find(|level| level.as_str() == text)
+            .unwrap_or(Info)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn complaint(words: &str) -> String {
+        let words = std::iter::once("onyx-node").chain(words.split_whitespace());
+        Cli::try_parse_from(words)
+            .expect_err("it is refused")
+            .to_string()
+    }
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_wrong_with_arguments_is_told() {
+        let complaints: Vec<String> = [
+            "stat",
+            "run",
+            "run job.yaml --peers 0",
+            "run job.yaml --peer 3",
+            "run job.yaml --log-level loud",
+            "run job.yaml --set",
+            "start node.toml",
+            "submit job.yaml --log-level info",
+            "kill",
+        ]
+        .map(|words| format!("$ onyx-node {words}\n{}", complaint(words)))
+        .into();
+        insta::assert_snapshot!(complaints.join("\n"));
+    }
+
+    #[test]
+    fn the_help_names_every_command() {
+        insta::assert_snapshot!(Cli::command().render_help());
+    }
+}

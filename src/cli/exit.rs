@@ -1,0 +1,45 @@
+//! How the process ends, as whoever started it sees it.
+
+use std::process::ExitCode;
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// What was wanted is done.
+    Done,
+    /// A job was killed, or something did not work.
+    Failed,
+    /// The arguments, a job file or a configuration are wrong; nothing was done.
+    BadInput,
+    /// The node ended by itself.
+    NodeFailed,
+    /// By Ctrl-C.
+    Interrupted,
+    /// By SIGTERM.
+    Terminated,
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::BadInput => 2,
+            Exit::NodeFailed => 3,
+            // 128 and the number of the signal, as shells have it.
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+        }
+    }
+
+    /// Ends the process now, whatever its other threads do.
+    pub(super) fn at_once(self) -> ! {
+        std::process::exit(self.code().into())
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}

@@ -1,0 +1,107 @@
+//! `onyx-node jobs`: what a node knows of its jobs, or of one.
+
+use super::args::JobsArgs;
+use super::client::{Client, ClientError, finish, number, text};
+use super::console::Console;
+use super::exit::Exit;
+use super::progress::grouped;
+use super::table::table;
+use serde_json::Value;
+
+/// Lists jobs, or tells everything about one.
+pub(super) fn jobs(args: &JobsArgs, console: &mut Console) -> Exit {
+    let client = Client::new(&args.node);
+    let exit = match &args.id {
+        Some(id) => one(&client, id, console),
+        None => all(&client, console),
+    };
+    finish(exit, console)
+}
+
+fn all(client: &Client, console: &mut Console) -> Result<Exit, ClientError> {
+    let answer = client.get("/jobs")?;
+    if !answer.is_success() {
+        return Ok(answer.complain(console));
+    }
+    let jobs = answer.body["jobs"].as_array().cloned().unwrap_or_default();
+    if jobs.is_empty() {
+        console.say("no jobs; submit one with `onyx-node submit JOB`");
+        return Ok(Exit::Done);
+    }
+    let mut rows = vec![["ID", "NAME", "STATE", "PEERS", "WHY"].map(String::from)];
+    rows.extend(jobs.iter().map(|job| {
+        let [id, name, state, why] =
+            ["id", "name", "state", "why"].map(|key| text(job, key).into());
+        [id, name, state, number(job, "peers").to_string(), why]
+    }));
+    console.say(table(&rows));
+    Ok(Exit::Done)
+}
+
+fn one(client: &Client, id: &str, console: &mut Console) -> Result<Exit, ClientError> {
+    let answer = client.get(&format!("/jobs/{}", path_segment(id)))?;
+    if !answer.is_success() {
+        return Ok(answer.complain(console));
+    }
+    console.say(described(&answer.body));
+    Ok(Exit::Done)
+}
+
+/// An id as it can stand in a path; no right one has anything else.
+pub(super) fn path_segment(id: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    id.chars().map(|c| if fits(c) { c } else { '_' }).collect()
+}
+
+fn described(job: &Value) -> String {
+    let mut shown = format!("job {} ({})\n", text(job, "name"), text(job, "id"));
+    shown += &format!("state: {}\nwhy: {}\n", text(job, "state"), text(job, "why"));
+    if let Some(exception) = job["exception"].as_str() {
+        shown += &format!("exception: {exception}\n");
+    }
+    const COUNTS: [&str; 6] = [
+        "read",
+        "received",
+        "emitted",
+        "written",
+        "completed",
+        "retried",
+    ];
+    let mut rows = vec![row("TASK", "PEERS".into(), COUNTS.map(str::to_uppercase))];
+    for task in job["tasks"].as_array().into_iter().flatten() {
+        let peers = task["peers"].as_object().map_or(0, serde_json::Map::len);
+        let counts = COUNTS.map(|key| grouped(number(&task["counts"], key)));
+        rows.push(row(text(task, "name"), peers.to_string(), counts));
+    }
+    shown + &table(&rows)
+}
+
+fn row(name: &str, peers: String, counts: [String; 6]) -> [String; 8] {
+    let [a, b, c, d, e, f] = counts;
+    [name.to_owned(), peers, a, b, c, d, e, f]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_job_is_described_with_its_tasks() {
+        let counts = json!({ "read": 20000, "emitted": 20000, "completed": 19000, "retried": 1 });
+        let job = json!({
+            "id": "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03",
+            "name": "flights",
+            "state": "killed",
+            "why": "killed",
+            "exception": "no such column",
+            "tasks": [{ "name": "read-flights", "peers": { "0": "p" }, "counts": counts }],
+        });
+        insta::assert_snapshot!(described(&job));
+    }
+
+    #[test]
+    fn an_id_stays_within_its_part_of_the_path() {
+        assert_eq!(path_segment("../health/live?x"), "___health_live_x");
+    }
+}

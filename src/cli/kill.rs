@@ -1,0 +1,23 @@
+//! `onyx-node kill`: ends a job early.
+
+use super::args::KillArgs;
+use super::client::{Client, ClientError, finish};
+use super::console::Console;
+use super::exit::Exit;
+use super::jobs::path_segment;
+
+/// Kills a job.
+pub(super) fn kill(args: &KillArgs, console: &mut Console) -> Exit {
+    let exit = ask(args, console);
+    finish(exit, console)
+}
+
+fn ask(args: &KillArgs, console: &mut Console) -> Result<Exit, ClientError> {
+    let path = format!("/jobs/{}", path_segment(&args.id));
+    let answer = Client::new(&args.node).delete(&path)?;
+    if !answer.is_success() {
+        return Ok(answer.complain(console));
+    }
+    console.say(format!("job {} is killed", args.id));
+    Ok(Exit::Done)
+}

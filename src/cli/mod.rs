@@ -1,0 +1,50 @@
+//! The command `onyx-node`: run a job, start a node, and ask one that runs.
+
+mod args;
+mod client;
+mod console;
+mod exit;
+mod job_source;
+mod jobs;
+mod kill;
+mod logging;
+mod progress;
+mod run;
+mod signals;
+mod start;
+mod status;
+mod submit;
+mod summary;
+mod table;
+
+use args::{Cli, Verb};
+use clap::Parser;
+use console::Console;
+use exit::Exit;
+use std::process::ExitCode;
+
+/// Does what the arguments of this process say, and answers with its exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, and go to standard output.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::BadInput.into()
+            } else {
+                Exit::Done.into()
+            };
+        }
+    };
+    let mut console = Console::of_process();
+    let exit = match cli.verb {
+        Verb::Run(args) => run::run(&args, &mut console),
+        Verb::Start(args) => start::start(&args, &mut console),
+        Verb::Submit(args) => submit::submit(&args, &mut console),
+        Verb::Jobs(args) => jobs::jobs(&args, &mut console),
+        Verb::Kill(args) => kill::kill(&args, &mut console),
+        Verb::Status(args) => status::status(&args, &mut console),
+    };
+    exit.into()
+}

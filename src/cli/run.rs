@@ -1,0 +1,229 @@
+//! `onyx-node run`: one job from start to end, with a whole node in this process.
+
+use super::args::{LogArgs, RunArgs};
+use super::console::{Console, Progress};
+use super::exit::Exit;
+use super::progress::{ProgressLine, rate};
+use super::signals::{Signal, Signals};
+use super::summary::Summary;
+use super::{job_source, logging};
+use crate::api::{ApiError, JobOutcome, JobReport, NodeHandle};
+use crate::clock::Clock;
+use crate::config::{LogConfig, LogFormat, LogLevel, NodeConfig};
+use crate::ids::JobId;
+use crate::job::Job;
+use crate::messages::supervision;
+use crate::node::{Node, NodeBuilder};
+use crate::replica::JobState;
+use crate::task::registry::Registry;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+use tokio::time::{Instant, interval_at};
+
+const REWRITE_EVERY: Duration = Duration::from_millis(200);
+const WRITE_LINE_EVERY: Duration = Duration::from_secs(3);
+
+/// Runs a job.
+pub(super) fn run(args: &RunArgs, console: &mut Console) -> Exit {
+    // Whatever is wrong with the job is known before anything has started.
+    let registry = Registry::with_built_in();
+    let job = job_source::read(&args.job).and_then(|file| job_source::judge(file, &registry));
+    let job = match job {
+        Ok(job) => job,
+        Err(problems) => {
+            job_source::complain(&problems, console);
+            return Exit::BadInput;
+        }
+    };
+    let peers = match peers(&job, args.peers) {
+        Ok(peers) => peers,
+        Err(problem) => {
+            console.complain(problem);
+            return Exit::BadInput;
+        }
+    };
+    logging::start(&log_config(&args.log), console.progress());
+    let mut config = NodeConfig::default();
+    config.node.peers = peers;
+    crate::node::run(run_on_a_node(job, &registry, config, console))
+}
+
+/// How many peers to start. There are no others, so that fewer than the job needs are an error.
+fn peers(job: &Job, wanted: Option<NonZeroUsize>) -> Result<NonZeroUsize, String> {
+    let needed: usize = job
+        .catalog
+        .iter()
+        .map(|task| task.min_peers.get() as usize)
+        .sum();
+    let needed = NonZeroUsize::new(needed).unwrap_or(NonZeroUsize::MIN);
+    match wanted {
+        Some(wanted) if wanted < needed => Err(format!(
+            "--peers {wanted}: job {} needs at least {needed} peers, the sum of what its {} tasks \
+             need; leave --peers out to start as many",
+            job.name,
+            job.catalog.len(),
+        )),
+        wanted => Ok(wanted.unwrap_or(needed)),
+    }
+}
+
+/// Without being asked, only what went wrong: progress is what people look at.
+fn log_config(args: &LogArgs) -> LogConfig {
+    LogConfig {
+        format: args.log_format.unwrap_or(LogFormat::Text),
+        level: args.log_level.unwrap_or(LogLevel::Warn),
+    }
+}
+
+async fn run_on_a_node(
+    job: Job,
+    registry: &Registry,
+    config: NodeConfig,
+    console: &mut Console,
+) -> Exit {
+    let mut signals = match Signals::take() {
+        Ok(signals) => signals,
+        Err(error) => {
+            console.complain(format!("cannot listen to signals: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let node = NodeBuilder::new(config)
+        .registry(registry.clone())
+        .without_http()
+        .start()
+        .await;
+    let mut node = match node {
+        Ok(node) => node,
+        Err(error) => {
+            console.complain(error);
+            return Exit::Failed;
+        }
+    };
+    let handle = node.handle().clone();
+    let clock = Clock::start();
+    let ending = match handle.submit_job(job.clone()).await {
+        Ok(id) => watch(&mut node, id, &mut signals, &clock, console).await,
+        Err(error) => Err(Ending::NotPossible(error)),
+    };
+    console.end_progress();
+    let exit = match ending {
+        Ok((outcome, report)) => {
+            let vocabulary = &registry.vocabulary();
+            let (outcome, report) = (&outcome, &report);
+            let time = clock.now();
+            console.say(Summary {
+                job: &job,
+                vocabulary,
+                outcome,
+                report,
+                time,
+            });
+            tell_why_killed(&job, outcome, console)
+        }
+        Err(ending) => ending.tell(&job, console),
+    };
+    if exit == Exit::NodeFailed {
+        // There is nothing left that could be stopped in order.
+        exit.at_once();
+    }
+    tokio::select! {
+        stopped = node.stop() => if let Err(what) = stopped { console.complain(what) },
+        signal = signals.next() => Exit::from(signal).at_once(),
+    }
+    exit
+}
+
+/// How the watching of a job ends when the job does not.
+enum Ending {
+    Signal(Signal),
+    NodeFailed(supervision::Exit),
+    NotPossible(ApiError),
+}
+
+impl Ending {
+    fn tell(self, job: &Job, console: &mut Console) -> Exit {
+        match self {
+            Ending::Signal(signal) => {
+                console.complain(format!("job {} was killed by a signal", job.name));
+                signal.into()
+            }
+            Ending::NodeFailed(cause) => {
+                console.complain(format!("the node failed: {cause}"));
+                Exit::NodeFailed
+            }
+            Ending::NotPossible(error) => {
+                console.complain(error);
+                Exit::Failed
+            }
+        }
+    }
+}
+
+fn tell_why_killed(job: &Job, outcome: &JobOutcome, console: &mut Console) -> Exit {
+    let JobOutcome::Killed(exception) = outcome else {
+        return Exit::Done;
+    };
+    let exception = exception.as_deref().unwrap_or("nobody said why");
+    console.complain(format!("job {} was killed: {exception}", job.name));
+    Exit::Failed
+}
+
+/// Shows how far the job is until it, the node or the user ends it.
+async fn watch(
+    node: &mut Node,
+    id: JobId,
+    signals: &mut Signals,
+    clock: &Clock,
+    console: &mut Console,
+) -> Result<(JobOutcome, JobReport), Ending> {
+    let handle = node.handle().clone();
+    let mut ended = Box::pin(handle.await_job_completion(id));
+    let period = match console.progress() {
+        Progress::Rewritten => REWRITE_EVERY,
+        Progress::Lines => WRITE_LINE_EVERY,
+    };
+    let mut ticks = interval_at(Instant::now() + period, period);
+    loop {
+        tokio::select! {
+            biased;
+            signal = signals.next() => {
+                kill(&handle, id, signals).await;
+                return Err(Ending::Signal(signal));
+            }
+            outcome = &mut ended => {
+                let outcome = outcome.map_err(Ending::NotPossible)?;
+                let report = handle.job(id).await.map_err(Ending::NotPossible)?;
+                return Ok((outcome, report));
+            }
+            cause = node.failed() => return Err(Ending::NodeFailed(cause)),
+            _ = ticks.tick() => {
+                let report = handle.job(id).await.map_err(Ending::NotPossible)?;
+                show(&report, clock, console);
+            }
+        }
+    }
+}
+
+fn show(report: &JobReport, clock: &Clock, console: &mut Console) {
+    let name = report.summary.name.as_str();
+    if report.summary.state == JobState::Waiting {
+        return console.show_progress(format!("{name}: {}", report.summary.why));
+    }
+    let figures = report.totals();
+    let rate = rate(figures.completed, clock.now());
+    console.show_progress(ProgressLine {
+        name,
+        figures,
+        rate,
+    });
+}
+
+/// Ends the job; another signal ends the process without it.
+async fn kill(handle: &NodeHandle, id: JobId, signals: &mut Signals) {
+    tokio::select! {
+        // The node is stopped next, whatever became of this.
+        _ = handle.kill_job(id) => {}
+        signal = signals.next() => Exit::from(signal).at_once(),
+    }
+}

@@ -1,0 +1,102 @@
+//! What is told when a job has ended: how, how much, and where the results are.
+
+use super::progress::{grouped, rate};
+use crate::api::{JobOutcome, JobReport};
+use crate::clock::Millis;
+use crate::job::vocabulary::{KeyKind, Vocabulary};
+use crate::job::{Job, Task, TaskKind};
+use crate::segment::Value;
+use crate::task::counters::TaskFigures;
+use std::fmt;
+
+/// A job that has ended.
+pub(super) struct Summary<'a> {
+    pub(super) job: &'a Job,
+    pub(super) vocabulary: &'a Vocabulary,
+    pub(super) outcome: &'a JobOutcome,
+    pub(super) report: &'a JobReport,
+    pub(super) time: Millis,
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.outcome {
+            JobOutcome::Completed => "completed",
+            JobOutcome::Killed(_) => "killed",
+        };
+        let TaskFigures {
+            read,
+            completed,
+            retried,
+            rejected,
+            ..
+        } = self.report.totals();
+        let Millis(time) = self.time;
+        write!(f, "job {}: {outcome}", self.job.name)?;
+        write!(f, "\n  read       {} segments", grouped(read))?;
+        write!(f, "\n  completed  {}", grouped(completed))?;
+        write!(f, "\n  retried    {}", grouped(retried))?;
+        write!(f, "\n  rejected   {}", grouped(rejected))?;
+        let rate = grouped(rate(completed, self.time));
+        write!(
+            f,
+            "\n  time       {}.{:03} s, {rate} segments/s",
+            time / 1_000,
+            time % 1_000
+        )?;
+        for task in &self.job.catalog {
+            self.results(task, f)?;
+            self.dead_letters(task, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Summary<'_> {
+    fn figures(&self, task: &Task) -> TaskFigures {
+        let mut tasks = self.report.tasks.iter();
+        tasks
+            .find(|report| report.name == task.name)
+            .map(|it| it.counts)
+            .unwrap_or_default()
+    }
+
+    fn results(&self, task: &Task, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if task.kind != TaskKind::Output {
+            return Ok(());
+        }
+        let rows = grouped(self.figures(task).written);
+        write!(f, "\n  {}: {rows} rows", task.name)?;
+        for path in self.output_paths(task) {
+            write!(f, " in {path}")?;
+        }
+        Ok(())
+    }
+
+    fn dead_letters(&self, task: &Task, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rejected = self.figures(task).rejected;
+        match &task.dead_letter {
+            Some(path) if rejected > 0 => {
+                write!(
+                    f,
+                    "\n  {}: {} rejected, see {path}",
+                    task.name,
+                    grouped(rejected)
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn output_paths(&self, task: &Task) -> Vec<String> {
+        let name = task.plugin.as_deref().unwrap_or_default();
+        let keys = self.vocabulary.plugins.get(name).into_iter();
+        let keys = keys.flat_map(|plugin| &plugin.signature.keys);
+        let outputs = keys.filter(|key| key.kind == KeyKind::OutputPath);
+        let paths = outputs.filter_map(|key| match task.params.get(&key.name) {
+            Some(Value::String(path)) => Some(path.to_string()),
+            _ => None,
+        });
+        paths.collect()
+    }
+}

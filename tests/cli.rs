@@ -1,0 +1,460 @@
+//! The command as people use it: the binary, its streams and its exit codes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use tempfile::TempDir;
+
+/// What a command did.
+struct Done {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn onyx(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
+    command.args(words).current_dir(folder).stdin(Stdio::null());
+    // What the shell of a developer has set is none of the tests' business.
+    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ONYX_"));
+    for (name, _) in ours {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(folder: &Path, words: &[&str]) -> Done {
+    let output = onyx(folder, words).output().expect("the command runs");
+    let text = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).expect("text");
+        text.replace(&folder.canonicalize().unwrap().display().to_string(), "…")
+    };
+    Done {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+const JOB: &str = "\
+name: late
+workflow:
+  - [read, keep]
+  - [keep, write]
+catalog:
+  - name: read
+    type: input
+    plugin: file/csv
+    path: in.csv
+    types: { delay: int }
+    dead-letter: out/dead.jsonl
+  - name: keep
+    type: function
+    fn: expr/filter
+    where: delay > 15
+  - name: write
+    type: output
+    plugin: file/json-lines
+    path: out/late.jsonl
+";
+
+/// A folder with a job, and flights of which two are late and one is broken.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("job.yaml"), JOB).unwrap();
+    let rows = "from,delay\nLAX,18\nORD,-3\nSFO,90\nJFK,soon\n";
+    fs::write(folder.path().join("in.csv"), rows).unwrap();
+    folder
+}
+
+fn with_job(job: &str) -> TempDir {
+    let folder = folder();
+    fs::write(folder.path().join("job.yaml"), job).unwrap();
+    folder
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_job_runs_and_its_results_are_summed_up() {
+    let folder = folder();
+    let done = run(folder.path(), &["run", "job.yaml"]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let late = fs::read_to_string(folder.path().join("out/late.jsonl")).unwrap();
+    let mut rows: Vec<&str> = late.lines().collect();
+    rows.sort_unstable();
+    assert_eq!(
+        rows,
+        [
+            r#"{"from":"LAX","delay":18}"#,
+            r#"{"from":"SFO","delay":90}"#
+        ]
+    );
+    let letters = fs::read_to_string(folder.path().join("out/dead.jsonl")).unwrap();
+    assert_eq!(letters.lines().count(), 1);
+
+    let told = done.out.lines().filter(|line| !line.contains("time"));
+    let told: Vec<&str> = told.collect();
+    assert_eq!(
+        told,
+        [
+            "job late: completed",
+            "  read       3 segments",
+            "  completed  3",
+            "  retried    0",
+            "  rejected   1",
+            "  read: 1 rejected, see …/out/dead.jsonl",
+            "  write: 2 rows in …/out/late.jsonl",
+        ]
+    );
+}
+
+#[test]
+fn options_change_a_job_for_one_run() {
+    let folder = folder();
+    let set = [
+        "run",
+        "job.yaml",
+        "--set",
+        "keep.where=delay < 0",
+        "--set",
+        "write.path=x.jsonl",
+    ];
+    let done = run(folder.path(), &set);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let rows = fs::read_to_string(folder.path().join("x.jsonl")).unwrap();
+    assert_eq!(rows, "{\"from\":\"ORD\",\"delay\":-3}\n");
+}
+
+#[test]
+fn a_killed_job_says_why_and_fails() {
+    let folder = folder();
+    let done = run(
+        folder.path(),
+        &["run", "job.yaml", "--set", "keep.where=int(from) > 0"],
+    );
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    assert!(done.out.starts_with("job late: killed\n"), "{}", done.out);
+    let cause = done
+        .err
+        .lines()
+        .find(|line| line.starts_with("job late was killed: "));
+    let cause = cause.unwrap_or_else(|| panic!("no cause in: {}", done.err));
+    assert!(cause.contains("keep") && cause.contains("int"), "{cause}");
+}
+
+#[test]
+fn a_bad_job_is_refused_before_anything_happens() {
+    let missing = JOB.replace("in.csv", "on.csv");
+    let cases = [
+        JOB.replace("where:", "wher:"),
+        JOB.replace("delay > 15", "delay >"),
+        JOB.replace("- [keep, write]", "- [keep, wirte]"),
+        JOB.replace("file/csv", "file/cvs") + "    batch-size: 0\n",
+        missing,
+        "a: [".into(),
+        String::new(),
+    ];
+    let mut told = String::new();
+    for job in cases {
+        let folder = with_job(&job);
+        let done = run(folder.path(), &["run", "job.yaml"]);
+        assert_eq!(
+            (done.code, done.out.as_str()),
+            (Some(2), ""),
+            "{}",
+            done.err
+        );
+        assert_eq!(names_in(folder.path()), ["in.csv", "job.yaml"]);
+        told += &format!("{}\n", done.err);
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_bad_command_line_is_refused_before_anything_happens() {
+    let folder = folder();
+    let mut told = String::new();
+    for words in [
+        &["run", "missing.yaml"][..],
+        &["run", "."],
+        &["run", "job.yaml", "--peers", "2"],
+        &["run", "job.yaml", "--set", "kep.where=true"],
+        &["run", "job.yaml", "--set", "keep.wher=true"],
+        &["run", "job.yaml", "--set", "keep"],
+        &["submit", "missing.yaml"],
+        &["start", "--config", "missing.toml"],
+        &["status", "--node", "nowhere at all"],
+        &["status", "--node", "https://127.0.0.1:1"],
+    ] {
+        let done = run(folder.path(), words);
+        assert_eq!(
+            (done.code, done.out.as_str()),
+            (Some(2), ""),
+            "{words:?}: {}",
+            done.err
+        );
+        told += &format!("$ onyx-node {}\n{}\n", words.join(" "), done.err);
+    }
+    assert_eq!(names_in(folder.path()), ["in.csv", "job.yaml"]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn where_no_node_answers_the_advice_is_to_start_one() {
+    let folder = folder();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let url = format!("http://{free}");
+    for words in [
+        &["status"][..],
+        &["jobs"],
+        &["kill", "x"],
+        &["submit", "job.yaml"],
+    ] {
+        let done = run(folder.path(), &[words, &["--node", &url]].concat());
+        assert_eq!(done.code, Some(1), "{words:?}");
+        let advice = "start one with `onyx-node start`";
+        assert!(
+            done.err
+                .starts_with(&format!("no node answers at {url}; {advice}")),
+            "{}",
+            done.err
+        );
+    }
+}
+
+/// A node of its own process. It is killed when it is dropped.
+struct Started {
+    child: Child,
+    url: String,
+    err: Option<ChildStderr>,
+}
+
+impl Started {
+    fn with(folder: &Path, config: &str) -> Self {
+        fs::write(folder.join("node.toml"), config).unwrap();
+        let mut command = onyx(
+            folder,
+            &["start", "--config", "node.toml", "--log-format", "json"],
+        );
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        let err = child.stderr.take();
+        let url = line
+            .trim()
+            .strip_prefix("onyx-node listens on ")
+            .map(str::to_owned);
+        Started {
+            child,
+            url: url.unwrap_or_else(|| panic!("listens where? {line:?}")),
+            err,
+        }
+    }
+
+    /// Sends a signal and answers with how the process ended and what it logged.
+    fn end_by(mut self, signal: &str) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", signal, &id])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        let mut log = String::new();
+        self.err.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const ANY_PORT: &str = "[http]\nport = 0\n";
+
+#[test]
+fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
+    let folder = folder();
+    let node = Started::with(folder.path(), ANY_PORT);
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", &node.url]].concat());
+    assert_eq!(
+        ask(&["jobs"]).out,
+        "no jobs; submit one with `onyx-node submit JOB`\n"
+    );
+
+    // From elsewhere: paths are those of the job file.
+    let elsewhere = TempDir::new().unwrap();
+    let file = folder.path().join("job.yaml").display().to_string();
+    let words = ["submit", &file, "--wait", "--node", &node.url];
+    let done = run(elsewhere.path(), &words);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(done.out.ends_with("job late: completed\n"), "{}", done.out);
+    let rows = fs::read_to_string(folder.path().join("out/late.jsonl")).unwrap();
+    assert_eq!(rows.lines().count(), 2);
+
+    let failing = [
+        "submit",
+        "job.yaml",
+        "--wait",
+        "--set",
+        "keep.where=int(from) > 0",
+    ];
+    let failed = ask(&failing);
+    assert_eq!(failed.code, Some(1));
+    assert!(
+        failed.err.contains("job late was killed: "),
+        "{}",
+        failed.err
+    );
+
+    let waits = ask(&["submit", "job.yaml", "--set", "keep.min-peers=50"]);
+    assert_eq!(waits.code, Some(0), "{}", waits.err);
+    let id = waits.out.trim();
+    let shown = ask(&["jobs", id]).out;
+    assert!(
+        shown.contains("state: waiting") && shown.contains("needs 52 peers"),
+        "{shown}"
+    );
+    let killed = ask(&["kill", id]);
+    assert_eq!(
+        (killed.code, killed.out),
+        (Some(0), format!("job {id} is killed\n"))
+    );
+    let listed = ask(&["jobs"]).out;
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert!(
+        listed.contains("completed") && listed.contains("killed"),
+        "{listed}"
+    );
+
+    let status = ask(&["status"]);
+    assert_eq!(status.code, Some(0), "{}", status.out);
+    assert!(
+        status.out.starts_with("ready: 4 of 4 peers"),
+        "{}",
+        status.out
+    );
+    assert_eq!(ask(&["kill", "late"]).code, Some(2));
+
+    let (code, log) = node.end_by("TERM");
+    assert_eq!(code, Some(0), "{log}");
+    let lines = log.lines().map(serde_json::from_str::<serde_json::Value>);
+    let lines: Vec<serde_json::Value> = lines.map(|line| line.expect("a line of JSON")).collect();
+    assert!(lines.iter().any(|line| line["job"] == id), "{log}");
+}
+
+#[test]
+fn a_bad_job_is_told_with_the_lines_of_its_file_when_it_is_submitted() {
+    let folder = with_job(&JOB.replace("where:", "wher:"));
+    let node = Started::with(folder.path(), ANY_PORT);
+    let done = run(folder.path(), &["submit", "job.yaml", "--node", &node.url]);
+    assert_eq!(done.code, Some(2));
+    assert!(
+        done.err.contains("job.yaml:15:5: catalog.keep.wher: "),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn a_token_opens_a_node() {
+    let folder = folder();
+    let node = Started::with(
+        folder.path(),
+        "[http]\nport = 0\nbearer-token = \"s3cret\"\n",
+    );
+    let without = run(folder.path(), &["jobs", "--node", &node.url]);
+    assert_eq!(without.code, Some(1));
+    assert!(without.err.contains("ONYX_TOKEN"), "{}", without.err);
+    let with = run(
+        folder.path(),
+        &["jobs", "--node", &node.url, "--token", "s3cret"],
+    );
+    assert_eq!(with.code, Some(0), "{}", with.err);
+}
+
+#[test]
+fn a_busy_port_is_told_and_nothing_is_left_running() {
+    let folder = folder();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let config = format!("[http]\nport = {}\n", address.port());
+    fs::write(folder.path().join("node.toml"), config).unwrap();
+    let done = run(folder.path(), &["start", "--config", "node.toml"]);
+    assert_eq!((done.code, done.out.as_str()), (Some(2), ""));
+    assert!(
+        done.err
+            .starts_with(&format!("cannot listen on {address}: ")),
+        "{}",
+        done.err
+    );
+    assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+}
+
+#[test]
+fn every_mistake_in_a_configuration_is_told() {
+    let folder = folder();
+    let config = "[http]\nprot = 1\naddress = \"0.0.0.0\"\n[nod]\npeers = 0\n";
+    fs::write(folder.path().join("node.toml"), config).unwrap();
+    let done = run(folder.path(), &["start", "--config", "node.toml"]);
+    assert_eq!(done.code, Some(2));
+    insta::assert_snapshot!(done.err);
+}
+
+#[test]
+fn a_signal_ends_a_running_job() {
+    let folder = folder();
+    // Rows come from a pipe that nobody closes, so that the job runs until it is told to end.
+    let pipe = folder.path().join("rows");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let words = ["run", "job.yaml", "--set", "read.path=rows"];
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let mut command = onyx(folder.path(), &words);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Opening answers when the job reads.
+        let rows = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        let id = child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", signal, &id])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        drop(rows);
+        let mut err = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut err)
+            .unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{err}");
+        assert!(err.contains("job late was killed by a signal"), "{err}");
+    }
+}
