@@ -4,6 +4,7 @@
 use onyx::api::with_checks;
 use onyx::config::NodeConfig;
 use onyx::job::file::{Format, JobFile};
+use onyx::job::validation::Checks;
 use onyx::job::{Task, TaskKind};
 use onyx::task::registry::Registry;
 use std::collections::BTreeSet;
@@ -47,7 +48,9 @@ fn problems(text: &str) -> Vec<String> {
     let job = file.and_then(|mut file| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/flights");
         file.resolve_paths(&folder);
-        with_checks(&registry, |checks| file.into_job(&registry.vocabulary(), *checks))
+        with_checks(&registry, |checks| {
+            file.into_job(&registry.vocabulary(), *checks)
+        })
     });
     let problems = job.err().unwrap_or_default();
     problems.iter().map(ToString::to_string).collect()
@@ -62,6 +65,18 @@ fn every_job_is_valid() {
             assert_eq!(problems(&job), Vec::<String>::new(), "{page}:\n{job}");
         }
     }
+}
+
+#[test]
+fn the_job_in_the_readme_is_the_one_of_the_demo() {
+    let words = Registry::with_built_in().vocabulary();
+    let read = |text: &str| {
+        let mut file = JobFile::parse("flights.yaml", text, Format::Yaml).unwrap();
+        file.resolve_paths(Path::new("/"));
+        file.into_job(&words, Checks::NONE).unwrap()
+    };
+    let shown = &blocks(&self::read("README.md"), "yaml job")[0];
+    assert_eq!(read(shown), read(&self::read("examples/flights/job.yaml")));
 }
 
 #[test]
@@ -82,18 +97,35 @@ fn row<'a>(page: &'a str, key: &str) -> Option<Vec<&'a str>> {
 #[test]
 fn every_key_of_a_job_file_has_its_row() {
     let page = read(JOB_FILES);
-    let job_keys = ["name", "workflow", "catalog", "lifecycles", "task-scheduler"];
+    let job_keys = [
+        "name",
+        "workflow",
+        "catalog",
+        "lifecycles",
+        "task-scheduler",
+    ];
     for key in Task::KEYS.into_iter().chain(job_keys) {
         assert!(row(&page, key).is_some(), "no row for `{key}`");
     }
     let vocabulary = Registry::with_built_in().vocabulary();
-    let plugins = vocabulary.plugins.into_iter().map(|(name, plugin)| (name, plugin.signature));
+    let plugins = vocabulary
+        .plugins
+        .into_iter()
+        .map(|(name, plugin)| (name, plugin.signature));
     for (name, signature) in plugins.chain(vocabulary.functions) {
-        let mut sections = page.split("\n#").filter(|section| section.contains(&format!("`{name}`")));
+        let mut sections = page
+            .split("\n#")
+            .filter(|section| section.contains(&format!("`{name}`")));
         let section = sections.find(|section| {
-            signature.keys.iter().all(|key| row(section, &key.name).is_some())
+            signature
+                .keys
+                .iter()
+                .all(|key| row(section, &key.name).is_some())
         });
-        assert!(section.is_some(), "no section has `{name}` and a row for each of its keys");
+        assert!(
+            section.is_some(),
+            "no section has `{name}` and a row for each of its keys"
+        );
     }
 }
 
@@ -125,22 +157,38 @@ fn the_defaults_of_a_node_are_the_real_ones() {
     let config: toml::Table = read("config/onyx-node.toml").parse().unwrap();
     let mut rows = 0;
     for line in page.lines() {
-        let option = line.strip_prefix("| `").and_then(|rest| rest.split('`').next());
-        let Some((section, key)) = option.and_then(|option| option.split_once('.')) else { continue };
+        let option = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split('`').next());
+        let Some((section, key)) = option.and_then(|option| option.split_once('.')) else {
+            continue;
+        };
         let default = &config[section][key];
-        assert_eq!(row(&page, &format!("{section}.{key}")).unwrap()[1], default.to_string());
+        assert_eq!(
+            row(&page, &format!("{section}.{key}")).unwrap()[1],
+            default.to_string()
+        );
         rows += 1;
     }
     assert!(rows > 5, "only {rows} rows");
     // The file is the defaults: a test of the configuration says so.
-    assert_eq!(NodeConfig::default(), NodeConfig::load(Path::new("config/onyx-node.toml")).unwrap());
+    assert_eq!(
+        NodeConfig::default(),
+        NodeConfig::load(Path::new("config/onyx-node.toml")).unwrap()
+    );
 }
 
 #[test]
 fn the_program_in_the_readme_is_the_one_that_is_tested() {
     let tested = read("src/lib.rs");
-    let tested: Vec<&str> = tested.lines().filter_map(|line| line.strip_prefix("//!")).collect();
-    let tested: Vec<&str> = tested.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    let tested: Vec<&str> = tested
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"))
+        .collect();
+    let tested: Vec<&str> = tested
+        .iter()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
     let program = &blocks(&read("README.md"), "rust")[0];
     assert!(
         tested.join("\n").contains(program.trim_end()),
@@ -152,7 +200,11 @@ fn the_program_in_the_readme_is_the_one_that_is_tested() {
 fn links_lead_somewhere() {
     let mut dead = Vec::new();
     for page in pages() {
-        for target in read(&page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for target in read(&page)
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let file = target.split('#').next().unwrap_or_default();
             let is_here = !target.contains("://") && !file.is_empty();
             if is_here && !page.parent().unwrap().join(file).exists() {
@@ -168,7 +220,10 @@ fn every_decision_is_in_the_index() {
     let index = read("docs/README.md");
     for decision in fs::read_dir("docs/decisions").unwrap().flatten() {
         let name = decision.file_name().to_string_lossy().into_owned();
-        assert!(index.contains(&format!("](decisions/{name})")), "{name} is not in docs/README.md");
+        assert!(
+            index.contains(&format!("](decisions/{name})")),
+            "{name} is not in docs/README.md"
+        );
     }
 }
 
@@ -176,24 +231,38 @@ fn every_decision_is_in_the_index() {
 fn every_module_is_on_the_map() {
     let map = read("ARCHITECTURE.md");
     let modules = read("src/lib.rs");
-    let modules = modules.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let modules = modules
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     for module in modules {
         let named = [format!("`{module}/`"), format!("`{module}.rs`")];
-        assert!(named.iter().any(|name| map.contains(name)), "ARCHITECTURE.md: no `{module}`");
+        assert!(
+            named.iter().any(|name| map.contains(name)),
+            "ARCHITECTURE.md: no `{module}`"
+        );
     }
 }
 
 #[test]
 fn every_endpoint_is_explained() {
     let page = read("docs/http.md");
-    let sources = fs::read_dir("src/http").unwrap().flatten().map(|file| read(file.path()));
+    let sources = fs::read_dir("src/http")
+        .unwrap()
+        .flatten()
+        .map(|file| read(file.path()));
     let paths: BTreeSet<String> = sources
         .flat_map(|source| {
-            let paths = source.split("path: \"").skip(1).filter_map(|rest| rest.split('"').next());
+            let paths = source
+                .split("path: \"")
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next());
             paths.map(String::from).collect::<Vec<_>>()
         })
         .collect();
     for path in paths {
-        assert!(page.contains(&format!("{path}`")), "docs/http.md: no `{path}`");
+        assert!(
+            page.contains(&format!("{path}`")),
+            "docs/http.md: no `{path}`"
+        );
     }
 }
