@@ -1,6 +1,5 @@
-//! How often does each word occur? A job with a function and an output of its own.
-//!
-//! `cargo run --example word_count [FILE]` prints the ten most frequent words.
+//! Which ten words occur most often? A job with a function and an output of its own:
+//! `cargo run --example word_count [FILE]`.
 
 use onyx::job::vocabulary::PluginSignature;
 use onyx::{Job, JobOutcome, NodeBuilder, NodeConfig, Output, PluginError, Registry, Segment};

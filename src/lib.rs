@@ -74,6 +74,8 @@ pub mod http;
 
 pub mod node;
 
+pub mod testing;
+
 pub mod cli;
 
 pub use api::{ApiError, JobOutcome, JobReport, LogEvent, LogSubscription, NodeHandle, NodeStatus};

@@ -8,7 +8,7 @@ use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
-use crate::actors::supervision::{Backoff, Obituary, RestartBudget, remember_panics};
+use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
 use crate::api::NodeHandle;
 use crate::clock::Clock;
 use crate::config::{CoordinationMode, NodeConfig};
@@ -135,6 +135,7 @@ impl NodeBuilder {
             registry: Arc::new(self.registry),
             ids: IdSource::from_entropy(),
             placement: Placement::OwnArbiter,
+            census: Census::default(),
         };
         let (handle, ended) = assemble(&config, parts);
         let http = listener
@@ -158,6 +159,7 @@ pub(crate) struct Parts {
     pub(crate) registry: Arc<Registry>,
     pub(crate) ids: IdSource,
     pub(crate) placement: Placement,
+    pub(crate) census: Census,
 }
 
 /// Starts the tree. Answers with a handle, and with how it ends.
@@ -169,6 +171,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         registry,
         mut ids,
         placement,
+        census,
     } = parts;
     let group = GroupId(ids.uuid());
     let handle_ids = IdSource::from_seed(ids.bits());
@@ -203,6 +206,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
                 .saturating_mul(JOIN_BACK_OFF_GROWTH_MAX),
         },
         placement,
+        census: census.clone(),
         ids: Rc::new(RefCell::new(ids)),
     };
     let infrastructure = &config.infrastructure;
@@ -224,7 +228,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
     };
     let (root, ended) = Root::new();
     let root = root.start();
-    let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient());
+    let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient(), &census);
     let group = PeerGroup::new(settings, services, connector, obituary);
     let window = group.window();
     (

@@ -266,14 +266,19 @@ impl Started {
         }
     }
 
-    /// Sends a signal and answers with how the process ended and what it logged.
-    fn end_by(mut self, signal: &str) -> (Option<i32>, String) {
+    /// Sends a signal and waits for the end.
+    fn end_by(self, signal: &str) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill")
             .args(["-s", signal, &id])
             .status()
             .unwrap();
         assert!(sent.success());
+        self.end()
+    }
+
+    /// How the process ends by itself, and what it logged.
+    fn end(mut self) -> (Option<i32>, String) {
         let mut log = String::new();
         self.err.take().unwrap().read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)
@@ -406,6 +411,28 @@ fn a_busy_port_is_told_and_nothing_is_left_running() {
         done.err
     );
     assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+}
+
+#[test]
+fn a_node_that_loses_its_cluster_too_often_ends_and_says_so() {
+    let folder = folder();
+    // The port is free again when this line is done; a node can only be told one.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let coordinator = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n");
+    let coordinator = Started::with(folder.path(), &coordinator);
+    let config = format!(
+        "{ANY_PORT}[infrastructure]\nrestarts-max = 0\n[coordination]\nmode = \"zookeeper\"\n\
+         connect = \"127.0.0.1:{port}\"\nsession-timeout-ms = 1000\nconnection-timeout-ms = 500\n"
+    );
+    let node = Started::with(folder.path(), &config);
+    drop(coordinator);
+    let (code, log) = node.end();
+    assert_eq!(code, Some(3), "{log}");
+    assert!(log.contains("the session was lost too often"), "{log}");
 }
 
 #[test]

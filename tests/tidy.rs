@@ -23,7 +23,8 @@ const LAYERS: &[&[&str]] = &[
     &["actors"],
     &["api"],
     &["http"],
-    &["node", "testing"],
+    &["node"],
+    &["testing"],
     &["cli"],
 ];
 
@@ -117,8 +118,7 @@ fn room(source: &Source) -> String {
 
 fn is_test_only(source: &Source) -> bool {
     let name = source.path.file_stem().unwrap().to_string_lossy();
-    name == "tests"
-        || name == "sample"
+    ["tests", "laws", "sample"].contains(&&*name)
         || source
             .path
             .components()

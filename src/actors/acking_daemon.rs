@@ -6,11 +6,10 @@ use crate::clock::Clock;
 use crate::ids::PeerId;
 use crate::messages::acking_daemon::ForgetSource;
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
-use crate::messaging::{Inbox, InboxKind, Link, Message, Transport, TrySendError};
+use crate::messaging::{Inbox, InboxKind, Links, Message, Transport, TrySendError};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +29,8 @@ pub struct AckingDaemon {
     ledger: Ledger,
     inbox: Option<Inbox>,
     transport: Arc<dyn Transport>,
-    links: BTreeMap<PeerId, Box<dyn Link>>,
+    /// To the tasks of sources.
+    links: Links,
     settings: AckingSettings,
     clock: Clock,
     misdirected: u64,
@@ -55,7 +55,7 @@ impl AckingDaemon {
             ledger: Ledger::default(),
             inbox: Some(inbox),
             transport,
-            links: BTreeMap::new(),
+            links: Links::to(InboxKind::Task),
             settings,
             clock,
             misdirected: 0,
@@ -112,40 +112,36 @@ impl AckingDaemon {
             ctx.spawn(turn.map(|(), this, ctx| this.listen(ctx)));
             return;
         }
-        let links: Vec<_> = blocked
+        let mut links = std::mem::replace(&mut self.links, Links::to(InboxKind::Task));
+        let sources: Vec<PeerId> = blocked
             .iter()
-            .filter_map(|completions| self.links.remove(&completions.source))
+            .map(|completions| completions.source)
             .collect();
         let ready = async move {
-            for mut link in links {
+            for source in sources {
                 // A link that closed is found closed when it is used.
-                let _ = link.ready().await;
+                let _ = links.ready(source).await;
             }
+            links
         };
-        ctx.spawn(wrap_future::<_, Self>(ready).map(|(), this, ctx| this.tell(blocked, ctx)));
+        ctx.spawn(wrap_future::<_, Self>(ready).map(|links, this, ctx| {
+            this.links = links;
+            this.tell(blocked, ctx);
+        }));
     }
 
     /// Gives completions to their source; they come back when it is full. A source that is gone has
     /// taken its pending set with it.
     fn send(&mut self, completions: Completions) -> Option<Completions> {
         let source = completions.source;
-        if !self.links.contains_key(&source) {
-            let Ok(link) = self.transport.link(source, InboxKind::Task) else {
-                self.undeliverable += completions.roots.len() as u64;
-                return None;
-            };
-            self.links.insert(source, link);
-        }
-        let link = self.links.get_mut(&source)?;
-        match link.try_send(Message::Completions(completions)) {
-            Ok(()) => None,
+        let message = Message::Completions(completions);
+        match self.links.try_send(&*self.transport, source, message) {
             Err(TrySendError::Full(Message::Completions(back))) => Some(back),
             Err(TrySendError::Closed(Message::Completions(lost))) => {
-                self.links.remove(&source);
                 self.undeliverable += lost.roots.len() as u64;
                 None
             }
-            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => None,
+            _ => None,
         }
     }
 }
@@ -174,7 +170,7 @@ impl Handler<ForgetSource> for AckingDaemon {
     type Result = ();
 
     fn handle(&mut self, ForgetSource(peer): ForgetSource, _: &mut Context<Self>) {
-        self.links.remove(&peer);
+        self.links.forget(peer);
         self.ledger.forget(peer);
     }
 }

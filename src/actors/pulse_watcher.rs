@@ -115,6 +115,22 @@ async fn follow(session: Arc<dyn Coordination>, peer: PeerId, mut gone: Gone) ->
     }
 }
 
+/// Deletes the pulse of a peer; answers when it is gone for certain. The end of the session is that
+/// as well.
+pub(super) async fn delete_until_confirmed(session: Arc<dyn Coordination>, peer: PeerId) {
+    loop {
+        match session.delete_pulse(peer).await {
+            Ok(()) | Err(CoordinationError::Expired) => return,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "the pulse could not be deleted yet");
+                if reconnected(&*session).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
 impl Actor for PulseWatcher {
     type Context = Context<Self>;
 }
@@ -190,15 +206,8 @@ impl Handler<Stop> for PulseWatcher {
 
     /// The session may be shared with living peers, so that the pulse must be deleted by name.
     fn handle(&mut self, _: Stop, _: &mut Context<Self>) -> Self::Result {
-        let (session, me) = (self.session.clone(), self.me);
-        let delete = async move { session.delete_pulse(me).await };
-        Box::pin(wrap_future::<_, Self>(delete).map(|result, this, ctx| {
-            if let Err(error) = result {
-                // The group deletes it again until that is confirmed.
-                tracing::debug!(peer = %this.me, %error, "the pulse could not be deleted yet");
-            }
-            ctx.stop();
-        }))
+        let delete = delete_until_confirmed(self.session.clone(), self.me);
+        Box::pin(wrap_future::<_, Self>(delete).map(|(), _, ctx| ctx.stop()))
     }
 }
 

@@ -5,6 +5,7 @@
 use super::supervision::Obituary;
 use super::task_pipeline::{TaskPipeline, TaskStart};
 use super::virtual_peer::VirtualPeer;
+use crate::ids::JobId;
 use crate::log::wants::{self, Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
 use crate::messages::task_pipeline::Reassign;
@@ -19,6 +20,8 @@ use std::time::Duration;
 pub struct RunningTask {
     wanted: Option<Assignment>,
     running: Option<Pipeline>,
+    /// The job whose task failed here. It is being killed, and not started again meanwhile.
+    failed: Option<JobId>,
     starts: u64,
 }
 
@@ -52,7 +55,7 @@ pub enum Placement {
 impl RunningTask {
     /// What should run from now on.
     pub(super) fn want(&mut self, wanted: Option<Assignment>) {
-        self.wanted = wanted;
+        self.wanted = wanted.filter(|wanted| self.failed != Some(wanted.job));
     }
 
     /// What the running task has reached.
@@ -94,9 +97,9 @@ impl RunningTask {
                 let patience = tokio::time::timeout(running.stuck_after, stop);
                 ctx.spawn(wrap_future::<_, VirtualPeer>(patience).map(
                     move |stopped, peer, ctx| {
-                        if stopped.is_err() {
-                            peer.task.give_up_on(incarnation);
-                            RunningTask::reconcile(peer, ctx);
+                        if stopped.is_err() && peer.task.gave_up_on(incarnation) {
+                            // It keeps its inbox as long as it is stuck, and with it this id.
+                            peer.end(ctx, "a task was stuck in user code; it is abandoned");
                         }
                     },
                 ));
@@ -131,6 +134,8 @@ impl RunningTask {
     pub(super) fn failed(&mut self) {
         if let Some(running) = &mut self.running {
             running.course = Course::Ending;
+            self.failed = Some(running.assignment.job);
+            self.wanted = None;
         }
     }
 
@@ -163,16 +168,17 @@ impl RunningTask {
         }
     }
 
-    /// A pipeline that does not come out of user code is left behind with its arbiter.
-    fn give_up_on(&mut self, incarnation: u64) {
-        if let Some(running) = self
+    /// A pipeline that does not come out of user code is left behind with its arbiter. Whether it
+    /// was the one that runs.
+    fn gave_up_on(&mut self, incarnation: u64) -> bool {
+        let stuck = self
             .running
-            .take_if(|running| running.incarnation == incarnation)
-        {
-            let Assignment { job, task, .. } = &running.assignment;
-            tracing::error!(%job, %task, after = ?running.stuck_after, "a task is stuck in user code; it is abandoned with its thread");
-            running.stop_arbiter();
-        }
+            .take_if(|running| running.incarnation == incarnation);
+        let Some(running) = stuck else { return false };
+        let Assignment { job, task, .. } = &running.assignment;
+        tracing::error!(%job, %task, after = ?running.stuck_after, "a task is stuck in user code; it is abandoned with its thread");
+        running.stop_arbiter();
+        true
     }
 
     /// Asks the pipeline how it is.
@@ -221,7 +227,13 @@ fn start(
         progressed: ctx.address().recipient(),
         failed: ctx.address().recipient(),
     };
-    let obituary = Obituary::of(Child::TaskPipeline, incarnation, ctx.address().recipient());
+    let supervisor = ctx.address().recipient();
+    let obituary = Obituary::of(
+        Child::TaskPipeline,
+        incarnation,
+        supervisor,
+        &services.census,
+    );
     let (addr, arbiter) = match services.placement {
         Placement::SystemArbiter => (TaskPipeline::new(start, obituary).start(), None),
         Placement::OwnArbiter => {

@@ -2,7 +2,7 @@
 
 use super::acking_daemon::AckingSettings;
 use super::running_task::Placement;
-use super::supervision::Backoff;
+use super::supervision::{Backoff, Census};
 use crate::ids::{IdSource, PeerId};
 use crate::task::TaskServices;
 use std::cell::RefCell;
@@ -26,6 +26,8 @@ pub struct PeerServices {
     pub join_backoff: Backoff,
     /// Where pipelines run.
     pub placement: Placement,
+    /// Where every actor is counted.
+    pub census: Census,
     /// Where ids and draws come from.
     pub ids: Rc<RefCell<IdSource>>,
 }

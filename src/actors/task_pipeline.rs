@@ -105,8 +105,8 @@ impl Drive {
             TaskRun::start(services, *peer, assignment.clone(), *incarnation, *seed).await;
         let mut run = match started {
             Ok(run) => run,
-            Err(StartFailed::Exception(exception)) => {
-                return Ended::Failed(TaskVerdict::KillJob, exception.to_string());
+            Err(StartFailed::Exception(exception, handling)) => {
+                return Ended::Failed(verdict(handling), exception.to_string());
             }
             Err(StartFailed::Coordination(error)) => {
                 return Ended::Failed(TaskVerdict::RestartPeer, error.to_string());
@@ -120,11 +120,7 @@ impl Drive {
                 Ended::Stopped(confirm)
             }
             Err(exception) => {
-                let verdict = match run.handling(&exception) {
-                    Handling::Restart => TaskVerdict::RestartPeer,
-                    Handling::Kill | Handling::Defer => TaskVerdict::KillJob,
-                };
-                Ended::Failed(verdict, exception.to_string())
+                Ended::Failed(verdict(run.handling(&exception)), exception.to_string())
             }
         }
     }
@@ -234,6 +230,13 @@ impl Drive {
         if let Some(saving) = self.saving.take() {
             let _ = tokio::time::timeout(LAST_SAVE_MAX, saving).await;
         }
+    }
+}
+
+fn verdict(handling: Handling) -> TaskVerdict {
+    match handling {
+        Handling::Restart => TaskVerdict::RestartPeer,
+        Handling::Kill | Handling::Defer => TaskVerdict::KillJob,
     }
 }
 

@@ -88,7 +88,8 @@ impl VirtualPeer {
     }
 
     fn start_children(&mut self, ctx: &mut Context<Self>) -> Result<Children, String> {
-        let obituary = |child| Obituary::of(child, 0, ctx.address().recipient());
+        let census = &self.services.census;
+        let obituary = |child| Obituary::of(child, 0, ctx.address().recipient(), census);
         let (services, id) = (&self.services, self.me.me);
         let session = services.task.session.clone();
         let outbox = Outbox::new(
@@ -198,6 +199,10 @@ impl VirtualPeer {
     fn reconcile(&mut self, snapshot: Snapshot, ctx: &mut Context<Self>) -> Doing {
         self.progress.set(snapshot.position);
         self.snapshot = snapshot;
+        // A peer that is stopping wants nothing any more.
+        if self.children.is_none() {
+            return Box::pin(ready(()));
+        }
         let Wants {
             standing,
             watches,
@@ -303,10 +308,13 @@ impl Actor for VirtualPeer {
                 acking_daemon,
                 log_reader,
             } = children;
-            let _ = log_reader.try_send(Stop);
-            let _ = acking_daemon.try_send(Stop);
-            let _ = pulse_watcher.try_send(Stop);
-            let _ = outbox.try_send(Stop);
+            #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
+            {
+                log_reader.do_send(Stop);
+                acking_daemon.do_send(Stop);
+                pulse_watcher.do_send(Stop);
+                outbox.do_send(Stop);
+            }
         }
     }
 }

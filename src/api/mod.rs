@@ -147,6 +147,10 @@ impl NodeHandle {
         &self.group
     }
 
+    pub(crate) fn window(&self) -> &GroupWindow {
+        &self.window
+    }
+
     /// Appends a command and waits until this node has applied it.
     async fn append(&self, command: Command) -> Result<LogPosition, ApiError> {
         let appended = self

@@ -128,10 +128,15 @@ async fn run_on_a_node(
         exit.at_once();
     }
     tokio::select! {
-        stopped = node.stop() => if let Err(what) = stopped { console.complain(what) },
+        stopped = node.stop() => match stopped {
+            Ok(()) => exit,
+            Err(what) => {
+                console.complain(what);
+                exit.at_once()
+            }
+        },
         signal = signals.next() => Exit::from(signal).at_once(),
     }
-    exit
 }
 
 /// How the watching of a job ends when the job does not.
@@ -188,6 +193,8 @@ async fn watch(
         tokio::select! {
             biased;
             signal = signals.next() => {
+                console.end_progress();
+                console.complain("ending the job and the node; once more ends the process at once");
                 kill(&handle, id, signals).await;
                 return Err(Ending::Signal(signal));
             }

@@ -29,17 +29,17 @@ pub struct OutboxFull {
 #[rtype(result = "Result<LogPosition, WriteFailed>")]
 pub struct WriteAndConfirm(pub Command);
 
-/// Why an entry was not written. Nothing of it is in the log.
+/// Why an entry was not written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteFailed {
-    /// There was no room.
+    /// There was no room. Nothing of it is in the log.
     #[error(transparent)]
     Full(#[from] OutboxFull),
-    /// Coordination refused it.
+    /// Coordination refused it. Nothing of it is in the log.
     #[error(transparent)]
     Refused(#[from] CoordinationError),
-    /// The outbox ended first.
-    #[error("the outbox ended before the entry was written")]
+    /// The outbox ended first. The entry may be in the log or not.
+    #[error("the outbox ended before it confirmed the entry, which may be in the log or not")]
     Ended,
 }
 

@@ -5,10 +5,12 @@
 
 mod frames;
 mod inbox;
+mod links;
 mod local;
 
 pub use frames::{Envelope, FRAME_BYTES_MAX, FrameError, decode_frame, encode_frame};
 pub use inbox::{Inbox, InboxCounts};
+pub use links::Links;
 pub use local::LocalTransport;
 
 use crate::acking::AckMessage;

@@ -86,9 +86,13 @@ pub struct PluginContext<'a> {
     pub job: JobId,
     /// The catalog entry, with the plugin's own keys in `params`.
     pub task: &'a Task,
-    /// Which of the task's slots this is.
+    /// Which of the task's slots this is. Slots keep their number when others go, so that there may
+    /// be gaps: an output names its files by it.
     pub slot: SlotId,
-    /// How many slots the task has, for inputs and outputs that divide work by slot.
+    /// The how-manieth of the task's slots this is, from 0 and without gaps: an input that is read in
+    /// parts reads part `rank` of `slots`.
+    pub rank: u32,
+    /// How many slots the task has.
     pub slots: u32,
     /// Whether this slot starts for the first time in this job.
     pub start: Start,

@@ -106,6 +106,18 @@ impl Fault {
 /// The longest text of a segment that an exception carries.
 pub const SEGMENT_TEXT_BYTES_MAX: usize = 2_000;
 
+/// The longest message of an exception. Users format whole values into theirs.
+pub const MESSAGE_BYTES_MAX: usize = 8_000;
+
+/// A text of bounded length; what was cut off is told by an ellipsis.
+pub fn shortened(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
+    }
+    text
+}
+
 /// Runs user code; a panic in it becomes a fault like any other.
 ///
 /// The code may leave its own state broken, which is why whoever handles the fault ends the task.

@@ -3,9 +3,7 @@
 
 use super::counters::{Count, TaskCounters};
 use crate::ids::{PeerId, SlotId, TaskName};
-use crate::messaging::{InboxKind, Link, Message, Transport, TrySendError};
-use futures_util::future::select_all;
-use std::collections::btree_map::Entry;
+use crate::messaging::{InboxKind, Links, Message, Transport, TrySendError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -13,8 +11,8 @@ use std::sync::Arc;
 pub(super) struct Outbound {
     transport: Arc<dyn Transport>,
     routes: Vec<Route>,
-    /// Links to acking daemons and to sources.
-    control: BTreeMap<(PeerId, InboxKind), Box<dyn Link>>,
+    ackers: Links,
+    sources: Links,
     queue: VecDeque<Parcel>,
     counters: Arc<TaskCounters>,
 }
@@ -23,7 +21,7 @@ pub(super) struct Outbound {
 struct Route {
     task: TaskName,
     peers: Vec<PeerId>,
-    links: BTreeMap<PeerId, Box<dyn Link>>,
+    links: Links,
     /// Whose turn it is.
     turn: usize,
 }
@@ -56,11 +54,13 @@ pub(super) enum Flushed {
 impl Outbound {
     /// An empty queue without routes.
     pub(super) fn new(transport: Arc<dyn Transport>, counters: Arc<TaskCounters>) -> Self {
-        let (routes, control, queue) = (Vec::new(), BTreeMap::new(), VecDeque::new());
+        let (ackers, sources) = (Links::to(InboxKind::Acker), Links::to(InboxKind::Task));
+        let (routes, queue) = (Vec::new(), VecDeque::new());
         Outbound {
             transport,
             routes,
-            control,
+            ackers,
+            sources,
             queue,
             counters,
         }
@@ -77,9 +77,9 @@ impl Outbound {
             let peers: Vec<PeerId> = slots.iter().map(|(_, peer)| *peer).collect();
             let (mut links, turn) = match old.remove(task) {
                 Some(route) => (route.links, route.turn),
-                None => (BTreeMap::new(), 0),
+                None => (Links::to(InboxKind::Task), 0),
             };
-            links.retain(|peer, _| peers.contains(peer));
+            links.keep_only(&peers);
             self.routes.push(Route {
                 task: task.clone(),
                 peers,
@@ -114,39 +114,23 @@ impl Outbound {
         while let Some(Parcel { to, message }) = self.queue.pop_front() {
             let sent = match to {
                 To::Route(index) => self.routes[index].send(&*self.transport, message),
-                To::Acker(peer) => self.send_control(peer, InboxKind::Acker, message),
-                To::Source(peer) => self.send_control(peer, InboxKind::Task, message),
+                To::Acker(peer) => self.ackers.try_send(&*self.transport, peer, message),
+                To::Source(peer) => self.sources.try_send(&*self.transport, peer, message),
             };
-            if let Some(message) = sent {
-                self.queue.push_front(Parcel { to, message });
-                return Flushed::Blocked;
+            match (sent, to) {
+                (Ok(()), _) => {}
+                // An acker or source that cannot be reached has died, and its ledger or pending set
+                // with it: what was meant for it is counted and forgotten.
+                (Err(TrySendError::Closed(_)), To::Acker(_) | To::Source(_)) => {
+                    self.counters.add(Count::Misdirected, 1);
+                }
+                (Err(TrySendError::Full(message) | TrySendError::Closed(message)), _) => {
+                    self.queue.push_front(Parcel { to, message });
+                    return Flushed::Blocked;
+                }
             }
         }
         Flushed::All
-    }
-
-    /// Gives the message to a peer; it comes back when there is no room. An acker or source that
-    /// cannot be reached has died, and its ledger or pending set with it: what was meant for it is
-    /// counted and forgotten.
-    fn send_control(&mut self, peer: PeerId, kind: InboxKind, message: Message) -> Option<Message> {
-        let link = match self.control.entry((peer, kind)) {
-            Entry::Occupied(known) => Some(known.into_mut()),
-            Entry::Vacant(new) => self
-                .transport
-                .link(peer, kind)
-                .ok()
-                .map(|link| new.insert(link)),
-        };
-        if let Some(link) = link {
-            match link.try_send(message) {
-                Ok(()) => return None,
-                Err(TrySendError::Full(message)) => return Some(message),
-                Err(TrySendError::Closed(_)) => {}
-            }
-        }
-        self.control.remove(&(peer, kind));
-        self.counters.add(Count::Misdirected, 1);
-        None
     }
 
     /// Waits until the first message that is blocked may be taken. Waits for ever when its task has
@@ -155,54 +139,35 @@ impl Outbound {
         let Some(to) = self.queue.front().map(|parcel| parcel.to) else {
             return;
         };
-        let links: Vec<_> = match to {
-            To::Route(index) => self.routes[index].links.values_mut().collect(),
-            To::Acker(peer) => self
-                .control
-                .get_mut(&(peer, InboxKind::Acker))
-                .into_iter()
-                .collect(),
-            To::Source(peer) => self
-                .control
-                .get_mut(&(peer, InboxKind::Task))
-                .into_iter()
-                .collect(),
-        };
-        if links.is_empty() {
-            return std::future::pending().await;
+        match to {
+            To::Route(index) => self.routes[index].links.any_ready().await,
+            To::Acker(peer) => drop(self.ackers.ready(peer).await),
+            To::Source(peer) => drop(self.sources.ready(peer).await),
         }
-        let _ = select_all(links.into_iter().map(|link| link.ready())).await;
     }
 }
 
 impl Route {
-    /// Gives the message to the next peer that has room; it comes back when none has.
-    fn send(&mut self, transport: &dyn Transport, mut message: Message) -> Option<Message> {
+    /// Gives the message to the next peer that has room; the message comes back when none has.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused message goes back as it came, without an allocation"
+    )]
+    fn send(
+        &mut self,
+        transport: &dyn Transport,
+        mut message: Message,
+    ) -> Result<(), TrySendError> {
         for offset in 0..self.peers.len() {
             let at = (self.turn + offset) % self.peers.len();
-            let peer = self.peers[at];
-            let Some(link) = self.link(transport, peer) else {
-                continue;
-            };
-            match link.try_send(message) {
+            match self.links.try_send(transport, self.peers[at], message) {
                 Ok(()) => {
                     self.turn = at + 1;
-                    return None;
+                    return Ok(());
                 }
-                Err(TrySendError::Full(back)) => message = back,
-                Err(TrySendError::Closed(back)) => {
-                    message = back;
-                    self.links.remove(&peer);
-                }
+                Err(TrySendError::Full(back) | TrySendError::Closed(back)) => message = back,
             }
         }
-        Some(message)
-    }
-
-    fn link(&mut self, transport: &dyn Transport, peer: PeerId) -> Option<&mut Box<dyn Link>> {
-        match self.links.entry(peer) {
-            Entry::Occupied(known) => Some(known.into_mut()),
-            Entry::Vacant(new) => Some(new.insert(transport.link(peer, InboxKind::Task).ok()?)),
-        }
+        Err(TrySendError::Full(message))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::context::{BatchWork, Role, Supply, TaskContext};
 use super::counters::Count;
-use super::exception::{Exception, Fault, Phase, guarded, handle};
+use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
 use super::lifecycles::Handling;
 use super::outbound::Flushed;
 use super::phases;
@@ -295,7 +295,7 @@ impl TaskRun {
             task: identity.task.name.clone(),
             slot: identity.slot,
             phase: fault.phase,
-            message: fault.message,
+            message: shortened(fault.message, MESSAGE_BYTES_MAX),
             segment: fault.segment,
         }
     }

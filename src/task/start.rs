@@ -3,8 +3,8 @@
 use super::context::{BatchWork, Identity, InputSide, Role, Supply, TaskContext};
 use super::counters::Counters;
 use super::dead_letters::DeadLetters;
-use super::exception::{Exception, Fault, Phase, guarded};
-use super::lifecycles::LifecycleCalls;
+use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
+use super::lifecycles::{Handling, LifecycleCalls};
 use super::outbound::Outbound;
 use super::registry::Registry;
 use super::run::TaskRun;
@@ -45,9 +45,9 @@ pub struct TaskServices {
 /// Why a task did not start.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StartFailed {
-    /// User code or a plugin refused: the job's handlers decide.
-    #[error(transparent)]
-    Exception(#[from] Exception),
+    /// User code or a plugin refused, and this is what the job's handlers say to it.
+    #[error("{0}")]
+    Exception(Exception, Handling),
     /// Coordination did not give what is needed.
     #[error(transparent)]
     Coordination(#[from] CoordinationError),
@@ -57,6 +57,9 @@ pub enum StartFailed {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Checkpoint {
+    /// Which part of the input the position is of, and of how many.
+    rank: u32,
+    slots: u32,
     /// Where an input is; none when nothing has completed, or for an output.
     position: Option<Position>,
 }
@@ -72,11 +75,13 @@ impl TaskRun {
         seed: u64,
     ) -> Result<TaskRun, StartFailed> {
         let job = stored_job(services, &assignment).await?;
-        let fail = |fault: Fault| exception(&assignment, fault);
+        let refused = |fault: Fault| StartFailed::refused(&assignment, fault, &[]);
         let Some(task) = job.task(&assignment.task).cloned().map(Arc::new) else {
             let text = "the job's catalog has no such task";
-            return Err(fail(Fault::in_phase(Phase::StartTask, text)).into());
+            return Err(refused(Fault::in_phase(Phase::StartTask, text)));
         };
+        let lifecycles = lifecycles(services, &job, &task).map_err(refused)?;
+        let fail = |fault: Fault| StartFailed::refused(&assignment, fault, &lifecycles);
         let start = match task.kind {
             TaskKind::Function => Start::Fresh,
             TaskKind::Input | TaskKind::Output => {
@@ -100,11 +105,11 @@ impl TaskRun {
             .map_err(|error| fail(Fault::in_phase(Phase::StartTask, error)))?;
         let mut outbound = Outbound::new(services.transport.clone(), counters.clone());
         outbound.reroute(&assignment.downstream);
-        let context = TaskContext {
+        let mut context = TaskContext {
             identity,
             role,
             function,
-            lifecycles: lifecycles(services, &job, &task).map_err(fail)?,
+            lifecycles: Vec::new(),
             inbox,
             arrived: VecDeque::new(),
             outbound,
@@ -114,7 +119,8 @@ impl TaskRun {
             counters,
             now: services.clock.now(),
         };
-        before_start(&context).map_err(fail)?;
+        before_start(&context, &lifecycles).map_err(fail)?;
+        context.lifecycles = lifecycles;
         let (batch, clock, phase) = (BatchWork::default(), services.clock, TaskPhase::Ready);
         Ok(TaskRun {
             context,
@@ -132,8 +138,12 @@ pub async fn save_position(
     assignment: &Assignment,
     position: Option<Position>,
 ) -> Result<(), CoordinationError> {
-    let data =
-        to_payload(&Checkpoint { position }).map_err(|error| unreadable(assignment, error))?;
+    let checkpoint = Checkpoint {
+        rank: assignment.rank,
+        slots: assignment.slots,
+        position,
+    };
+    let data = to_payload(&checkpoint).map_err(|error| unreadable(assignment, error))?;
     session
         .put(checkpoint_node(assignment), data, Put::Always)
         .await
@@ -167,7 +177,9 @@ async fn mark_start(
     };
     let checkpoint: Checkpoint =
         from_payload(&data).map_err(|error| unreadable(assignment, error))?;
-    Ok(Start::Resumed(checkpoint.position))
+    // A position within another part says nothing about this one.
+    let same_part = (checkpoint.rank, checkpoint.slots) == (assignment.rank, assignment.slots);
+    Ok(Start::Resumed(checkpoint.position.filter(|_| same_part)))
 }
 
 async fn stored_job(services: &TaskServices, assignment: &Assignment) -> Result<Job, StartFailed> {
@@ -175,7 +187,7 @@ async fn stored_job(services: &TaskServices, assignment: &Assignment) -> Result<
     let job = patiently(session, || read_job(session, assignment.job)).await?;
     job.ok_or_else(|| {
         let text = "the job's data is not where it was submitted to";
-        exception(assignment, Fault::in_phase(Phase::StartTask, text)).into()
+        StartFailed::refused(assignment, Fault::in_phase(Phase::StartTask, text), &[])
     })
 }
 
@@ -195,14 +207,18 @@ where
     }
 }
 
-fn exception(assignment: &Assignment, fault: Fault) -> Exception {
-    Exception {
-        job: assignment.job,
-        task: assignment.task.clone(),
-        slot: assignment.slot,
-        phase: fault.phase,
-        message: fault.message,
-        segment: fault.segment,
+impl StartFailed {
+    fn refused(assignment: &Assignment, fault: Fault, lifecycles: &[LifecycleCalls]) -> Self {
+        let exception = Exception {
+            job: assignment.job,
+            task: assignment.task.clone(),
+            slot: assignment.slot,
+            phase: fault.phase,
+            message: shortened(fault.message, MESSAGE_BYTES_MAX),
+            segment: fault.segment,
+        };
+        let handling = handle(lifecycles, &exception);
+        StartFailed::Exception(exception, handling)
     }
 }
 
@@ -237,6 +253,7 @@ fn role(
         job: assignment.job,
         task,
         slot: assignment.slot,
+        rank: assignment.rank,
         slots: assignment.slots,
         start: start.clone(),
     };
@@ -289,9 +306,8 @@ fn lifecycles(
     .collect()
 }
 
-fn before_start(context: &TaskContext) -> Result<(), Fault> {
-    let calls = context
-        .lifecycles
+fn before_start(context: &TaskContext, lifecycles: &[LifecycleCalls]) -> Result<(), Fault> {
+    let calls = lifecycles
         .iter()
         .filter_map(|calls| calls.before_task_start.as_ref());
     for call in calls {

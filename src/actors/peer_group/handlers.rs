@@ -3,6 +3,7 @@
 use super::slots::{Slot, SlotState};
 use super::{PeerGroup, Restarts};
 use crate::actors::supervision::Verdict;
+use crate::coordination::SessionState;
 use crate::ids::LogPosition;
 use crate::messages::outbox::{WriteAndConfirm, WriteFailed};
 use crate::messages::peer_group::{
@@ -15,6 +16,7 @@ use actix::{ResponseActFuture, ResponseFuture};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 impl Handler<ChildDown> for PeerGroup {
     type Result = ();
@@ -31,10 +33,17 @@ impl Handler<ChildDown> for PeerGroup {
         if !current || self.restarts == Restarts::Refused {
             return;
         }
+        if *self.services.task.session.state().borrow() == SessionState::Expired {
+            // Everything on this session ends, and starts again on the next.
+            return;
+        }
         tracing::error!(cause = %down.exit, "the group's outbox died; another follows");
         self.outbox = None;
         match self.budget.spend(self.services.task.clock.now()) {
-            Verdict::Restart => self.start_outbox(ctx),
+            Verdict::Restart => {
+                self.start_outbox(ctx);
+                self.write_leaves(BTreeSet::new());
+            }
             Verdict::GiveUp => {
                 self.obituary
                     .because(format!("the outbox died too often: {}", down.exit));
@@ -212,7 +221,11 @@ impl Handler<CrashChild> for PeerGroup {
 impl Handler<Crash> for PeerGroup {
     type Result = ();
 
-    fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
-        panic!("crashed by a test");
+    fn handle(&mut self, crash: Crash, _: &mut Context<Self>) {
+        match (crash.0, &self.outbox) {
+            (Child::Outbox, Some(outbox)) => drop(outbox.try_send(crash)),
+            (Child::Outbox, None) => {}
+            _ => panic!("crashed by a test"),
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::ids::WriterId;
 use crate::log::Step;
 use crate::messages::log_reader::Snapshot;
 use crate::messages::outbox::SetGate;
-use crate::messages::supervision::{Child, ChildDown};
+use crate::messages::supervision::{Child, ChildDown, Stop};
 use crate::replica::Member;
 use actix::{Actor, Addr, AsyncContext, Context};
 use futures_util::future::BoxFuture;
@@ -141,11 +141,9 @@ impl PeerGroup {
     fn start_outbox(&mut self, ctx: &mut Context<Self>) {
         let writer = WriterId(self.services.ids.borrow_mut().uuid());
         self.incarnations += 1;
-        let obituary = Obituary::of(
-            Child::Outbox,
-            self.incarnations,
-            ctx.address().recipient::<ChildDown>(),
-        );
+        let supervisor = ctx.address().recipient::<ChildDown>();
+        let census = &self.services.census;
+        let obituary = Obituary::of(Child::Outbox, self.incarnations, supervisor, census);
         let session = self.services.task.session.clone();
         let capacity = self.services.outbox_capacity;
         let outbox = Outbox::new(session, writer, SetGate::Resume, capacity, obituary);
@@ -162,5 +160,14 @@ impl Actor for PeerGroup {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.begin_session(ctx);
+    }
+
+    /// However the group ends, nobody lives on without it.
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.end_all_peers("the peer group has ended");
+        if let Some(outbox) = self.outbox.take() {
+            #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
+            outbox.do_send(Stop);
+        }
     }
 }

@@ -3,10 +3,12 @@
 use super::{PeerGroup, Restarts};
 use crate::actors::supervision::{Backoff, Verdict};
 use crate::coordination::{Coordination, SessionState};
-use crate::log::commands::{Command, LeaveCluster};
+use crate::ids::PeerId;
+use crate::log::commands::Command;
 use crate::messages::outbox::WriteEntry;
 use actix::fut::wrap_future;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +64,7 @@ impl PeerGroup {
         self.reconnect(ctx, gone, 0);
     }
 
-    fn reconnect(&mut self, ctx: &mut Context<Self>, gone: Option<LeaveCluster>, attempt: u32) {
+    fn reconnect(&mut self, ctx: &mut Context<Self>, gone: BTreeSet<PeerId>, attempt: u32) {
         let connect = (self.connector)();
         let delay = match attempt {
             0 => Duration::ZERO,
@@ -87,14 +89,12 @@ impl PeerGroup {
         &mut self,
         ctx: &mut Context<Self>,
         session: Arc<dyn Coordination>,
-        gone: Option<LeaveCluster>,
+        gone: BTreeSet<PeerId>,
     ) {
         self.services.task.session = session.clone();
         self.sessions.send_replace(session);
         self.begin_session(ctx);
-        if let Some(leave) = gone {
-            self.write(Command::LeaveCluster(leave));
-        }
+        self.write_leaves(gone);
     }
 
     /// Gives an entry to the group's outbox.

@@ -1,18 +1,20 @@
 //! The places for virtual peers in a group: each is filled again, for ever, by a new incarnation.
 
 use super::{PeerGroup, Restarts};
+use crate::actors::pulse_watcher::delete_until_confirmed;
 use crate::actors::supervision::Obituary;
 use crate::actors::virtual_peer::VirtualPeer;
 use crate::clock::Millis;
-use crate::coordination::{CoordinationError, reconnected};
 use crate::ids::{LogPosition, PeerId};
 use crate::log::PeerContext;
 use crate::log::commands::{Command, LeaveCluster};
 use crate::messages::supervision::{Child, ChildDown};
 use crate::messages::virtual_peer::EndIncarnation;
+use crate::replica::Member;
 use actix::fut::wrap_future;
 use actix::{Actor, Addr, AsyncContext, Context};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// A place for a peer.
@@ -101,7 +103,12 @@ impl PeerGroup {
             member: self.settings.member.clone(),
         };
         let supervisor = ctx.address().recipient::<ChildDown>();
-        let obituary = Obituary::of(Child::VirtualPeer, number, supervisor);
+        let obituary = Obituary::of(
+            Child::VirtualPeer,
+            number,
+            supervisor,
+            &self.services.census,
+        );
         let position = Rc::new(Cell::new(None));
         let (services, published) = (self.services.clone(), self.published.clone());
         let addr = VirtualPeer::new(me, services, published, position.clone(), obituary).start();
@@ -156,22 +163,14 @@ impl PeerGroup {
     /// The session lives on, so that a dead peer's pulse must be deleted, until that is confirmed,
     /// and its leave be written: nobody else may be watching it.
     fn bury(&mut self, peer: PeerId, ctx: &mut Context<Self>) {
-        let session = self.services.task.session.clone();
-        let delete = async move {
-            while let Err(CoordinationError::Interrupted(_)) = session.delete_pulse(peer).await {
-                if reconnected(&*session).await.is_err() {
-                    return;
-                }
-            }
-        };
+        let delete = delete_until_confirmed(self.services.task.session.clone(), peer);
         ctx.spawn(wrap_future::<_, Self>(delete));
         self.write(Command::LeaveCluster(LeaveCluster::of(peer)));
     }
 
-    /// Ends every incarnation without ceremony. What is to be written about them, once that is
-    /// possible again.
-    pub(super) fn end_all_peers(&mut self, cause: &str) -> Option<LeaveCluster> {
-        let mut gone = Vec::new();
+    /// Ends every incarnation without ceremony, and says which those were.
+    pub(super) fn end_all_peers(&mut self, cause: &str) -> BTreeSet<PeerId> {
+        let mut gone = BTreeSet::new();
         for slot in &mut self.slots {
             if let SlotState::Running(_) = &slot.state {
                 let state = std::mem::replace(&mut slot.state, SlotState::Waiting);
@@ -180,16 +179,42 @@ impl PeerGroup {
                 };
                 slot.restarts += 1;
                 slot.last_cause = Some(cause.to_owned());
-                gone.push(incarnation.peer);
+                gone.insert(incarnation.peer);
                 #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
                 incarnation.addr.do_send(EndIncarnation(cause.to_owned()));
             }
         }
+        gone
+    }
+
+    /// Writes the leaves of these peers, and of every other of this group that is known to the
+    /// cluster and lives no more: what an earlier outbox had to write about them may be lost.
+    pub(super) fn write_leaves(&mut self, mut gone: BTreeSet<PeerId>) {
+        let replica = self.position_and_replica().replica;
+        let mine = |member: &Member| member.group == self.settings.member.group;
+        let living: BTreeSet<PeerId> = self
+            .slots
+            .iter()
+            .filter_map(Slot::incarnation)
+            .map(|one| one.peer)
+            .collect();
+        let known = replica
+            .membership
+            .members
+            .iter()
+            .filter(|(_, member)| mine(member));
+        gone.extend(
+            known
+                .map(|(peer, _)| *peer)
+                .filter(|peer| !living.contains(peer)),
+        );
         let mut gone = gone.into_iter();
-        let id = gone.next()?;
-        Some(LeaveCluster {
-            also: gone.collect(),
-            ..LeaveCluster::of(id)
-        })
+        if let Some(id) = gone.next() {
+            let leave = LeaveCluster {
+                also: gone.collect(),
+                ..LeaveCluster::of(id)
+            };
+            self.write(Command::LeaveCluster(leave));
+        }
     }
 }

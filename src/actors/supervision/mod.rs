@@ -8,5 +8,5 @@ mod panic_cause;
 
 pub use backoff::Backoff;
 pub use budget::{RestartBudget, Verdict};
-pub use obituary::Obituary;
+pub use obituary::{Census, Obituary};
 pub use panic_cause::remember_panics;

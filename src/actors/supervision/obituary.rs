@@ -3,6 +3,8 @@
 use super::panic_cause::last_panic;
 use crate::messages::supervision::{Child, ChildDown, Exit};
 use actix::Recipient;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Owned by a child: dropping it tells the supervisor, whether the child stopped or panicked. A
 /// child cannot die silently.
@@ -11,16 +13,37 @@ pub struct Obituary {
     incarnation: u64,
     supervisor: Recipient<ChildDown>,
     cause: Option<String>,
+    census: Census,
+}
+
+/// Counts the actors of a node that live. Clones share the count.
+#[derive(Clone, Debug, Default)]
+pub struct Census {
+    living: Arc<AtomicUsize>,
+}
+
+impl Census {
+    /// How many live.
+    pub fn living(&self) -> usize {
+        self.living.load(Ordering::SeqCst)
+    }
 }
 
 impl Obituary {
     /// The notice of a child that is about to live.
-    pub fn of(child: Child, incarnation: u64, supervisor: Recipient<ChildDown>) -> Self {
+    pub fn of(
+        child: Child,
+        incarnation: u64,
+        supervisor: Recipient<ChildDown>,
+        census: &Census,
+    ) -> Self {
+        census.living.fetch_add(1, Ordering::SeqCst);
         Obituary {
             child,
             incarnation,
             supervisor,
             cause: None,
+            census: census.clone(),
         }
     }
 
@@ -32,6 +55,7 @@ impl Obituary {
 
 impl Drop for Obituary {
     fn drop(&mut self) {
+        self.census.living.fetch_sub(1, Ordering::SeqCst);
         let exit = match self.cause.take() {
             _ if std::thread::panicking() => Exit::Panicked(last_panic()),
             Some(cause) => Exit::Failed(cause),

@@ -194,6 +194,13 @@ impl Memory {
     }
 }
 
+/// As a client of ZooKeeper does, which closes its session when nobody uses it any more.
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.server.end(self.id);
+    }
+}
+
 impl Coordination for Memory {
     fn append(&self, payload: Vec<u8>) -> Answer<'_, LogPosition> {
         self.request(|state| {

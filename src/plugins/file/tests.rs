@@ -72,6 +72,7 @@ impl Bench {
             job: JobId(uuid::Uuid::nil()),
             task: &self.task(),
             slot: SlotId(0),
+            rank: 0,
             slots: 1,
             start,
         })

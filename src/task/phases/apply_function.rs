@@ -4,7 +4,7 @@ use crate::functions::{FunctionError, TaskFunction};
 use crate::segment::Segment;
 use crate::task::context::{BatchWork, Made, Role, TaskContext};
 use crate::task::counters::Count;
-use crate::task::exception::{Fault, Phase, SEGMENT_TEXT_BYTES_MAX, guarded};
+use crate::task::exception::{Fault, Phase, SEGMENT_TEXT_BYTES_MAX, guarded, shortened};
 use std::cell::Cell;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
@@ -74,12 +74,6 @@ fn about(fault: Fault, context: &mut TaskContext, batch: &BatchWork, index: usiz
         .then(|| batch.encoded.decode(index, &mut context.decoder).ok())
         .flatten()
         .and_then(|segment| serde_json::to_string(&segment).ok())
-        .map(|mut text| {
-            if text.len() > SEGMENT_TEXT_BYTES_MAX {
-                text.truncate(text.floor_char_boundary(SEGMENT_TEXT_BYTES_MAX));
-                text.push('…');
-            }
-            text
-        });
+        .map(|text| shortened(text, SEGMENT_TEXT_BYTES_MAX));
     Fault { segment, ..fault }
 }

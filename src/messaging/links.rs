@@ -1,0 +1,127 @@
+//! The links of one sender: each is opened when it is first needed, and again when the inbox at its
+//! end was replaced by another of the same peer.
+
+use super::{InboxKind, Link, LinkClosed, Message, Transport, TrySendError};
+use crate::ids::PeerId;
+use futures_util::future::select_all;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Links to inboxes of one kind, by peer.
+pub struct Links {
+    kind: InboxKind,
+    open: BTreeMap<PeerId, Box<dyn Link>>,
+}
+
+impl Links {
+    /// No links yet.
+    pub fn to(kind: InboxKind) -> Self {
+        Links {
+            kind,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Sends, or gives the message back. A peer without such an inbox is closed.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused message goes back as it came, without an allocation"
+    )]
+    pub fn try_send(
+        &mut self,
+        transport: &dyn Transport,
+        to: PeerId,
+        mut message: Message,
+    ) -> Result<(), TrySendError> {
+        if let Some(link) = self.open.get_mut(&to) {
+            match link.try_send(message) {
+                Err(TrySendError::Closed(back)) => message = back,
+                known => return known,
+            }
+            // The peer may have started another task since, with another inbox.
+            self.open.remove(&to);
+        }
+        let Ok(mut link) = transport.link(to, self.kind) else {
+            return Err(TrySendError::Closed(message));
+        };
+        let sent = link.try_send(message);
+        self.open.insert(to, link);
+        sent
+    }
+
+    /// Forgets the links to everybody else.
+    pub fn keep_only(&mut self, peers: &[PeerId]) {
+        self.open.retain(|peer, _| peers.contains(peer));
+    }
+
+    /// Forgets the link to a peer.
+    pub fn forget(&mut self, peer: PeerId) {
+        self.open.remove(&peer);
+    }
+
+    /// Waits until the open link to a peer has room or is closed; for ever when there is none.
+    pub async fn ready(&mut self, peer: PeerId) -> Result<(), LinkClosed> {
+        match self.open.get_mut(&peer) {
+            Some(link) => link.ready().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until any open link has room or is closed; for ever when there is none.
+    pub async fn any_ready(&mut self) {
+        if self.open.is_empty() {
+            return std::future::pending().await;
+        }
+        // A link that closed is found closed when it is used.
+        let _ = select_all(self.open.values_mut().map(|link| link.ready())).await;
+    }
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Links({} to {} inboxes)", self.open.len(), self.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::IdSource;
+    use crate::messaging::{LocalTransport, Retries};
+
+    fn message() -> Message {
+        let source = IdSource::from_seed(1).peer();
+        Message::Retries(Retries {
+            source,
+            epoch: 1,
+            roots: vec![1],
+        })
+    }
+
+    #[test]
+    fn a_peer_that_opened_another_inbox_is_reached_there() {
+        let transport = LocalTransport::new();
+        let peer = IdSource::from_seed(2).peer();
+        let mut links = Links::to(InboxKind::Task);
+        let unknown = links.try_send(&transport, peer, message());
+        assert_eq!(unknown, Err(TrySendError::Closed(message())));
+        let mut inbox = transport.open_inbox(peer, InboxKind::Task, 1).unwrap();
+        assert_eq!(links.try_send(&transport, peer, message()), Ok(()));
+        assert!(inbox.try_next().is_some());
+        drop(inbox);
+        let mut inbox = transport.open_inbox(peer, InboxKind::Task, 1).unwrap();
+        assert_eq!(links.try_send(&transport, peer, message()), Ok(()));
+        assert!(inbox.try_next().is_some());
+    }
+
+    #[test]
+    fn a_full_inbox_gives_the_message_back() {
+        let transport = LocalTransport::new();
+        let peer = IdSource::from_seed(2).peer();
+        let mut links = Links::to(InboxKind::Task);
+        let _inbox = transport.open_inbox(peer, InboxKind::Task, 1).unwrap();
+        assert_eq!(links.try_send(&transport, peer, message()), Ok(()));
+        let full = links.try_send(&transport, peer, message());
+        assert_eq!(full, Err(TrySendError::Full(message())));
+    }
+}

@@ -1,0 +1,218 @@
+//! A cluster of several nodes in one thread, over coordination in memory.
+
+use super::crash::{Victim, crash};
+use crate::actors::peer_group::Connector;
+use crate::actors::running_task::Placement;
+use crate::actors::supervision::{Census, remember_panics};
+use crate::api::{ApiError, JobOutcome, NodeHandle};
+use crate::codec::from_payload;
+use crate::config::NodeConfig;
+use crate::coordination::Coordination;
+use crate::coordination::memory::MemoryServer;
+use crate::ids::{IdSource, JobId};
+use crate::job::Job;
+use crate::log::Entry;
+use crate::log::commands::Command;
+use crate::messages::peer_group::StopRestarts;
+use crate::messages::supervision::{Exit, Stop};
+use crate::messaging::LocalTransport;
+use crate::node::{Parts, assemble};
+use crate::replica::Replica;
+use crate::task::registry::Registry;
+use futures_util::FutureExt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What a cluster starts as.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// How many nodes.
+    pub nodes: usize,
+    /// How many virtual peers each of them has.
+    pub peers: usize,
+    /// What jobs can name on each of them.
+    pub registry: Registry,
+    /// Their configuration. What it says of coordination, messaging and HTTP has no meaning here.
+    pub config: NodeConfig,
+    /// Seeds every id and draw.
+    pub seed: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            nodes: 1,
+            peers: 4,
+            registry: Registry::with_built_in(),
+            config: NodeConfig::default(),
+            seed: 1,
+        }
+    }
+}
+
+/// The commands in a log, in order. What cannot be read is left out.
+pub fn commands(server: &MemoryServer) -> Vec<Command> {
+    let entries = server.entries();
+    let entries = entries
+        .iter()
+        .filter_map(|payload| from_payload::<Entry>(payload).ok());
+    entries.map(|entry| entry.command).collect()
+}
+
+/// Nodes that share a log and a transport. They live on the thread that started them, which must
+/// run an actix `System`; see [`crate::run`].
+pub struct TestCluster {
+    server: MemoryServer,
+    transport: LocalTransport,
+    nodes: Vec<TestNode>,
+    setup: Setup,
+    ids: IdSource,
+    census: Census,
+}
+
+struct TestNode {
+    handle: NodeHandle,
+    ended: Option<oneshot::Receiver<Exit>>,
+}
+
+impl TestCluster {
+    /// Starts the nodes. Their peers join while the test goes on.
+    pub fn start(setup: Setup) -> Self {
+        remember_panics();
+        let mut cluster = TestCluster {
+            server: MemoryServer::default(),
+            transport: LocalTransport::default(),
+            nodes: Vec::new(),
+            ids: IdSource::from_seed(setup.seed),
+            census: Census::default(),
+            setup,
+        };
+        for _ in 0..cluster.setup.nodes {
+            cluster.add_node();
+        }
+        cluster
+    }
+
+    /// Starts one more node and says which it is.
+    pub fn add_node(&mut self) -> usize {
+        let mut config = self.setup.config.clone();
+        if let Some(peers) = NonZeroUsize::new(self.setup.peers) {
+            config.node.peers = peers;
+        }
+        let server = self.server.clone();
+        let connector: Connector = Arc::new(move || {
+            let session: Arc<dyn Coordination> = Arc::new(server.connect());
+            async { Ok(session) }.boxed()
+        });
+        let parts = Parts {
+            session: Arc::new(self.server.connect()),
+            connector,
+            transport: Arc::new(self.transport.clone()),
+            registry: Arc::new(self.setup.registry.clone()),
+            ids: IdSource::from_seed(self.ids.bits()),
+            placement: Placement::SystemArbiter,
+            census: self.census.clone(),
+        };
+        let (handle, ended) = assemble(&config, parts);
+        self.nodes.push(TestNode {
+            handle,
+            ended: Some(ended),
+        });
+        self.nodes.len() - 1
+    }
+
+    /// What can be done with a node, counted from 0. Panics when there is none.
+    pub fn node(&self, index: usize) -> &NodeHandle {
+        &self.nodes[index].handle
+    }
+
+    /// The log, the pulses and the rest; and what can go wrong with them.
+    pub fn server(&self) -> &MemoryServer {
+        &self.server
+    }
+
+    /// The commands in the log, in order. What cannot be read is left out.
+    pub fn commands(&self) -> Vec<Command> {
+        commands(&self.server)
+    }
+
+    /// How many actors of all nodes live.
+    pub fn living_actors(&self) -> usize {
+        self.census.living()
+    }
+
+    /// The count of living actors, which outlives the cluster.
+    pub fn census(&self) -> Census {
+        self.census.clone()
+    }
+
+    /// Submits a job to the first node that lives.
+    pub async fn submit(&self, job: Job) -> Result<JobId, ApiError> {
+        self.living()?.submit_job(job).await
+    }
+
+    /// Waits until a job has ended, as the first living node sees it.
+    pub async fn await_job(&self, job: JobId) -> Result<JobOutcome, ApiError> {
+        self.living()?.await_job_completion(job).await
+    }
+
+    /// Waits until something holds of the replica of the first living node.
+    pub async fn until(&self, holds: impl Fn(&Replica) -> bool) -> Result<(), ApiError> {
+        let mut latest = self.living()?.window().latest.clone();
+        let waited = latest.wait_for(|snapshot| holds(&snapshot.replica)).await;
+        waited.map(drop).map_err(|_| ApiError::NodeEnded)
+    }
+
+    /// Waits until so many peers have joined and nobody is on the way in.
+    pub async fn joined(&self, peers: usize) -> Result<(), ApiError> {
+        self.until(|replica| {
+            let membership = &replica.membership;
+            membership.peers.len() == peers && membership.members.len() == peers
+        })
+        .await
+    }
+
+    /// Ends the session of a node, as the server does when it has not heard of it for too long.
+    pub async fn expire_session(&self, node: usize) {
+        let session = self.node(node).window().session.borrow().clone();
+        session.close().await;
+    }
+
+    /// Ends a node as the end of its process does: it says nothing more, and its session expires.
+    pub async fn kill_node(&mut self, node: usize) {
+        let ended = self.nodes[node].ended.take();
+        crash(self.node(node), Victim::Group).await;
+        if let Some(ended) = ended {
+            // It has ended either way.
+            let _ = ended.await;
+        }
+        self.expire_session(node).await;
+    }
+
+    /// How a node ended by itself, as soon as it has. Panics when that was asked before.
+    pub async fn failed(&mut self, node: usize) -> Exit {
+        let ended = self.nodes[node].ended.take().expect("asked once");
+        ended
+            .await
+            .unwrap_or_else(|_| Exit::Failed("the root of the tree is gone".into()))
+    }
+
+    /// Stops every node as [`crate::node::Node::stop`] does, and gives back what remains: the log.
+    pub async fn stop(self) -> MemoryServer {
+        for node in &self.nodes {
+            let group = node.handle.group();
+            // A node that has ended has nothing to stop.
+            let _ = group.send(StopRestarts).await;
+            let _ = group.send(Stop).await;
+        }
+        self.server
+    }
+
+    fn living(&self) -> Result<&NodeHandle, ApiError> {
+        let mut handles = self.nodes.iter().map(|node| &node.handle);
+        handles
+            .find(|handle| handle.group().connected())
+            .ok_or(ApiError::NodeEnded)
+    }
+}

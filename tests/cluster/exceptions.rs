@@ -1,0 +1,250 @@
+//! User code that fails, panics, or asks for another try.
+
+use crate::in_virtual_time;
+use crate::jobs::*;
+use crate::reports::peer_report;
+use onyx::Segment;
+use onyx::api::JobOutcome;
+use onyx::functions::{FunctionContext, FunctionError, TaskFunction};
+use onyx::job::vocabulary::Signature;
+use onyx::task::lifecycles::{Handling, LifecycleCalls};
+use onyx::task::registry::Registry;
+use onyx::testing::plugins::{Sink, Source};
+use onyx::testing::{Setup, TestCluster};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// A registry with a function that answers with errors of its own making.
+fn with_function<F>(registry: &mut Registry, name: &str, function: F)
+where
+    F: Fn(Segment, &mut Vec<Segment>) -> Result<(), FunctionError> + Send + Sync + 'static,
+{
+    let function = Arc::new(function);
+    let make = move |_: &FunctionContext<'_>| {
+        let function = Arc::clone(&function);
+        let call: TaskFunction = Box::new(move |segment, out| function(segment, out));
+        Ok(call)
+    };
+    registry
+        .functions
+        .register(name, Signature::default(), Arc::new(make));
+}
+
+/// Runs `in>work>out` over 100 numbers with a function that the job is expected to die of, and gives
+/// the exception.
+async fn killed_by(
+    function: impl Fn(Segment) -> Result<Segment, String> + Send + Sync + 'static,
+) -> String {
+    let (source, sink) = (Source::numbers(100), Sink::default());
+    let mut registry = registry(&source, &sink);
+    registry.functions.function("fails", function);
+    let cluster = TestCluster::start(Setup {
+        registry,
+        ..Setup::default()
+    });
+    let job = cluster.submit(line("fails")).await.unwrap();
+    let outcome = cluster.await_job(job).await.unwrap();
+    let JobOutcome::Killed(Some(exception)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let shown = cluster.node(0).job(job).await.unwrap().exception;
+    assert_eq!(shown.as_ref(), Some(&exception));
+    assert!(cluster.node(0).snapshot().replica.allocations.is_empty());
+    // User code is not a crash of the runtime: nobody was restarted for it.
+    for index in 0..4 {
+        assert_eq!(peer_report(cluster.node(0), index).await.restarts, 0);
+    }
+    exception
+}
+
+#[test]
+fn an_error_of_a_function_kills_the_job_and_is_shown_with_the_segment() {
+    in_virtual_time(async {
+        let fails = |segment: Segment| match n(&segment) {
+            42 => Err("42 is not a number".to_owned()),
+            _ => Ok(segment),
+        };
+        let exception = killed_by(fails).await;
+        assert_eq!(
+            exception,
+            r#"task work (slot 0), apply-function: 42 is not a number; segment {"n":42}"#
+        );
+    });
+}
+
+#[test]
+fn a_panic_of_a_function_is_an_exception_like_any_other() {
+    in_virtual_time(async {
+        let panics = |segment: Segment| {
+            assert_ne!(n(&segment), 42, "out of luck");
+            Ok(segment)
+        };
+        let exception = killed_by(panics).await;
+        assert!(
+            exception.contains("apply-function: panicked: "),
+            "{exception}"
+        );
+        assert!(exception.contains("out of luck"), "{exception}");
+        assert!(exception.ends_with(r#"; segment {"n":42}"#), "{exception}");
+    });
+}
+
+#[test]
+fn an_exception_of_any_length_kills_the_job() {
+    in_virtual_time(async {
+        let exception = killed_by(|_| Err("é".repeat(2_000_000))).await;
+        assert!(exception.len() < 12_000, "{}", exception.len());
+    });
+}
+
+#[test]
+fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
+    in_virtual_time(async {
+        let (source, sink) = (Source::numbers(100), Sink::default());
+        let mut registry = registry(&source, &sink);
+        registry
+            .functions
+            .function("fails", |_| Err::<Segment, _>("no"));
+        let starts = Arc::new(AtomicUsize::new(0));
+        let started = Arc::clone(&starts);
+        let count = LifecycleCalls {
+            before_task_start: Some(Arc::new(move |_| {
+                started.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            })),
+            ..LifecycleCalls::default()
+        };
+        registry.lifecycles.register("count", count);
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
+        cluster.joined(4).await.unwrap();
+        cluster.server().set_delay(Duration::from_millis(50));
+        let mut job = with_calls(line("fails"), "work", "count");
+        job.catalog[1].max_peers = Some(count_of_one());
+        let job = cluster.submit(job).await.unwrap();
+        let outcome = cluster.await_job(job).await.unwrap();
+        assert!(
+            matches!(outcome, JobOutcome::Killed(Some(_))),
+            "{outcome:?}"
+        );
+        assert_eq!(starts.load(Ordering::SeqCst), 1);
+    });
+}
+
+fn count_of_one() -> std::num::NonZeroU32 {
+    count(1)
+}
+
+fn restarting() -> LifecycleCalls {
+    LifecycleCalls {
+        handle_exception: Some(Arc::new(|_| Handling::Restart)),
+        ..LifecycleCalls::default()
+    }
+}
+
+#[test]
+fn a_handler_that_answers_restart_saves_the_job() {
+    in_virtual_time(async {
+        let (source, sink) = (
+            Source::numbers(200).pausing(Duration::from_millis(5)),
+            Sink::default(),
+        );
+        let mut registry = registry(&source, &sink);
+        let failures = AtomicUsize::new(0);
+        registry
+            .functions
+            .function("fails once", move |segment: Segment| {
+                if n(&segment) == 77 && failures.fetch_add(1, Ordering::SeqCst) == 0 {
+                    return Err("the first time");
+                }
+                Ok(segment)
+            });
+        registry.lifecycles.register("restart", restarting());
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
+        cluster.joined(4).await.unwrap();
+        let job = cluster
+            .submit(with_calls(line("fails once"), "work", "restart"))
+            .await
+            .unwrap();
+        assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+        let mut written = sink.ints("n");
+        written.dedup();
+        assert_eq!(written, all(200));
+        let totals = cluster.node(0).job(job).await.unwrap().totals();
+        assert!(totals.retried > 0 && totals.exceptions == 1, "{totals:?}");
+        let mut causes = Vec::new();
+        for index in 0..4 {
+            causes.extend(peer_report(cluster.node(0), index).await.last_cause);
+        }
+        assert_eq!(causes.len(), 1, "{causes:?}");
+        assert!(causes[0].contains("the first time"), "{causes:?}");
+    });
+}
+
+#[test]
+fn the_handlers_decide_about_a_task_that_does_not_start_as_well() {
+    in_virtual_time(async {
+        let (source, sink) = (Source::numbers(50), Sink::default());
+        let mut registry = registry(&source, &sink);
+        let refusals = AtomicUsize::new(0);
+        let calls = LifecycleCalls {
+            before_task_start: Some(Arc::new(move |_| {
+                match refusals.fetch_add(1, Ordering::SeqCst) {
+                    0 => Err("not yet".into()),
+                    _ => Ok(()),
+                }
+            })),
+            ..restarting()
+        };
+        registry.lifecycles.register("refuse once", calls);
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
+        let job = with_calls(line("identity"), "work", "refuse once");
+        let job = cluster.submit(job).await.unwrap();
+        assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+        assert_eq!(sink.ints("n"), all(50));
+    });
+}
+
+#[test]
+fn a_segment_that_asks_for_another_try_gets_one() {
+    in_virtual_time(async {
+        let (source, sink) = (Source::numbers(100), Sink::default());
+        let mut registry = registry(&source, &sink);
+        let seen: Arc<Vec<AtomicUsize>> = Arc::new((0..100).map(|_| AtomicUsize::new(0)).collect());
+        with_function(&mut registry, "second sight", move |segment, out| {
+            if n(&segment) % 10 == 3
+                && seen[n(&segment) as usize].fetch_add(1, Ordering::SeqCst) == 0
+            {
+                return Err(FunctionError::Retry("not at first sight".into()));
+            }
+            out.push(segment);
+            Ok(())
+        });
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
+        cluster.joined(4).await.unwrap();
+        let begin = tokio::time::Instant::now();
+        let job = cluster.submit(line("second sight")).await.unwrap();
+        assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+        assert_eq!(sink.ints("n"), all(100));
+        let totals = cluster.node(0).job(job).await.unwrap().totals();
+        assert_eq!((totals.retried, totals.completed), (10, 100));
+        // Not by waiting for the time-out of pending segments.
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begin.elapsed()
+        );
+    });
+}

@@ -1,0 +1,91 @@
+//! Jobs and registries that the tests share.
+
+use onyx::Segment;
+use onyx::job::{Job, Lifecycle, Task, TaskKind, TaskScheduler};
+use onyx::task::registry::Registry;
+use onyx::testing::plugins::{Sink, Source};
+use std::num::NonZeroU32;
+
+/// A count that is not zero.
+pub(crate) fn count(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap()
+}
+
+/// `in`, from the plugin `source`.
+pub(crate) fn input(name: &str) -> Task {
+    Task {
+        plugin: Some("source".into()),
+        batch_size: count(10),
+        max_peers: Some(count(1)),
+        ..Task::new(name, TaskKind::Input)
+    }
+}
+
+/// A task with a function.
+pub(crate) fn function(name: &str, function: &str) -> Task {
+    Task {
+        function: Some(function.into()),
+        ..Task::new(name, TaskKind::Function)
+    }
+}
+
+/// A task that writes to the plugin `sink`.
+pub(crate) fn output(name: &str) -> Task {
+    Task {
+        plugin: Some("sink".into()),
+        ..Task::new(name, TaskKind::Output)
+    }
+}
+
+/// A job whose edges are written `a>b`.
+pub(crate) fn job(edges: &str, catalog: impl IntoIterator<Item = Task>) -> Job {
+    let edge = |edge: &str| {
+        let (from, to) = edge.split_once('>').unwrap();
+        (from.into(), to.into())
+    };
+    Job {
+        name: edges.into(),
+        workflow: edges.split(' ').map(edge).collect(),
+        catalog: catalog.into_iter().collect(),
+        lifecycles: Vec::new(),
+        task_scheduler: TaskScheduler::Balanced,
+    }
+}
+
+/// `in>work>out` with a function.
+pub(crate) fn line(work: &str) -> Job {
+    job(
+        "in>work work>out",
+        [input("in"), function("work", work), output("out")],
+    )
+}
+
+/// The same job with lifecycle calls around one task.
+pub(crate) fn with_calls(job: Job, task: &str, calls: &str) -> Job {
+    let lifecycle = Lifecycle {
+        task: onyx::ids::TaskName::from(task).into(),
+        calls: calls.into(),
+    };
+    Job {
+        lifecycles: vec![lifecycle],
+        ..job
+    }
+}
+
+/// What is built in, with a source and a sink.
+pub(crate) fn registry(source: &Source, sink: &Sink) -> Registry {
+    let mut registry = Registry::with_built_in();
+    source.register(&mut registry, "source");
+    sink.register(&mut registry, "sink");
+    registry
+}
+
+/// `{n: 0}` … each once.
+pub(crate) fn all(limit: i64) -> Vec<i64> {
+    (0..limit).collect()
+}
+
+/// The integer of a segment.
+pub(crate) fn n(segment: &Segment) -> i64 {
+    segment.get("n").unwrap().as_int().unwrap()
+}

@@ -1,0 +1,18 @@
+//! Whole clusters: nodes with all their actors, in virtual time over coordination in memory; and a
+//! few in real time over the embedded server.
+
+mod crashes;
+mod exceptions;
+mod faults;
+mod jobs;
+mod living;
+mod reports;
+mod sharing;
+
+/// Runs a test in virtual time: the clock goes on whenever everybody waits.
+fn in_virtual_time(test: impl Future<Output = ()>) {
+    onyx::run(async {
+        tokio::time::pause();
+        test.await;
+    });
+}

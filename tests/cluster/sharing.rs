@@ -1,0 +1,250 @@
+//! Jobs that share peers, wait for them, and give them back; peers and nodes that stop.
+
+use crate::in_virtual_time;
+use crate::jobs::*;
+use crate::reports::{incarnation_of, peer_report};
+use onyx::api::{ApiError, JobOutcome};
+use onyx::ids::{IdSource, JobId};
+use onyx::job::{Job, Task};
+use onyx::log::commands::Command;
+use onyx::messages::supervision::Child;
+use onyx::replica::Replica;
+use onyx::testing::plugins::{Sink, Source};
+use onyx::testing::{Setup, TestCluster, Victim, crash};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+fn slow(segments: i64) -> (Source, Sink) {
+    (
+        Source::numbers(segments).pausing(Duration::from_millis(20)),
+        Sink::default(),
+    )
+}
+
+fn running(job: JobId) -> impl Fn(&Replica) -> bool {
+    move |replica| replica.peer_count(job) > 0
+}
+
+#[test]
+fn two_jobs_share_the_peers_fairly() {
+    in_virtual_time(async {
+        let (source, sink) = slow(300);
+        let registry = registry(&source, &sink);
+        let cluster = TestCluster::start(Setup {
+            peers: 10,
+            registry,
+            ..Setup::default()
+        });
+        cluster.joined(10).await.unwrap();
+        let first = cluster.submit(line("identity")).await.unwrap();
+        assert_eq!(cluster.node(0).snapshot().replica.peer_count(first), 10);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let begin = tokio::time::Instant::now();
+        let second = cluster.submit(line("identity")).await.unwrap();
+        let replica = cluster.node(0).snapshot().replica;
+        assert_eq!(
+            (replica.peer_count(first), replica.peer_count(second)),
+            (5, 5)
+        );
+        for job in [first, second] {
+            assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+        }
+        // What a peer took along when it changed its job is played again at once.
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            begin.elapsed()
+        );
+        let mut written = sink.ints("n");
+        assert!(written.len() >= 600);
+        written.dedup();
+        assert_eq!(written, all(300));
+        // A change of tasks costs no membership.
+        for index in 0..10 {
+            assert_eq!(peer_report(cluster.node(0), index).await.restarts, 0);
+        }
+        let leaves = |command: &Command| matches!(command, Command::LeaveCluster(_));
+        assert!(!cluster.commands().iter().any(leaves));
+    });
+}
+
+#[test]
+fn a_job_that_needs_more_peers_waits_says_so_and_starts_when_they_come() {
+    in_virtual_time(async {
+        let (source, sink) = (Source::numbers(100), Sink::default());
+        let registry = registry(&source, &sink);
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
+        cluster.joined(4).await.unwrap();
+        let mut wide = line("identity");
+        wide.catalog[1].min_peers = count(3);
+        let job = cluster.submit(wide).await.unwrap();
+        assert_eq!(cluster.node(0).snapshot().replica.peer_count(job), 0);
+        let why = cluster.node(0).explain(job);
+        assert!(
+            why.contains("needs 5 peers") && why.contains("4 are joined"),
+            "{why}"
+        );
+        cluster.node(0).start_peers(1).await.unwrap();
+        assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+        assert_eq!(sink.ints("n"), all(100));
+    });
+}
+
+#[test]
+fn a_killed_job_stops_and_its_peers_take_other_work() {
+    in_virtual_time(async {
+        let (source, sink) = slow(1_000);
+        let registry = registry(&source, &sink);
+        let cluster = TestCluster::start(Setup {
+            peers: 3,
+            registry,
+            ..Setup::default()
+        });
+        cluster.joined(3).await.unwrap();
+        let job = cluster.submit(line("identity")).await.unwrap();
+        let next = cluster.submit(line("identity")).await.unwrap();
+        assert_eq!(
+            cluster.node(0).snapshot().replica.peer_count(next),
+            0,
+            "it waits"
+        );
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        cluster.node(0).kill_job(job).await.unwrap();
+        assert_eq!(
+            cluster.await_job(job).await.unwrap(),
+            JobOutcome::Killed(None)
+        );
+        assert!(sink.segments().len() < 1_000);
+        cluster.until(running(next)).await.unwrap();
+        assert_eq!(
+            cluster.await_job(next).await.unwrap(),
+            JobOutcome::Completed
+        );
+        let never = IdSource::from_seed(99).job();
+        assert_eq!(
+            cluster.node(0).kill_job(never).await,
+            Err(ApiError::UnknownJob(never))
+        );
+    });
+}
+
+#[test]
+fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
+    in_virtual_time(async {
+        for index in 0..4 {
+            let (source, sink) = slow(200);
+            let registry = registry(&source, &sink);
+            let cluster = TestCluster::start(Setup {
+                peers: 4,
+                registry,
+                ..Setup::default()
+            });
+            cluster.joined(4).await.unwrap();
+            let job = cluster.submit(line("identity")).await.unwrap();
+            while sink.segments().len() < 50 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let peer = incarnation_of(cluster.node(0), index).await.unwrap();
+            cluster.node(0).stop_peer(peer).await.unwrap();
+            cluster.joined(3).await.unwrap();
+            assert_eq!(cluster.server().pulses().len(), 3);
+            assert_eq!(
+                cluster.node(0).stop_peer(peer).await,
+                Err(ApiError::NotMyPeer(peer))
+            );
+            assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+            let mut written = sink.ints("n");
+            written.dedup();
+            assert_eq!(written, all(200));
+            let status = cluster.node(0).status().await.unwrap();
+            assert!(status.is_ready(), "{:?}", status.not_ready);
+            assert_eq!(status.peers_wanted, 3);
+        }
+    });
+}
+
+/// The input, a task of three parts, loses a peer: the parts are cut anew, and nothing is left out.
+fn in_parts() -> Job {
+    let wide = Task {
+        max_peers: Some(count(3)),
+        ..input("in")
+    };
+    let narrow = Task {
+        max_peers: Some(count(1)),
+        ..output("out")
+    };
+    job("in>out", [wide, narrow])
+}
+
+#[test]
+fn an_input_that_is_read_in_parts_misses_nothing_when_a_peer_comes_or_goes() {
+    in_virtual_time(async {
+        for index in 0..4 {
+            let (source, sink) = slow(600);
+            let registry = registry(&source, &sink);
+            let cluster = TestCluster::start(Setup {
+                registry,
+                ..Setup::default()
+            });
+            cluster.joined(4).await.unwrap();
+            let job = cluster.submit(in_parts()).await.unwrap();
+            while sink.segments().len() < 200 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // Late enough for positions to be saved.
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+            let begin = tokio::time::Instant::now();
+            crash(
+                cluster.node(0),
+                Victim::Peer {
+                    index,
+                    child: Child::VirtualPeer,
+                },
+            )
+            .await;
+            assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+            let mut written = sink.ints("n");
+            written.dedup();
+            assert_eq!(written, all(600), "peer {index}");
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "{:?}",
+                begin.elapsed()
+            );
+        }
+    });
+}
+
+#[test]
+fn a_cluster_that_is_stopped_leaves_nothing_behind() {
+    in_virtual_time(async {
+        let (source, sink) = slow(1_000);
+        let registry = registry(&source, &sink);
+        let cluster = TestCluster::start(Setup {
+            nodes: 2,
+            registry,
+            ..Setup::default()
+        });
+        cluster.joined(8).await.unwrap();
+        cluster.submit(line("identity")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let peers: BTreeSet<_> = cluster.server().pulses().into_iter().collect();
+        let (server, census) = (cluster.server().clone(), cluster.census());
+        cluster.stop().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(census.living(), 0);
+        assert_eq!(server.pulses(), []);
+        let entries = onyx::testing::commands(&server);
+        let left: BTreeSet<_> = entries
+            .iter()
+            .filter_map(|command| match command {
+                Command::LeaveCluster(leave) => Some(leave.id),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(left, peers);
+    });
+}
