@@ -6,33 +6,28 @@
 //! adds its own functions and plugins to a [`Registry`]:
 //!
 //! ```
-//! use onyx::job::file::{Format, JobFile};
-//! use onyx::job::validation::Checks;
-//! use onyx::{JobOutcome, NodeBuilder, NodeConfig, Registry, Segment};
+//! use onyx::{Job, JobOutcome, NodeBuilder, NodeConfig, Registry, Segment, Task};
 //!
-//! let job = "
-//! workflow: [[read, shout], [shout, write]]
-//! catalog:
-//!   - { name: read, type: input, plugin: file/lines, path: examples/data/shakespeare.txt }
-//!   - { name: shout, type: function, fn: my/shout }
-//!   - { name: write, type: output, plugin: file/json-lines, path: target/shout.jsonl }
-//! ";
 //! let mut registry = Registry::with_built_in();
-//! registry.functions.function("my/shout", |mut line: Segment| {
+//! registry.functions.function("shout", |mut line: Segment| {
 //!     let text = line.get("text").and_then(|text| text.as_str()).unwrap_or_default();
 //!     line.set("text", text.to_uppercase());
 //!     line
 //! });
-//! let job = JobFile::parse("shout", job, Format::Yaml).unwrap();
-//! let job = job.into_job(&registry.vocabulary(), Checks::NONE).unwrap();
+//! let read = Task::input("read", "file/lines").with("path", "examples/data/shakespeare.txt");
+//! let shout = Task::function("shout", "shout");
+//! let write = Task::output("write", "file/json-lines").with("path", "target/shout.jsonl");
+//! let job = Job::new("shout", [("read", "shout"), ("shout", "write")], [read, shout, write]);
+//!
 //! onyx::run(async {
 //!     let node = NodeBuilder::new(NodeConfig::default()).registry(registry).without_http();
-//!     let node = node.start().await.unwrap();
-//!     let id = node.handle().submit_job(job).await.unwrap();
-//!     let outcome = node.handle().await_job_completion(id).await.unwrap();
-//!     assert_eq!(outcome, JobOutcome::Completed);
-//!     node.stop().await.unwrap();
-//! });
+//!     let node = node.start().await?;
+//!     let id = node.handle().submit_job(job).await?;
+//!     assert_eq!(node.handle().await_job_completion(id).await?, JobOutcome::Completed);
+//!     node.stop().await?;
+//!     Ok::<_, Box<dyn std::error::Error>>(())
+//! })
+//! # .unwrap();
 //! ```
 //!
 //! A [`NodeHandle`] submits, awaits and kills jobs, follows the log, and starts and stops peers.

@@ -21,7 +21,7 @@ fn read(path: impl AsRef<Path>) -> String {
 fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<PathBuf> = Vec::new();
     for folder in [".", "docs", "docs/decisions", "examples/data"] {
-        let files = fs::read_dir(folder).unwrap().flatten();
+        let files = fs::read_dir(folder).expect("a folder of pages").flatten();
         let files = files.map(|file| file.path());
         pages.extend(files.filter(|path| path.extension().is_some_and(|it| it == "md")));
     }
