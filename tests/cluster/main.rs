@@ -6,6 +6,7 @@ mod exceptions;
 mod faults;
 mod jobs;
 mod living;
+mod node;
 mod reports;
 mod sharing;
 

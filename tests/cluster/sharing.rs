@@ -66,7 +66,7 @@ fn a_job_that_needs_more_peers_waits_says_so_and_starts_when_they_come() {
         let job = cluster.submit(wide).await.unwrap();
         assert_eq!(cluster.node(0).snapshot().replica.peer_count(job), 0);
         let why = cluster.node(0).explain(job);
-        assert!(why.contains("needs 5 peers") && why.contains("4 are joined"), "{why}");
+        assert_eq!(why, "waits: needs 5 peers, 4 joined");
         cluster.node(0).start_peers(1).await.unwrap();
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
         assert_eq!(sink.ints("n"), all(100));
@@ -124,7 +124,7 @@ fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
 
 /// The input, a task of three parts, loses a peer: the parts are cut anew, and nothing is left out.
 fn in_parts() -> Job {
-    let wide = Task { max_peers: Some(count(3)), ..input("in") };
+    let wide = Task { min_peers: count(3), max_peers: Some(count(3)), ..input("in") };
     let narrow = Task { max_peers: Some(count(1)), ..output("out") };
     job("in>out", [wide, narrow])
 }
