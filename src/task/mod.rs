@@ -16,3 +16,6 @@ mod start;
 
 pub use run::{Turn, WaitFor, TaskRun};
 pub use start::{StartFailed, TaskServices, save_position};
+
+#[cfg(test)]
+mod tests;
