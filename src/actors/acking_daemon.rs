@@ -196,3 +196,6 @@ impl Handler<Crash> for AckingDaemon {
         panic!("crashed by a test");
     }
 }
+
+#[cfg(test)]
+mod tests;
