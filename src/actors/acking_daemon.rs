@@ -208,3 +208,6 @@ impl Handler<Crash> for AckingDaemon {
         panic!("crashed by a test");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,10 @@ impl Cursor {
         }
     }
 
+    /// Reads on from the end of the ring: what is left of it is part of the newest replica, and would
+    /// only make the reader fall out of it again.
     fn jump(&mut self) -> Next {
+        self.steps = self.steps.resubscribe();
         let snapshot = self.published.latest.borrow().clone();
         self.place = Place::At(snapshot.position);
         Next::Jump(snapshot)
@@ -144,3 +147,6 @@ impl Handler<Crash> for LogReader {
         panic!("crashed by a test");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ mod effects;
 pub mod log_reader;
 pub mod outbox;
 pub mod peer_group;
+#[cfg(test)]
+mod probe;
 pub mod pulse_watcher;
 pub mod running_task;
 pub mod services;

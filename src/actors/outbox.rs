@@ -250,3 +250,6 @@ impl Handler<Crash> for Outbox {
         panic!("crashed by a test");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,3 +232,6 @@ impl Handler<Crash> for PulseWatcher {
         panic!("crashed by a test");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,8 @@ impl LogSubscription {
     }
 
     fn jump(&mut self) -> LogEvent {
+        // As above; and what is left of the ring is part of the replica already.
+        self.steps = self.steps.resubscribe();
         let snapshot = self.latest.borrow().clone();
         self.place = Place::Behind(snapshot.clone());
         LogEvent::Snapshot(snapshot)

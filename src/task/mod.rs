@@ -16,3 +16,6 @@ mod start;
 
 pub use run::{TaskRun, Turn, WaitFor};
 pub use start::{StartFailed, TaskServices, save_position};
+
+#[cfg(test)]
+mod tests;

@@ -109,6 +109,45 @@ fn coordination_that_answers_late_delays_and_breaks_nothing() {
 }
 
 #[test]
+fn an_interrupted_connection_is_nobodys_death() {
+    in_virtual_time(async {
+        let (source, sink) = slow(400);
+        let registry = registry(&source, &sink);
+        let cluster = TestCluster::start(Setup { nodes: 2, registry, ..Setup::default() });
+        cluster.joined(8).await.unwrap();
+        let job = cluster.submit(line("identity")).await.unwrap();
+        for written in [0, 100, 390] {
+            while sink.segments().len() < written {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            cluster.server().interrupt();
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            cluster.server().restore();
+        }
+        assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+        assert_eq!(sink.ints("n"), all(400));
+        for (node, index) in [(0, 0), (0, 3), (1, 1), (1, 2)] {
+            assert_eq!(peer_report(cluster.node(node), index).await.restarts, 0);
+        }
+    });
+}
+
+#[test]
+fn peers_join_through_interruptions() {
+    in_virtual_time(async {
+        let cluster = TestCluster::start(Setup { nodes: 2, ..Setup::default() });
+        for _ in 0..30 {
+            cluster.server().interrupt();
+            tokio::time::sleep(Duration::from_millis(70)).await;
+            cluster.server().restore();
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        cluster.joined(8).await.unwrap();
+        assert_eq!(cluster.server().pulses().len(), 8);
+    });
+}
+
+#[test]
 fn a_node_that_lost_its_session_comes_back_with_other_peers_and_the_job_finishes() {
     for delay in [0, 40] {
         in_virtual_time(async move {

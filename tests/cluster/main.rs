@@ -1,11 +1,13 @@
 //! Whole clusters: nodes with all their actors, in virtual time over coordination in memory; and a
 //! few in real time over the embedded server.
 
+mod chaos;
 mod crashes;
 mod exceptions;
 mod faults;
 mod jobs;
 mod living;
+mod node;
 mod reports;
 mod sharing;
 

@@ -35,11 +35,32 @@ struct State {
     sessions: BTreeMap<SessionId, watch::Sender<SessionState>>,
     next_session: u64,
     delay: Duration,
+    connection: Connection,
     faults: VecDeque<AppendFault>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct SessionId(u64);
+
+impl State {
+    fn reachable(&self, session: SessionId) -> Result<(), CoordinationError> {
+        match (self.sessions.contains_key(&session), self.connection) {
+            (false, _) => Err(CoordinationError::Expired),
+            (true, Connection::Down) => {
+                Err(CoordinationError::Interrupted("cut off, by a test".into()))
+            }
+            (true, Connection::Up) => Ok(()),
+        }
+    }
+}
+
+/// Whether sessions reach the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Connection {
+    #[default]
+    Up,
+    Down,
+}
 
 /// What shall happen to one of the next appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +105,25 @@ impl MemoryServer {
         self.lock().delay = delay;
     }
 
+    /// Cuts every session off. Sessions and pulses stay, requests are answered with "interrupted"
+    /// and are not carried out, and whoever waits for something hears the same.
+    pub fn interrupt(&self) {
+        self.connect_all(Connection::Down, SessionState::Disconnected);
+    }
+
+    /// Ends an interruption.
+    pub fn restore(&self) {
+        self.connect_all(Connection::Up, SessionState::Connected);
+    }
+
+    fn connect_all(&self, connection: Connection, seen: SessionState) {
+        let mut state = self.lock();
+        state.connection = connection;
+        state.sessions.values().for_each(|session| drop(session.send_replace(seen)));
+        drop(state);
+        self.changed();
+    }
+
     /// Faults of the next appends, in order.
     pub fn fail_appends(&self, faults: impl IntoIterator<Item = AppendFault>) {
         self.lock().faults.extend(faults);
@@ -95,6 +135,12 @@ impl MemoryServer {
         if let Some(session) = owner {
             self.end(session);
         }
+    }
+
+    /// Ends every session that there is now.
+    pub fn end_all_sessions(&self) {
+        let sessions: Vec<SessionId> = self.lock().sessions.keys().copied().collect();
+        sessions.into_iter().for_each(|session| self.end(session));
     }
 
     /// Puts raw bytes into the log: garbage, or an entry of somebody else.
@@ -150,10 +196,7 @@ impl Memory {
     ) -> Answer<'static, T> {
         let mut state = self.server.lock();
         let delay = state.delay;
-        let result = match state.sessions.contains_key(&self.id) {
-            true => act(&mut state),
-            false => Err(CoordinationError::Expired),
-        };
+        let result = state.reachable(self.id).and_then(|()| act(&mut state));
         drop(state);
         self.server.changed();
         async move {
@@ -177,9 +220,7 @@ impl Memory {
                 changes.borrow_and_update();
                 {
                     let state = server.lock();
-                    if !state.sessions.contains_key(&id) {
-                        return Err(CoordinationError::Expired);
-                    }
+                    state.reachable(id)?;
                     if there(&state) {
                         return Ok(());
                     }

@@ -1,0 +1,240 @@
+//! What an input task reads, keeps pending, replays and completes.
+
+use super::stations::Ends;
+use super::*;
+use crate::log::wants::TaskPhase;
+use crate::messaging::Retries;
+use crate::plugins::Start;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+fn count(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap()
+}
+
+async fn reading(limit: i64, change: impl FnOnce(&mut Task)) -> (Rig, Ends) {
+    let ends = Ends::default();
+    let registry = ends.registry(numbers(0..limit));
+    let rig = Rig::new(registry, |job| {
+        job.catalog[0].batch_size = count(10);
+        change(&mut job.catalog[0]);
+    });
+    (rig.await, ends)
+}
+
+fn completions(roots: impl IntoIterator<Item = u64>) -> Message {
+    let roots = roots.into_iter().collect();
+    Message::Completions(Completions { source: peer("in"), epoch: 1, roots })
+}
+
+#[tokio::test]
+async fn every_segment_becomes_a_root_and_leaves_in_order() {
+    let (rig, _) = reading(25, |_| ()).await;
+    let mut next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    assert_eq!(run.phase(), TaskPhase::Ready);
+    assert_eq!(work_off(&mut run), 3);
+    let expected: Vec<(u64, i64)> = (0..25).map(|n| (n as u64 + 1, n)).collect();
+    assert_eq!(arrived(&mut next), expected);
+    assert_eq!(rig.figures("in").in_flight, 25);
+}
+
+#[tokio::test]
+async fn an_input_that_must_wait_for_its_job_reads_nothing() {
+    let (rig, _) = reading(25, |_| ()).await;
+    let mut next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    run.reassign(Assignment { read: Read::Wait, ..rig.assignment("in") });
+    assert_eq!(work_off(&mut run), 0);
+    run.reassign(rig.assignment("in"));
+    assert_eq!(work_off(&mut run), 3);
+    assert_eq!(arrived(&mut next).len(), 25);
+}
+
+#[tokio::test]
+async fn no_more_is_read_than_may_be_pending() {
+    let (rig, _) = reading(25, |task| task.max_pending = count(13)).await;
+    let mut next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    assert_eq!(arrived(&mut next).len(), 13);
+    rig.send("in", completions([2, 5]));
+    work_off(&mut run);
+    assert_eq!(arrived(&mut next).len(), 2);
+}
+
+#[tokio::test]
+async fn a_full_inbox_holds_the_input_up_and_loses_nothing() {
+    let (rig, _) = reading(100, |_| ()).await;
+    let mut next = rig.transport.open_inbox(peer("work"), InboxKind::Task, 1).unwrap();
+    let mut run = rig.start("in").await;
+    let mut got = Vec::new();
+    while got.len() < 100 {
+        work_off(&mut run);
+        assert_eq!(next.len(), 1, "it was filled again");
+        got.extend(arrived(&mut next).into_iter().map(|(_, n)| n));
+    }
+    assert_eq!(got, (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_input_is_exhausted_when_all_it_read_is_complete_and_not_before() {
+    let (rig, _) = reading(25, |_| ()).await;
+    let _next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    rig.send("in", completions(1..=24));
+    work_off(&mut run);
+    assert_eq!(run.phase(), TaskPhase::Ready);
+    rig.send("in", completions([25]));
+    work_off(&mut run);
+    assert_eq!(run.phase(), TaskPhase::Exhausted);
+    assert_eq!(rig.figures("in").completed, 25);
+}
+
+#[tokio::test]
+async fn completions_of_another_start_of_the_task_mean_nothing() {
+    let (rig, _) = reading(10, |_| ()).await;
+    let _next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    let roots: Vec<u64> = (1..=10).collect();
+    let other_epoch = Completions { source: peer("in"), epoch: 2, roots: roots.clone() };
+    let other_source = Completions { source: peer("out"), epoch: 1, roots };
+    rig.send("in", Message::Completions(other_epoch));
+    rig.send("in", Message::Completions(other_source));
+    work_off(&mut run);
+    assert_eq!(run.phase(), TaskPhase::Ready);
+    assert_eq!((rig.figures("in").completed, rig.figures("in").misdirected), (0, 2));
+}
+
+#[tokio::test]
+async fn after_a_loss_what_is_pending_is_played_again_under_new_roots() {
+    let (rig, _) = reading(20, |_| ()).await;
+    let mut next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    arrived(&mut next);
+    rig.send("in", completions(1..=5));
+    work_off(&mut run);
+    // A newer version without a loss, then one with a loss, then the same loss seen again.
+    let version = LogPosition(8);
+    run.reassign(Assignment { version, ..rig.assignment("in") });
+    work_off(&mut run);
+    assert_eq!(arrived(&mut next), []);
+    let lost = Assignment { version, last_loss: Some(version), ..rig.assignment("in") };
+    run.reassign(lost.clone());
+    work_off(&mut run);
+    let expected: Vec<(u64, i64)> = (5..20).map(|n| (n as u64 + 16, n)).collect();
+    assert_eq!(arrived(&mut next), expected);
+    run.reassign(lost);
+    work_off(&mut run);
+    assert_eq!(arrived(&mut next), []);
+    // The old trees complete nothing any more.
+    rig.send("in", completions(6..=20));
+    work_off(&mut run);
+    assert_eq!(run.phase(), TaskPhase::Ready);
+    rig.send("in", completions(21..=35));
+    work_off(&mut run);
+    assert_eq!(run.phase(), TaskPhase::Exhausted);
+    assert_eq!(rig.figures("in").retried, 15);
+}
+
+#[tokio::test]
+async fn a_root_that_is_given_back_is_played_again_alone() {
+    let (rig, _) = reading(10, |_| ()).await;
+    let mut next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    arrived(&mut next);
+    let retries = Retries { source: peer("in"), epoch: 1, roots: vec![3, 99] };
+    rig.send("in", Message::Retries(retries));
+    work_off(&mut run);
+    assert_eq!(arrived(&mut next), [(11, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_root_that_is_not_acknowledged_in_time_is_played_again() {
+    let change = |task: &mut Task| {
+        task.pending_timeout_ms = count(1_000);
+        task.input_retry_timeout_ms = count(100);
+    };
+    let (rig, _) = reading(10, change).await;
+    let mut next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    arrived(&mut next);
+    rig.send("in", completions(1..=9));
+    let begin = tokio::time::Instant::now();
+    while next.is_empty() {
+        if let Turn::Wait(wait) = run.turn().unwrap() {
+            run.wait(wait).await;
+        }
+    }
+    assert_eq!(arrived(&mut next), [(11, 9)]);
+    let waited = begin.elapsed();
+    let in_time = Duration::from_millis(1_000)..=Duration::from_millis(1_200);
+    assert!(in_time.contains(&waited), "{waited:?}");
+}
+
+#[tokio::test]
+async fn the_position_that_is_saved_has_nothing_pending_before_it() {
+    let (rig, ends) = reading(30, |_| ()).await;
+    let _next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    assert_eq!(run.completed_position(), None);
+    // The second batch and most of the first.
+    rig.send("in", completions((11..=20).chain(2..=10)));
+    work_off(&mut run);
+    assert_eq!(run.completed_position(), None);
+    rig.send("in", completions([1]));
+    work_off(&mut run);
+    let position = run.completed_position().unwrap();
+    assert_eq!(position.get("next").and_then(|next| next.as_int()), Some(20));
+    let (session, assignment) = (&*rig.services.session, rig.assignment("in"));
+    save_position(session, &assignment, Some(position.clone())).await.unwrap();
+    run.position_saved(&position).unwrap();
+    assert_eq!(ends.told(|told| told.completed.clone()), [20]);
+    drop(run);
+    // Its successor goes on there.
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    assert_eq!(rig.figures("in").read, 40);
+    let starts = ends.told(|told| told.starts.clone());
+    assert_eq!(starts, [Start::Fresh, Start::Resumed(Some(position))]);
+}
+
+#[tokio::test]
+async fn a_position_of_another_part_is_no_place_to_start_from() {
+    let (rig, ends) = reading(30, |_| ()).await;
+    let _next = rig.plays("work");
+    drop(rig.start("in").await);
+    let position = [("next", 20_i64)].into_iter().collect();
+    let of_two = Assignment { slots: 2, ..rig.assignment("in") };
+    save_position(&*rig.services.session, &of_two, Some(position)).await.unwrap();
+    rig.start("in").await;
+    let starts = ends.told(|told| told.starts.clone());
+    assert_eq!(starts, [Start::Fresh, Start::Resumed(None)]);
+}
+
+#[tokio::test]
+async fn what_is_no_segment_is_counted_kept_with_its_reason_and_moves_the_position() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = folder.path().join("dead/letters.jsonl");
+    let path = letters.to_str().map(String::from);
+    let (rig, ends) = reading(20, |task| task.dead_letter = path).await;
+    ends.told(|told| told.is_damaged = true);
+    let mut next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    assert_eq!(arrived(&mut next).len(), 18);
+    rig.send("in", completions(1..=18));
+    work_off(&mut run);
+    assert_eq!(run.phase(), TaskPhase::Exhausted);
+    assert_eq!((rig.figures("in").read, rig.figures("in").rejected), (18, 2));
+    let text = std::fs::read_to_string(letters).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].contains("piece 10") && lines[0].contains("it is a tenth"), "{text}");
+}

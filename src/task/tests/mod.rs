@@ -1,0 +1,201 @@
+//! Tasks without any actor: `in>work>out` by hand, over the transport within one process.
+
+mod inputs;
+mod outputs;
+mod stations;
+mod workers;
+
+use super::phases::PHASES;
+use super::*;
+use crate::acking::{Completions, Ledger};
+use crate::clock::{Clock, Millis};
+use crate::coordination::memory::MemoryServer;
+use crate::coordination::{Coordination, write_job};
+use crate::functions::{FunctionContext, FunctionError, TaskFunction};
+use crate::ids::{IdSource, JobId, LogPosition, PeerId, SlotId, TaskName};
+use crate::job::vocabulary::Signature;
+use crate::job::{Job, Task, TaskKind, TaskScheduler};
+use crate::log::wants::{Assignment, Read, Seal};
+use crate::messaging::{Inbox, InboxKind, LocalTransport, Message, Transport};
+use crate::segment::Segment;
+use counters::{Counters, TaskFigures};
+use registry::Registry;
+use std::sync::Arc;
+
+/// A job, the peers of its tasks, and what the source's acking daemon would keep.
+struct Rig {
+    services: TaskServices,
+    transport: LocalTransport,
+    job: JobId,
+    /// What the source's acking daemon gets.
+    acks: Inbox,
+    ledger: Ledger,
+    _server: MemoryServer,
+}
+
+/// The peer that runs a task.
+fn peer(task: &str) -> PeerId {
+    IdSource::from_seed(task.len() as u64).peer()
+}
+
+fn declared() -> Job {
+    Job {
+        name: "line".into(),
+        workflow: vec![("in".into(), "work".into()), ("work".into(), "out".into())],
+        catalog: vec![
+            Task { plugin: Some("list".into()), ..Task::new("in", TaskKind::Input) },
+            Task::new("work", TaskKind::Function),
+            Task { plugin: Some("keep".into()), ..Task::new("out", TaskKind::Output) },
+        ],
+        lifecycles: vec![],
+        task_scheduler: TaskScheduler::Balanced,
+    }
+}
+
+impl Rig {
+    /// The job, after changes, with what it can name.
+    async fn new(registry: Registry, change: impl FnOnce(&mut Job)) -> Self {
+        let mut job = declared();
+        change(&mut job);
+        let (server, transport) = (MemoryServer::default(), LocalTransport::new());
+        let session: Arc<dyn Coordination> = Arc::new(server.connect());
+        let id = IdSource::from_seed(1).job();
+        write_job(&*session, id, &job).await.unwrap();
+        let acks = transport.open_inbox(peer("in"), InboxKind::Acker, 1_000).unwrap();
+        let services = TaskServices {
+            session,
+            transport: Arc::new(transport.clone()),
+            registry: Arc::new(registry),
+            counters: Counters::default(),
+            clock: Clock::start(),
+            inbox_batches: 4,
+        };
+        let ledger = Ledger::default();
+        Rig { services, transport, job: id, acks, ledger, _server: server }
+    }
+
+    fn assignment(&self, task: &str) -> Assignment {
+        let downstream = match task {
+            "in" => vec![("work".into(), vec![(SlotId(0), peer("work"))])],
+            "work" => vec![("out".into(), vec![(SlotId(0), peer("out"))])],
+            _ => vec![],
+        };
+        Assignment {
+            job: self.job,
+            task: task.into(),
+            slot: SlotId(0),
+            version: LogPosition(7),
+            last_loss: None,
+            slots: 1,
+            rank: 0,
+            read: if task == "in" { Read::Go } else { Read::No },
+            downstream,
+            seal: Seal::No,
+        }
+    }
+
+    async fn start(&self, task: &str) -> TaskRun {
+        self.try_start(task).await.unwrap()
+    }
+
+    async fn try_start(&self, task: &str) -> Result<TaskRun, StartFailed> {
+        TaskRun::start(&self.services, peer(task), self.assignment(task), 1, 42).await
+    }
+
+    /// Opens the inbox of a task that a test plays itself.
+    fn plays(&self, task: &str) -> Inbox {
+        self.transport.open_inbox(peer(task), InboxKind::Task, 100).unwrap()
+    }
+
+    /// Sends a message to the task of a peer.
+    fn send(&self, task: &str, message: Message) {
+        let mut link = self.transport.link(peer(task), InboxKind::Task).unwrap();
+        link.try_send(message).unwrap();
+    }
+
+    /// Applies what the source's acking daemon has got. The roots that are complete now.
+    fn complete(&mut self) -> Vec<u64> {
+        let mut completed = Vec::new();
+        while let Some(message) = self.acks.try_next() {
+            let Message::Acks(acks) = message else { panic!("{message:?}") };
+            self.ledger.apply(&acks, Millis(0), &mut completed);
+        }
+        completed.into_iter().flat_map(|completions| completions.roots).collect()
+    }
+
+    /// The same, told to the source.
+    fn settle(&mut self) {
+        let roots = self.complete();
+        if !roots.is_empty() {
+            let done = Completions { source: peer("in"), epoch: 1, roots };
+            self.send("in", Message::Completions(done));
+        }
+    }
+
+    fn figures(&self, task: &str) -> TaskFigures {
+        let task: TaskName = task.into();
+        self.services.counters.figures(self.job).get(&task).copied().unwrap_or_default()
+    }
+}
+
+/// Takes turns until there is nothing to do. How many batches went through.
+fn work_off(run: &mut TaskRun) -> usize {
+    (0..1_000).take_while(|_| run.turn().unwrap() == Turn::Worked).count()
+}
+
+fn n(segment: &Segment) -> i64 {
+    segment.get("n").unwrap().as_int().unwrap()
+}
+
+fn numbers(range: std::ops::Range<i64>) -> Vec<Segment> {
+    range.map(|n| [("n", n)].into_iter().collect()).collect()
+}
+
+/// Segments that arrived, with the roots they descend from.
+fn arrived(inbox: &mut Inbox) -> Vec<(u64, i64)> {
+    let mut segments = Vec::new();
+    while let Some(message) = inbox.try_next() {
+        let Message::Segments(message) = message else { panic!("{message:?}") };
+        let (meta, payload) = message.batch.into_parts();
+        let mut decoder = crate::codec::Decoder::default();
+        for (index, row) in meta.rows().enumerate() {
+            segments.push((row.root, n(&payload.decode(index, &mut decoder).unwrap())));
+        }
+    }
+    segments
+}
+
+/// Registers a function that may answer with any error.
+fn with_function<F>(registry: &mut Registry, name: &str, function: F)
+where
+    F: Fn(Segment, &mut Vec<Segment>) -> Result<(), FunctionError> + Send + Sync + 'static,
+{
+    let function = Arc::new(function);
+    let make = move |_: &FunctionContext<'_>| {
+        let function = Arc::clone(&function);
+        let call: TaskFunction = Box::new(move |segment, out| function(segment, out));
+        Ok(call)
+    };
+    registry.functions.register(name, Signature::default(), Arc::new(make));
+}
+
+#[test]
+fn the_phases_of_a_batch_have_the_names_and_the_order_of_the_design() {
+    assert_eq!(
+        PHASES.map(|(name, _)| name),
+        [
+            "inject-resources",
+            "read-batch",
+            "tag-messages",
+            "timeout-pool",
+            "completion",
+            "strip-sentinel",
+            "apply-function",
+            "build-new-segments",
+            "write-batch",
+            "flow-retry",
+            "ack-messages",
+            "close-resources",
+        ]
+    );
+}

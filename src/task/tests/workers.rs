@@ -1,0 +1,118 @@
+//! What a function task acks, and what it does when its function does not give one for one.
+
+use super::stations::Ends;
+use super::*;
+use crate::messaging::Retries;
+
+/// `in>work` with a function; the output is played by the test.
+async fn worked(
+    limit: i64,
+    function: impl Fn(Segment, &mut Vec<Segment>) -> Result<(), FunctionError> + Send + Sync + 'static,
+) -> (Rig, TaskRun, TaskRun, Inbox) {
+    let mut registry = Ends::default().registry(numbers(0..limit));
+    with_function(&mut registry, "function", function);
+    let rig = Rig::new(registry, |job| job.catalog[1].function = Some("function".into())).await;
+    let next = rig.plays("out");
+    let work = rig.start("work").await;
+    let read = rig.start("in").await;
+    (rig, read, work, next)
+}
+
+#[tokio::test]
+async fn a_function_that_gives_nothing_completes_its_segments() {
+    let (mut rig, mut read, mut work, mut next) = worked(9, |_, _| Ok(())).await;
+    work_off(&mut read);
+    assert!(rig.complete().is_empty());
+    work_off(&mut work);
+    assert_eq!(rig.complete(), (1..=9).collect::<Vec<_>>());
+    assert_eq!(arrived(&mut next), []);
+}
+
+#[tokio::test]
+async fn a_root_is_complete_when_all_that_descends_from_it_is() {
+    let twice = |segment: Segment, out: &mut Vec<Segment>| {
+        out.extend([segment.clone(), segment]);
+        Ok(())
+    };
+    let (mut rig, mut read, mut work, next) = worked(9, twice).await;
+    work_off(&mut read);
+    work_off(&mut work);
+    assert!(rig.complete().is_empty());
+    assert_eq!(next.len(), 1);
+    assert_eq!(rig.figures("work").emitted, 18);
+    // The output takes them.
+    drop(next);
+    let mut write = rig.start("out").await;
+    work.reassign(rig.assignment("work"));
+    // The batch went with the inbox that was closed; its roots are played again.
+    let lost = Assignment { last_loss: Some(LogPosition(8)), ..rig.assignment("in") };
+    read.reassign(lost);
+    work_off(&mut read);
+    work_off(&mut work);
+    assert!(rig.complete().is_empty());
+    work_off(&mut write);
+    assert_eq!(rig.complete(), (10..=18).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_segment_that_asks_for_another_try_is_not_acked_and_its_root_is_sent_back() {
+    let odd_ones_out = |segment: Segment, out: &mut Vec<Segment>| {
+        out.push(segment.clone());
+        match n(&segment) % 2 {
+            0 => Ok(()),
+            _ => Err(FunctionError::Retry("odd".into())),
+        }
+    };
+    let (mut rig, read, mut work, mut next) = {
+        let (rig, mut read, work, next) = worked(6, odd_ones_out).await;
+        work_off(&mut read);
+        (rig, read, work, next)
+    };
+    // The test hears what the source is told.
+    drop(read);
+    let mut source = rig.plays("in");
+    work_off(&mut work);
+    let retries = Retries { source: peer("in"), epoch: 1, roots: vec![2, 4, 6] };
+    assert_eq!(source.try_next(), Some(Message::Retries(retries)));
+    assert_eq!(arrived(&mut next), [(1, 0), (3, 2), (5, 4)]);
+    assert!(rig.complete().is_empty());
+}
+
+#[tokio::test]
+async fn a_segment_for_another_task_or_job_is_counted_and_left_alone() {
+    let (rig, mut read, mut work, mut next) = worked(6, |segment, out| {
+        out.push(segment);
+        Ok(())
+    })
+    .await;
+    let mut stray = Vec::new();
+    read.reassign(Assignment {
+        downstream: vec![("out".into(), vec![(SlotId(0), peer("out"))])],
+        ..rig.assignment("in")
+    });
+    work_off(&mut read);
+    while let Some(Message::Segments(message)) = next.try_next() {
+        stray.push(message);
+    }
+    for message in stray {
+        rig.send("work", Message::Segments(message));
+    }
+    work_off(&mut work);
+    assert_eq!(rig.figures("work").misdirected, 1);
+    assert_eq!(rig.figures("work").received, 0);
+    assert_eq!(arrived(&mut next), []);
+}
+
+#[tokio::test]
+async fn a_peer_that_started_its_task_anew_is_reached_in_its_new_inbox() {
+    let (rig, mut read, work, _next) = worked(10, |_, _| Ok(())).await;
+    read.reassign(rig.assignment("in"));
+    assert_eq!(read.turn().unwrap(), Turn::Worked);
+    drop(work);
+    let mut work = rig.start("work").await;
+    let loss = Some(LogPosition(9));
+    read.reassign(Assignment { last_loss: loss, ..rig.assignment("in") });
+    work_off(&mut read);
+    assert_eq!(work_off(&mut work), 1);
+    assert_eq!(rig.figures("work").received, 10);
+}

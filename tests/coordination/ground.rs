@@ -1,0 +1,100 @@
+//! Where sessions come from.
+
+use onyx::coordination::memory::MemoryServer;
+use onyx::coordination::zookeeper::{Connect, ZooKeeper};
+use onyx::coordination::{Coordination, Layout};
+use onyx::ids::{IdSource, PeerId};
+use std::env;
+use std::sync::Arc;
+use std::time::Duration;
+use zookeeper_client::Client;
+use zookeeper_embedded::{Config, Server};
+
+/// A service with one empty tenancy.
+pub(crate) enum Ground {
+    Memory(MemoryServer),
+    ZooKeeper(Servers),
+}
+
+/// ZooKeeper servers.
+pub(crate) struct Servers {
+    connect: Connect,
+    /// Unless they are somebody else's.
+    pub(crate) embedded: Option<Server>,
+}
+
+impl Ground {
+    pub(crate) fn memory() -> Self {
+        Ground::Memory(MemoryServer::default())
+    }
+
+    pub(crate) async fn zookeeper() -> Self {
+        Ground::ZooKeeper(Servers::start().await)
+    }
+
+    pub(crate) async fn session(&self) -> Arc<dyn Coordination> {
+        match self {
+            Ground::Memory(server) => Arc::new(server.connect()),
+            Ground::ZooKeeper(servers) => Arc::new(servers.session().await),
+        }
+    }
+
+    /// Ends the session that has the pulse of a peer, as if its time were up. Not possible with
+    /// servers of somebody else, which the answer says.
+    pub(crate) async fn expire_session_of(&self, peer: PeerId) -> bool {
+        match self {
+            Ground::Memory(server) => {
+                server.expire_session_of(peer);
+                true
+            }
+            Ground::ZooKeeper(servers) => servers.expire_session_of(peer).await,
+        }
+    }
+}
+
+impl Servers {
+    pub(crate) async fn start() -> Self {
+        let embedded = match env::var("ZOOKEEPER_CONNECT") {
+            Ok(_) => None,
+            Err(_) => Some(Server::start(Config::default()).await.unwrap()),
+        };
+        let address = match &embedded {
+            Some(server) => server.connect_string(),
+            None => env::var("ZOOKEEPER_CONNECT").unwrap(),
+        };
+        let connect = Connect {
+            address,
+            tenancy: fresh_tenancy(),
+            session_timeout: Duration::from_secs(6),
+            connection_timeout: Duration::from_secs(2),
+        };
+        Servers { connect, embedded }
+    }
+
+    pub(crate) async fn session(&self) -> ZooKeeper {
+        ZooKeeper::connect(&self.connect).await.unwrap()
+    }
+
+    pub(crate) async fn session_in(&self, tenancy: &str) -> ZooKeeper {
+        let connect = Connect { tenancy: tenancy.into(), ..self.connect.clone() };
+        ZooKeeper::connect(&connect).await.unwrap()
+    }
+
+    async fn expire_session_of(&self, peer: PeerId) -> bool {
+        let Some(server) = &self.embedded else { return false };
+        let client = Client::connect(&server.connect_string()).await.unwrap();
+        let pulse = Layout::of(&self.connect.tenancy).pulse(peer);
+        let stat = client.check_stat(&pulse).await.unwrap().unwrap();
+        server.expire_session(stat.ephemeral_owner)
+    }
+}
+
+/// A tenancy that nobody has used.
+pub(crate) fn fresh_tenancy() -> String {
+    IdSource::from_entropy().uuid().to_string()
+}
+
+/// Peers of a test.
+pub(crate) fn peer(seed: u64) -> PeerId {
+    IdSource::from_seed(seed).peer()
+}

@@ -1,0 +1,43 @@
+//! What coordination promises, kept by both of its implementations: the one in memory, and ZooKeeper.
+//!
+//! ZooKeeper is an embedded server of each test, or, with `ZOOKEEPER_CONNECT=host:port`, the
+//! servers there.
+
+mod ground;
+mod log;
+mod nodes;
+mod pulses;
+mod sessions;
+mod zookeeper;
+
+/// Every contract, as a test of each implementation.
+macro_rules! contracts {
+    ($($module:ident: $($contract:ident),+;)+) => {
+        mod in_memory {
+            $($(#[test]
+            fn $contract() {
+                onyx::run(crate::$module::$contract(crate::ground::Ground::memory()));
+            })+)+
+        }
+
+        mod in_zookeeper {
+            $($(#[test]
+            fn $contract() {
+                onyx::run(async {
+                    crate::$module::$contract(crate::ground::Ground::zookeeper().await).await;
+                });
+            })+)+
+        }
+    };
+}
+
+contracts! {
+    log: entries_stand_in_the_order_of_the_calls, a_read_is_a_range_of_the_log,
+        whoever_waits_for_an_entry_hears_of_it, an_entry_that_is_too_large_is_not_sent;
+    nodes: a_node_is_kept_or_written_over, a_missing_node_is_none_and_an_empty_one_is_not,
+        data_that_is_too_large_is_not_sent, a_job_is_read_back_as_it_was_written;
+    pulses: a_pulse_is_there_until_it_is_deleted, a_pulse_ends_with_its_session,
+        a_pulse_that_was_never_there_is_absent;
+    sessions: a_session_that_was_closed_is_over, a_session_that_is_not_used_any_more_ends,
+        an_expired_session_knows_it;
+}
