@@ -113,7 +113,11 @@ fn an_interrupted_connection_is_nobodys_death() {
     in_virtual_time(async {
         let (source, sink) = slow(400);
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { nodes: 2, registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            nodes: 2,
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(8).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
         for written in [0, 100, 390] {
@@ -135,7 +139,10 @@ fn an_interrupted_connection_is_nobodys_death() {
 #[test]
 fn peers_join_through_interruptions() {
     in_virtual_time(async {
-        let cluster = TestCluster::start(Setup { nodes: 2, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            nodes: 2,
+            ..Setup::default()
+        });
         for _ in 0..30 {
             cluster.server().interrupt();
             tokio::time::sleep(Duration::from_millis(70)).await;
