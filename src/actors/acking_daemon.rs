@@ -66,22 +66,28 @@ impl AckingDaemon {
 
     /// Takes the next message, and whatever else has come by then, before it yields.
     fn listen(&mut self, ctx: &mut Context<Self>) {
-        let Some(mut inbox) = self.inbox.take() else { return };
+        let Some(mut inbox) = self.inbox.take() else {
+            return;
+        };
         let next = async move {
             let message = inbox.next().await;
             (inbox, message)
         };
-        ctx.spawn(wrap_future::<_, Self>(next).map(|(mut inbox, message), this, ctx| {
-            let Some(message) = message else { return };
-            let mut completed = Vec::new();
-            this.apply(message, &mut completed);
-            for _ in 1..MESSAGES_AT_ONCE {
-                let Some(message) = inbox.try_next() else { break };
+        ctx.spawn(
+            wrap_future::<_, Self>(next).map(|(mut inbox, message), this, ctx| {
+                let Some(message) = message else { return };
+                let mut completed = Vec::new();
                 this.apply(message, &mut completed);
-            }
-            this.inbox = Some(inbox);
-            this.tell(completed, ctx);
-        }));
+                for _ in 1..MESSAGES_AT_ONCE {
+                    let Some(message) = inbox.try_next() else {
+                        break;
+                    };
+                    this.apply(message, &mut completed);
+                }
+                this.inbox = Some(inbox);
+                this.tell(completed, ctx);
+            }),
+        );
     }
 
     fn apply(&mut self, message: Message, completed: &mut Vec<Completions>) {
@@ -107,7 +113,10 @@ impl AckingDaemon {
             return;
         }
         let mut links = std::mem::replace(&mut self.links, Links::to(InboxKind::Task));
-        let sources: Vec<PeerId> = blocked.iter().map(|completions| completions.source).collect();
+        let sources: Vec<PeerId> = blocked
+            .iter()
+            .map(|completions| completions.source)
+            .collect();
         let ready = async move {
             for source in sources {
                 // A link that closed is found closed when it is used.
@@ -148,7 +157,10 @@ impl Actor for AckingDaemon {
         ctx.run_interval(self.settings.sweep_interval, |this, _| {
             let swept = this.ledger.sweep(this.clock.now(), this.settings.timeout);
             if swept > 0 {
-                tracing::warn!(swept, "incomplete roots were given up; their sources replay them");
+                tracing::warn!(
+                    swept,
+                    "incomplete roots were given up; their sources replay them"
+                );
             }
         });
     }

@@ -31,7 +31,10 @@ pub(super) fn run(
 
 fn rejoin_after_back_off(peer: &mut VirtualPeer, ctx: &mut Context<VirtualPeer>) {
     let attempt = peer.next_join_attempt();
-    let delay = peer.services.join_backoff.delay(attempt, peer.services.unit());
+    let delay = peer
+        .services
+        .join_backoff
+        .delay(attempt, peer.services.unit());
     tracing::debug!(peer = %peer.me.me, attempt, ?delay, "the join was refused; trying again");
     ctx.run_later(delay, |peer, _| {
         let standing = wants(&peer.snapshot.replica, &peer.me, &LocalFacts::default()).standing;
@@ -52,7 +55,9 @@ pub(super) fn kill_job(
     let session = peer.services.task.session.clone();
     let text = exception.clone();
     let keep = async move {
-        let kept = session.put(Node::Exception(job), text.into_bytes(), Put::IfAbsent).await;
+        let kept = session
+            .put(Node::Exception(job), text.into_bytes(), Put::IfAbsent)
+            .await;
         if let Err(error) = kept {
             // The kill carries the cause as well.
             tracing::warn!(%job, %error, "the exception could not be stored");

@@ -5,9 +5,9 @@ use crate::ids::LogPosition;
 use crate::log::Step;
 use crate::messages::log_reader::{Next, NextStep, Snapshot};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
+use actix::ResponseActFuture;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, Context, Handler, MessageResult};
-use actix::ResponseActFuture;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
@@ -49,14 +49,25 @@ impl LogReader {
     pub fn new(published: Published, obituary: Obituary) -> Self {
         // Subscribing before looking at the newest replica leaves no gap between the two.
         let steps = published.steps.subscribe();
-        let cursor = Cursor { published, steps, place: Place::Lost };
-        LogReader { cursor: Some(cursor), position: None, jumps: 0, _obituary: obituary }
+        let cursor = Cursor {
+            published,
+            steps,
+            place: Place::Lost,
+        };
+        LogReader {
+            cursor: Some(cursor),
+            position: None,
+            jumps: 0,
+            _obituary: obituary,
+        }
     }
 }
 
 impl Cursor {
     async fn next(&mut self) -> Next {
-        let Place::At(position) = self.place else { return self.jump() };
+        let Place::At(position) = self.place else {
+            return self.jump();
+        };
         loop {
             match self.steps.recv().await {
                 // Already part of the replica it jumped to.

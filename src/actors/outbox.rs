@@ -71,7 +71,9 @@ impl Outbox {
 
     fn enqueue(&mut self, queued: Queued, ctx: &mut Context<Self>) -> Result<(), OutboxFull> {
         if self.queue.len() >= self.capacity {
-            return Err(OutboxFull { capacity: self.capacity });
+            return Err(OutboxFull {
+                capacity: self.capacity,
+            });
         }
         self.queue.push_back(queued);
         self.write_next(ctx);
@@ -103,7 +105,10 @@ impl Outbox {
         self.activity = Activity::Writing;
         self.sequence += 1;
         let entry = Entry {
-            source: EntrySource { writer: self.writer, sequence: self.sequence },
+            source: EntrySource {
+                writer: self.writer,
+                sequence: self.sequence,
+            },
             entry_parent: queued.entry_parent,
             command: queued.command.clone(),
         };
@@ -169,8 +174,18 @@ impl Handler<WriteEntry> for Outbox {
     type Result = Result<(), OutboxFull>;
 
     fn handle(&mut self, write: WriteEntry, ctx: &mut Context<Self>) -> Self::Result {
-        let WriteEntry { command, entry_parent } = write;
-        self.enqueue(Queued { command, entry_parent, confirm: None }, ctx)
+        let WriteEntry {
+            command,
+            entry_parent,
+        } = write;
+        self.enqueue(
+            Queued {
+                command,
+                entry_parent,
+                confirm: None,
+            },
+            ctx,
+        )
     }
 }
 
@@ -179,9 +194,15 @@ impl Handler<WriteAndConfirm> for Outbox {
 
     fn handle(&mut self, write: WriteAndConfirm, ctx: &mut Context<Self>) -> Self::Result {
         let (confirm, confirmed) = oneshot::channel();
-        let queued = Queued { command: write.0, entry_parent: None, confirm: Some(confirm) };
+        let queued = Queued {
+            command: write.0,
+            entry_parent: None,
+            confirm: Some(confirm),
+        };
         match self.enqueue(queued, ctx) {
-            Ok(()) => confirmed.map(|result| result.unwrap_or(Err(WriteFailed::Ended))).boxed_local(),
+            Ok(()) => confirmed
+                .map(|result| result.unwrap_or(Err(WriteFailed::Ended)))
+                .boxed_local(),
             Err(full) => async move { Err(full.into()) }.boxed_local(),
         }
     }

@@ -1,9 +1,9 @@
 //! An actor that records what it is told, in the place of a supervisor.
 
 use super::supervision::{Census, Obituary};
+use crate::ids::PeerId;
 use crate::messages::supervision::{Child, ChildDown};
 use crate::messages::virtual_peer::PulseGone;
-use crate::ids::PeerId;
 use actix::{Actor, Addr, Context, Handler, MessageResult};
 
 /// Hears of deaths and pulses.

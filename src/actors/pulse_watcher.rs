@@ -36,7 +36,13 @@ impl PulseWatcher {
         peer: Recipient<PulseGone>,
         obituary: Obituary,
     ) -> Self {
-        PulseWatcher { session, me, peer, watches: BTreeMap::new(), _obituary: obituary }
+        PulseWatcher {
+            session,
+            me,
+            peer,
+            watches: BTreeMap::new(),
+            _obituary: obituary,
+        }
     }
 
     fn placed(&mut self, peer: PeerId, placed: Placed, ctx: &mut Context<Self>) {
@@ -59,7 +65,10 @@ impl PulseWatcher {
     }
 
     fn report(&self, peer: PeerId) {
-        #[expect(clippy::disallowed_methods, reason = "a death that is not reported stays unknown")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a death that is not reported stays unknown"
+        )]
         self.peer.do_send(PulseGone(peer));
     }
 }
@@ -146,7 +155,11 @@ impl Handler<CreatePulse> for PulseWatcher {
 impl Handler<KeepWatches> for PulseWatcher {
     type Result = ResponseActFuture<Self, ()>;
 
-    fn handle(&mut self, KeepWatches(wanted): KeepWatches, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        KeepWatches(wanted): KeepWatches,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
         self.watches.retain(|peer, handle| {
             let keep = wanted.contains(peer);
             if !keep {
@@ -154,8 +167,10 @@ impl Handler<KeepWatches> for PulseWatcher {
             }
             keep
         });
-        let missing: Vec<PeerId> =
-            wanted.into_iter().filter(|peer| !self.watches.contains_key(peer)).collect();
+        let missing: Vec<PeerId> = wanted
+            .into_iter()
+            .filter(|peer| !self.watches.contains_key(peer))
+            .collect();
         let session = self.session.clone();
         let place_all = async move {
             join_all(missing.into_iter().map(|peer| {
@@ -201,8 +216,11 @@ impl Handler<Observe> for PulseWatcher {
 
     fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Self::Result {
         let watches: Vec<String> = self.watches.keys().map(ToString::to_string).collect();
-        let report =
-            ActorReport::of(Child::PulseWatcher, "watching", json!({ "watches": watches }));
+        let report = ActorReport::of(
+            Child::PulseWatcher,
+            "watching",
+            json!({ "watches": watches }),
+        );
         MessageResult(report)
     }
 }

@@ -60,8 +60,13 @@ impl RunningTask {
 
     /// What the running task has reached.
     pub(super) fn facts(&self) -> Option<wants::RunningTask> {
-        let pipeline = self.running.as_ref().filter(|pipeline| pipeline.is_running())?;
-        let Assignment { job, task, slot, .. } = &pipeline.assignment;
+        let pipeline = self
+            .running
+            .as_ref()
+            .filter(|pipeline| pipeline.is_running())?;
+        let Assignment {
+            job, task, slot, ..
+        } = &pipeline.assignment;
         Some(wants::RunningTask {
             job: *job,
             task: task.clone(),
@@ -78,7 +83,10 @@ impl RunningTask {
             (Some(running), Some(wanted)) if running.serves(wanted) => {
                 if running.assignment != *wanted && running.is_running() {
                     running.assignment = wanted.clone();
-                    #[expect(clippy::disallowed_methods, reason = "a pipeline that does not hear of its routes stalls the job")]
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a pipeline that does not hear of its routes stalls the job"
+                    )]
                     running.addr.do_send(Reassign(wanted.clone()));
                 }
             }
@@ -133,7 +141,11 @@ impl RunningTask {
 
     /// A pipeline is gone. Whether it should not be.
     pub(super) fn died(&mut self, incarnation: u64) -> bool {
-        if self.running.as_ref().is_none_or(|running| running.incarnation != incarnation) {
+        if self
+            .running
+            .as_ref()
+            .is_none_or(|running| running.incarnation != incarnation)
+        {
             return false;
         }
         self.running.take().is_some_and(|gone| {
@@ -159,7 +171,9 @@ impl RunningTask {
     /// A pipeline that does not come out of user code is left behind with its arbiter. Whether it
     /// was the one that runs.
     fn gave_up_on(&mut self, incarnation: u64) -> bool {
-        let stuck = self.running.take_if(|running| running.incarnation == incarnation);
+        let stuck = self
+            .running
+            .take_if(|running| running.incarnation == incarnation);
         let Some(running) = stuck else { return false };
         let Assignment { job, task, .. } = &running.assignment;
         tracing::error!(%job, %task, after = ?running.stuck_after, "a task is stuck in user code; it is abandoned with its thread");
@@ -177,7 +191,10 @@ impl RunningTask {
         let asked = running.addr.send(Observe);
         let stuck = ActorReport::of(Child::TaskPipeline, "busy", serde_json::Value::Null);
         let answer = tokio::time::timeout(OBSERVE_MAX, asked).map(move |answer| match answer {
-            Ok(report) => report.map(|report| ActorReport { state: phase, ..report }),
+            Ok(report) => report.map(|report| ActorReport {
+                state: phase,
+                ..report
+            }),
             Err(_) => Ok(stuck),
         });
         Some(answer.boxed_local())
@@ -211,8 +228,12 @@ fn start(
         failed: ctx.address().recipient(),
     };
     let supervisor = ctx.address().recipient();
-    let obituary =
-        Obituary::of(Child::TaskPipeline, incarnation, supervisor, &services.census);
+    let obituary = Obituary::of(
+        Child::TaskPipeline,
+        incarnation,
+        supervisor,
+        &services.census,
+    );
     let (addr, arbiter) = match services.placement {
         Placement::SystemArbiter => (TaskPipeline::new(start, obituary).start(), None),
         Placement::OwnArbiter => {
@@ -226,7 +247,15 @@ fn start(
     tracing::info!(peer = %peer.me.me, job = %assignment.job, task = %assignment.task, slot = %assignment.slot, position = %assignment.version, "task starts");
     let stuck_after = services.stuck_after;
     let (phase, course) = (TaskPhase::Starting, Course::Running);
-    Pipeline { addr, arbiter, incarnation, assignment, phase, course, stuck_after }
+    Pipeline {
+        addr,
+        arbiter,
+        incarnation,
+        assignment,
+        phase,
+        course,
+        stuck_after,
+    }
 }
 
 impl Pipeline {
@@ -246,7 +275,10 @@ impl Pipeline {
 
     /// Stops the task: its batch is finished, its output flushed, its position saved.
     pub(super) async fn stop(self) {
-        if tokio::time::timeout(self.stuck_after, self.addr.send(Stop)).await.is_err() {
+        if tokio::time::timeout(self.stuck_after, self.addr.send(Stop))
+            .await
+            .is_err()
+        {
             tracing::error!(job = %self.assignment.job, task = %self.assignment.task, "a task did not stop; it is abandoned with its thread");
         }
         self.stop_arbiter();

@@ -61,7 +61,12 @@ impl TaskPipeline {
         // Orders are newer views of one assignment and one stop: few, and never refused.
         let (orders, received) = mpsc::unbounded_channel();
         let assignment = start.assignment.clone();
-        let drive = Drive { start, orders: received, saving: None, saved: None };
+        let drive = Drive {
+            start,
+            orders: received,
+            saving: None,
+            saved: None,
+        };
         TaskPipeline {
             drive: Some(drive),
             orders,
@@ -90,7 +95,14 @@ enum Ended {
 
 impl Drive {
     async fn run(mut self) -> Ended {
-        let TaskStart { services, peer, assignment, incarnation, seed, .. } = &self.start;
+        let TaskStart {
+            services,
+            peer,
+            assignment,
+            incarnation,
+            seed,
+            ..
+        } = &self.start;
         let started =
             TaskRun::start(services, *peer, assignment.clone(), *incarnation, *seed).await;
         let mut run = match started {
@@ -155,8 +167,10 @@ impl Drive {
             if turn == Turn::Worked && checkpoints.tick().now_or_never().is_some() {
                 self.save(run);
             }
-            if let Some((position, result)) =
-                self.saving.as_mut().and_then(|saving| saving.now_or_never())
+            if let Some((position, result)) = self
+                .saving
+                .as_mut()
+                .and_then(|saving| saving.now_or_never())
             {
                 self.saving = None;
                 self.position_saved(run, position, result)?;
@@ -165,8 +179,14 @@ impl Drive {
     }
 
     fn tell(&self, phase: TaskPhase) {
-        let progressed = TaskProgressed { incarnation: self.start.incarnation, phase };
-        #[expect(clippy::disallowed_methods, reason = "three of these in the life of a task; a lost one would stall the job")]
+        let progressed = TaskProgressed {
+            incarnation: self.start.incarnation,
+            phase,
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "three of these in the life of a task; a lost one would stall the job"
+        )]
         self.start.progressed.do_send(progressed);
     }
 
@@ -174,7 +194,9 @@ impl Drive {
         if self.saving.is_some() {
             return;
         }
-        let Some(position) = run.completed_position() else { return };
+        let Some(position) = run.completed_position() else {
+            return;
+        };
         if self.saved.as_ref() == Some(&position) {
             return;
         }
@@ -234,22 +256,34 @@ impl Actor for TaskPipeline {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let Some(drive) = self.drive.take() else { return };
+        let Some(drive) = self.drive.take() else {
+            return;
+        };
         let failed = drive.start.failed.clone();
         let (incarnation, job) = (drive.start.incarnation, drive.start.assignment.job);
-        ctx.spawn(wrap_future::<_, Self>(drive.run()).map(move |ended, _, ctx| {
-            match ended {
-                Ended::Stopped(confirm) => {
-                    // The asker may have stopped waiting; it is as well.
-                    let _ = confirm.send(());
+        ctx.spawn(
+            wrap_future::<_, Self>(drive.run()).map(move |ended, _, ctx| {
+                match ended {
+                    Ended::Stopped(confirm) => {
+                        // The asker may have stopped waiting; it is as well.
+                        let _ = confirm.send(());
+                    }
+                    Ended::Failed(verdict, exception) => {
+                        #[expect(
+                            clippy::disallowed_methods,
+                            reason = "a failure that is not told stalls the job"
+                        )]
+                        failed.do_send(TaskFailed {
+                            incarnation,
+                            job,
+                            verdict,
+                            exception,
+                        });
+                    }
                 }
-                Ended::Failed(verdict, exception) => {
-                    #[expect(clippy::disallowed_methods, reason = "a failure that is not told stalls the job")]
-                    failed.do_send(TaskFailed { incarnation, job, verdict, exception });
-                }
-            }
-            ctx.stop();
-        }));
+                ctx.stop();
+            }),
+        );
     }
 }
 

@@ -20,7 +20,9 @@ use crate::messages::log_reader::{Next, NextStep, Snapshot};
 use crate::messages::outbox::{SetGate, WriteEntry};
 use crate::messages::pulse_watcher::{CreatePulse, KeepWatches};
 use crate::messages::supervision::{ActorReport, Child, ChildDown, Crash, Exit, Observe, Stop};
-use crate::messages::virtual_peer::{EndIncarnation, PulseGone, TaskFailed, TaskProgressed, TaskVerdict};
+use crate::messages::virtual_peer::{
+    EndIncarnation, PulseGone, TaskFailed, TaskProgressed, TaskVerdict,
+};
 use actix::fut::{ready, wrap_future};
 use actix::{Actor, ActorContext, ActorFuture, ActorFutureExt, Addr, AsyncContext, Context};
 use actix::{Handler, MessageResult, ResponseFuture};
@@ -121,26 +123,35 @@ impl VirtualPeer {
 
     /// Shows the pulse and begins to read: the first jump says that the join is to be written.
     fn join(&mut self, ctx: &mut Context<Self>) {
-        let Some(children) = &self.children else { return };
+        let Some(children) = &self.children else {
+            return;
+        };
         let pulse = children.pulse_watcher.send(CreatePulse);
-        ctx.spawn(wrap_future::<_, Self>(pulse).map(|result, this, ctx| match result {
-            Ok(Ok(())) => this.pull(ctx),
-            // Its obituary follows.
-            Err(_) => {}
-            Ok(Err(CoordinationError::Expired)) => this.end(ctx, "the session is over"),
-            Ok(Err(error)) => this.end(ctx, format!("no pulse: {error}")),
-        }));
+        ctx.spawn(
+            wrap_future::<_, Self>(pulse).map(|result, this, ctx| match result {
+                Ok(Ok(())) => this.pull(ctx),
+                // Its obituary follows.
+                Err(_) => {}
+                Ok(Err(CoordinationError::Expired)) => this.end(ctx, "the session is over"),
+                Ok(Err(error)) => this.end(ctx, format!("no pulse: {error}")),
+            }),
+        );
     }
 
     /// Writes `prepare-join-cluster`.
     pub(super) fn prepare(&mut self) {
-        let prepare = PrepareJoinCluster { joiner: self.me.me, member: self.me.member.clone() };
+        let prepare = PrepareJoinCluster {
+            joiner: self.me.me,
+            member: self.me.member.clone(),
+        };
         self.write(Command::PrepareJoinCluster(prepare), None);
     }
 
     /// Asks for what comes next. Nothing is asked before the last step has been absorbed.
     fn pull(&mut self, ctx: &mut Context<Self>) {
-        let Some(children) = &self.children else { return };
+        let Some(children) = &self.children else {
+            return;
+        };
         let next = children.log_reader.send(NextStep);
         let absorb = wrap_future::<_, Self>(next).then(|next, this: &mut Self, ctx| match next {
             Ok(Next::Step(step)) => this.absorb(step, ctx),
@@ -153,7 +164,10 @@ impl VirtualPeer {
 
     /// One step: watches first, then effects, then what is written in answer.
     fn absorb(&mut self, step: Arc<Step>, ctx: &mut Context<Self>) -> Doing {
-        let snapshot = Snapshot { position: Some(step.position), replica: step.new.clone() };
+        let snapshot = Snapshot {
+            position: Some(step.position),
+            replica: step.new.clone(),
+        };
         let reconciled = self.reconcile(snapshot, ctx);
         Box::pin(reconciled.map(move |(), this, ctx| {
             for effect in step.effects(&this.me) {
@@ -189,12 +203,19 @@ impl VirtualPeer {
         if self.children.is_none() {
             return Box::pin(ready(()));
         }
-        let Wants { standing, watches, task, owes } = self.wants();
+        let Wants {
+            standing,
+            watches,
+            task,
+            owes,
+        } = self.wants();
         self.reported.retain(|peer| watches.contains(peer));
         self.task.want(task);
         RunningTask::reconcile(self, ctx);
         self.pay(owes);
-        let Some(children) = &self.children else { return Box::pin(ready(())) };
+        let Some(children) = &self.children else {
+            return Box::pin(ready(()));
+        };
         let gate = match standing {
             Standing::Joined => SetGate::Resume,
             Standing::Joining | Standing::Outside => SetGate::Pause,
@@ -213,7 +234,9 @@ impl VirtualPeer {
     }
 
     fn wants(&self) -> Wants {
-        let facts = LocalFacts { running: self.task.facts() };
+        let facts = LocalFacts {
+            running: self.task.facts(),
+        };
         wants(&self.snapshot.replica, &self.me, &facts)
     }
 
@@ -232,10 +255,18 @@ impl VirtualPeer {
     /// Puts a command on the outbox, behind the others. One that is full ends the peer: it is a
     /// thousand entries behind, and whatever it would say is stale.
     pub(super) fn write(&mut self, command: Command, entry_parent: Option<LogPosition>) {
-        let Some(children) = &self.children else { return };
+        let Some(children) = &self.children else {
+            return;
+        };
         let name = command.name();
-        #[expect(clippy::disallowed_methods, reason = "the outbox has its own bound and refuses beyond it")]
-        children.outbox.do_send(WriteEntry { command, entry_parent });
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the outbox has its own bound and refuses beyond it"
+        )]
+        children.outbox.do_send(WriteEntry {
+            command,
+            entry_parent,
+        });
         tracing::trace!(peer = %self.me.me, entry = name, "entry given to the outbox");
     }
 
@@ -271,7 +302,12 @@ impl Actor for VirtualPeer {
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.task.abandon();
         if let Some(children) = self.children.take() {
-            let Children { outbox, pulse_watcher, acking_daemon, log_reader } = children;
+            let Children {
+                outbox,
+                pulse_watcher,
+                acking_daemon,
+                log_reader,
+            } = children;
             #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
             {
                 log_reader.do_send(Stop);
@@ -306,7 +342,10 @@ impl Handler<PulseGone> for VirtualPeer {
     fn handle(&mut self, PulseGone(peer): PulseGone, _: &mut Context<Self>) {
         if self.reported.insert(peer) {
             tracing::info!(peer = %self.me.me, gone = %peer, "a peer has no pulse; its leave is written");
-            self.write(Command::LeaveCluster(LeaveCluster::of(peer)), self.snapshot.position);
+            self.write(
+                Command::LeaveCluster(LeaveCluster::of(peer)),
+                self.snapshot.position,
+            );
         }
     }
 }
@@ -315,7 +354,10 @@ impl Handler<TaskProgressed> for VirtualPeer {
     type Result = ();
 
     fn handle(&mut self, progressed: TaskProgressed, _: &mut Context<Self>) {
-        if self.task.progressed(progressed.incarnation, progressed.phase) {
+        if self
+            .task
+            .progressed(progressed.incarnation, progressed.phase)
+        {
             let owes = self.wants().owes;
             self.pay(owes);
         }
@@ -362,10 +404,20 @@ impl Handler<Stop> for VirtualPeer {
             if let Some(pipeline) = pipeline {
                 pipeline.stop().await;
             }
-            let Children { outbox, pulse_watcher, acking_daemon, log_reader } = children;
+            let Children {
+                outbox,
+                pulse_watcher,
+                acking_daemon,
+                log_reader,
+            } = children;
             let _ = log_reader.send(Stop).await;
             let _ = acking_daemon.send(Stop).await;
-            let _ = outbox.send(WriteEntry { command: leave, entry_parent: position }).await;
+            let _ = outbox
+                .send(WriteEntry {
+                    command: leave,
+                    entry_parent: position,
+                })
+                .await;
             let _ = pulse_watcher.send(Stop).await;
             let _ = outbox.send(Stop).await;
             me.send(Finish).await.ok();
@@ -420,7 +472,9 @@ impl Handler<Crash> for VirtualPeer {
     type Result = MessageResult<Crash>;
 
     fn handle(&mut self, crash: Crash, _: &mut Context<Self>) -> Self::Result {
-        let Some(children) = &self.children else { return MessageResult(()) };
+        let Some(children) = &self.children else {
+            return MessageResult(());
+        };
         match crash.0 {
             Child::Outbox => drop(children.outbox.try_send(crash)),
             Child::PulseWatcher => drop(children.pulse_watcher.try_send(crash)),

@@ -16,7 +16,10 @@ pub struct Links {
 impl Links {
     /// No links yet.
     pub fn to(kind: InboxKind) -> Self {
-        Links { kind, open: BTreeMap::new() }
+        Links {
+            kind,
+            open: BTreeMap::new(),
+        }
     }
 
     /// Sends, or gives the message back. A peer without such an inbox is closed.
@@ -87,7 +90,11 @@ mod tests {
 
     fn message() -> Message {
         let source = IdSource::from_seed(1).peer();
-        Message::Retries(Retries { source, epoch: 1, roots: vec![1] })
+        Message::Retries(Retries {
+            source,
+            epoch: 1,
+            roots: vec![1],
+        })
     }
 
     #[test]

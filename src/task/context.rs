@@ -163,13 +163,25 @@ impl TaskContext {
     /// a completion is local and the ledger dies with the pending set it serves.
     pub(super) fn origin(&self) -> Origin {
         let Identity { peer, epoch, .. } = self.identity;
-        Origin { source: peer, acker: peer, epoch }
+        Origin {
+            source: peer,
+            acker: peer,
+            epoch,
+        }
     }
 
     /// What lifecycle calls are told.
     pub(super) fn event(&self, segments: usize) -> LifecycleEvent<'_> {
-        let Identity { job, peer, slot, .. } = self.identity;
-        LifecycleEvent { job, task: &self.identity.task.name, peer, slot, segments }
+        let Identity {
+            job, peer, slot, ..
+        } = self.identity;
+        LifecycleEvent {
+            job,
+            task: &self.identity.task.name,
+            peer,
+            slot,
+            segments,
+        }
     }
 
     /// The next batch that arrived for this task; anything else that comes first is counted.
@@ -193,7 +205,10 @@ impl BatchWork {
     pub(super) fn clear(&mut self) {
         let mut segments = std::mem::take(&mut self.segments);
         segments.clear();
-        *self = BatchWork { segments, ..BatchWork::default() };
+        *self = BatchWork {
+            segments,
+            ..BatchWork::default()
+        };
     }
 
     /// How many segments were received.

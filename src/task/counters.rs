@@ -141,13 +141,20 @@ impl Counters {
     /// The counters of a task; fresh ones when it is new here.
     pub fn of(&self, job: JobId, task: &TaskName) -> Arc<TaskCounters> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.entry(job).or_default().entry(task.clone()).or_default().clone()
+        tasks
+            .entry(job)
+            .or_default()
+            .entry(task.clone())
+            .or_default()
+            .clone()
     }
 
     /// The figures of a job's tasks on this node.
     pub fn figures(&self, job: JobId) -> BTreeMap<TaskName, TaskFigures> {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let of_job = tasks.get(&job).into_iter().flatten();
-        of_job.map(|(task, counters)| (task.clone(), counters.figures())).collect()
+        of_job
+            .map(|(task, counters)| (task.clone(), counters.figures()))
+            .collect()
     }
 }

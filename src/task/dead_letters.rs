@@ -29,15 +29,18 @@ impl DeadLetters {
             Start::Fresh => Mode::Truncate,
             Start::Resumed(_) => Mode::Append,
         };
-        DeadLetters { path: path.into(), file: None, mode }
+        DeadLetters {
+            path: path.into(),
+            file: None,
+            mode,
+        }
     }
 
     /// Writes some; when it returns they are with the operating system.
     pub fn write(&mut self, rejected: &[Rejected]) -> io::Result<()> {
         let mut lines = Vec::new();
         for piece in rejected {
-            let letter =
-                json!({ "place": piece.place, "reason": piece.reason, "raw": piece.raw });
+            let letter = json!({ "place": piece.place, "reason": piece.reason, "raw": piece.raw });
             serde_json::to_writer(&mut lines, &letter)?;
             lines.push(b'\n');
         }
@@ -56,6 +59,8 @@ impl DeadLetters {
             };
             self.file = Some(file.open(&self.path)?);
         }
-        self.file.as_mut().ok_or_else(|| io::Error::other("the file was just opened"))
+        self.file
+            .as_mut()
+            .ok_or_else(|| io::Error::other("the file was just opened"))
     }
 }

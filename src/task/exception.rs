@@ -67,7 +67,11 @@ impl fmt::Display for Phase {
 
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {} (slot {}), {}: {}", self.task, self.slot, self.phase, self.message)?;
+        write!(
+            f,
+            "task {} (slot {}), {}: {}",
+            self.task, self.slot, self.phase, self.message
+        )?;
         match &self.segment {
             Some(segment) => write!(f, "; segment {segment}"),
             None => Ok(()),
@@ -91,7 +95,11 @@ pub struct Fault {
 impl Fault {
     /// A fault that is about no segment.
     pub fn in_phase(phase: Phase, message: impl fmt::Display) -> Self {
-        Fault { phase, message: message.to_string(), segment: None }
+        Fault {
+            phase,
+            message: message.to_string(),
+            segment: None,
+        }
     }
 }
 
@@ -129,13 +137,17 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 /// Asks the task's exception handlers in order; the first that does not defer decides, and the job
 /// is killed when all do.
 pub fn handle(lifecycles: &[LifecycleCalls], exception: &Exception) -> Handling {
-    let answers = lifecycles.iter().filter_map(|calls| calls.handle_exception.as_ref());
+    let answers = lifecycles
+        .iter()
+        .filter_map(|calls| calls.handle_exception.as_ref());
     for handler in answers {
         let answer = catch_unwind(AssertUnwindSafe(|| handler(exception)));
         match answer {
             Ok(Handling::Defer) => {}
             Ok(decided) => return decided,
-            Err(_) => tracing::error!(job = %exception.job, task = %exception.task, "an exception handler panicked; it is passed over"),
+            Err(_) => {
+                tracing::error!(job = %exception.job, task = %exception.task, "an exception handler panicked; it is passed over")
+            }
         }
     }
     Handling::Kill
@@ -167,20 +179,31 @@ mod tests {
 
     #[test]
     fn the_first_handler_that_does_not_defer_decides() {
-        let calls =
-            [answering(Handling::Defer), answering(Handling::Restart), answering(Handling::Kill)];
+        let calls = [
+            answering(Handling::Defer),
+            answering(Handling::Restart),
+            answering(Handling::Kill),
+        ];
         assert_eq!(handle(&calls, &exception()), Handling::Restart);
     }
 
     #[test]
     fn without_a_decision_the_job_is_killed() {
-        assert_eq!(handle(&[answering(Handling::Defer)], &exception()), Handling::Kill);
+        assert_eq!(
+            handle(&[answering(Handling::Defer)], &exception()),
+            Handling::Kill
+        );
         assert_eq!(handle(&[], &exception()), Handling::Kill);
     }
 
     #[test]
     fn a_panic_is_a_fault_with_its_message() {
-        let fault = guarded(Phase::ApplyFunction, || -> Result<(), Fault> { panic!("odd {}", 3) });
-        assert_eq!(fault, Err(Fault::in_phase(Phase::ApplyFunction, "panicked: odd 3")));
+        let fault = guarded(Phase::ApplyFunction, || -> Result<(), Fault> {
+            panic!("odd {}", 3)
+        });
+        assert_eq!(
+            fault,
+            Err(Fault::in_phase(Phase::ApplyFunction, "panicked: odd 3"))
+        );
     }
 }

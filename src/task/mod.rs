@@ -14,7 +14,7 @@ pub mod registry;
 mod run;
 mod start;
 
-pub use run::{Turn, WaitFor, TaskRun};
+pub use run::{TaskRun, Turn, WaitFor};
 pub use start::{StartFailed, TaskServices, save_position};
 
 #[cfg(test)]

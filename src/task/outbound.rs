@@ -56,13 +56,23 @@ impl Outbound {
     pub fn new(transport: Arc<dyn Transport>, counters: Arc<TaskCounters>) -> Self {
         let (ackers, sources) = (Links::to(InboxKind::Acker), Links::to(InboxKind::Task));
         let (routes, queue) = (Vec::new(), VecDeque::new());
-        Outbound { transport, routes, ackers, sources, queue, counters }
+        Outbound {
+            transport,
+            routes,
+            ackers,
+            sources,
+            queue,
+            counters,
+        }
     }
 
     /// Takes over who can receive. Links to peers that stay are kept.
     pub fn reroute(&mut self, downstream: &[(TaskName, Vec<(SlotId, PeerId)>)]) {
-        let mut old: BTreeMap<TaskName, Route> =
-            self.routes.drain(..).map(|route| (route.task.clone(), route)).collect();
+        let mut old: BTreeMap<TaskName, Route> = self
+            .routes
+            .drain(..)
+            .map(|route| (route.task.clone(), route))
+            .collect();
         for (task, slots) in downstream {
             let peers: Vec<PeerId> = slots.iter().map(|(_, peer)| *peer).collect();
             let (mut links, turn) = match old.remove(task) {
@@ -70,7 +80,12 @@ impl Outbound {
                 None => (Links::to(InboxKind::Task), 0),
             };
             links.keep_only(&peers);
-            self.routes.push(Route { task: task.clone(), peers, links, turn });
+            self.routes.push(Route {
+                task: task.clone(),
+                peers,
+                links,
+                turn,
+            });
         }
     }
 
@@ -121,7 +136,9 @@ impl Outbound {
     /// Waits until the first message that is blocked may be taken. Waits for ever when its task has
     /// no ready peer: a newer assignment has to come.
     pub async fn writable(&mut self) {
-        let Some(to) = self.queue.front().map(|parcel| parcel.to) else { return };
+        let Some(to) = self.queue.front().map(|parcel| parcel.to) else {
+            return;
+        };
         match to {
             To::Route(index) => self.routes[index].links.any_ready().await,
             To::Acker(peer) => drop(self.ackers.ready(peer).await),

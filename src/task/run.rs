@@ -2,9 +2,7 @@
 
 use super::context::{BatchWork, Role, Supply, TaskContext};
 use super::counters::Count;
-use super::exception::{
-    Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened,
-};
+use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
 use super::lifecycles::Handling;
 use super::outbound::Flushed;
 use super::phases;
@@ -106,9 +104,14 @@ impl TaskRun {
     /// is blocked: a source that did not listen could block the acker that its own peers wait for.
     fn take_control_messages(&mut self) {
         let context = &mut self.context;
-        let Role::Input(input) = &mut context.role else { return };
+        let Role::Input(input) = &mut context.role else {
+            return;
+        };
         loop {
-            let next = context.arrived.pop_front().or_else(|| context.inbox.try_next());
+            let next = context
+                .arrived
+                .pop_front()
+                .or_else(|| context.inbox.try_next());
             let Some(message) = next else { break };
             match message {
                 Message::Completions(done)
@@ -132,7 +135,9 @@ impl TaskRun {
                 _ => context.counters.add(Count::Misdirected, 1),
             }
         }
-        context.counters.set_in_flight(input.pending.in_flight() as u64);
+        context
+            .counters
+            .set_in_flight(input.pending.in_flight() as u64);
     }
 
     fn expire_pending(&mut self) {
@@ -168,7 +173,11 @@ impl TaskRun {
                 Room::Needed => Arrival::LeftInPlace,
                 Room::Enough => Arrival::Wanted,
             };
-            return WaitFor { arrival, room, moment: None };
+            return WaitFor {
+                arrival,
+                room,
+                moment: None,
+            };
         };
         let supply = match input.supply {
             Supply::NotBefore(moment) if self.assignment.read == Read::Go => Some(moment),
@@ -176,7 +185,11 @@ impl TaskRun {
         };
         let expiry = input.pending.next_tick();
         let moment = [supply, expiry].into_iter().flatten().min();
-        WaitFor { arrival: Arrival::Wanted, room, moment }
+        WaitFor {
+            arrival: Arrival::Wanted,
+            room,
+            moment,
+        }
     }
 
     /// Waits for what a turn said. Dropping the future loses nothing.
@@ -188,7 +201,12 @@ impl TaskRun {
                 None => std::future::pending().await,
             }
         };
-        let TaskContext { inbox, outbound, arrived, .. } = &mut self.context;
+        let TaskContext {
+            inbox,
+            outbound,
+            arrived,
+            ..
+        } = &mut self.context;
         tokio::select! {
             message = inbox.next(), if wait.arrival == Arrival::Wanted => arrived.extend(message),
             () = outbound.writable(), if wait.room == Room::Needed => {}
@@ -216,7 +234,9 @@ impl TaskRun {
     pub fn seal(&mut self) -> Result<(), Exception> {
         if let Role::Output(output) = &mut self.context.role {
             guarded(Phase::SealTask, || {
-                output.seal().map_err(|error| Fault::in_phase(Phase::SealTask, error))
+                output
+                    .seal()
+                    .map_err(|error| Fault::in_phase(Phase::SealTask, error))
             })
             .map_err(|fault| self.exception(fault))?;
         }
@@ -234,7 +254,9 @@ impl TaskRun {
 
     /// Tells an input that a position has been saved.
     pub fn position_saved(&mut self, position: &Position) -> Result<(), Exception> {
-        let Role::Input(input) = &mut self.context.role else { return Ok(()) };
+        let Role::Input(input) = &mut self.context.role else {
+            return Ok(());
+        };
         let plugin = &mut input.plugin;
         guarded(Phase::Checkpoint, || {
             plugin
@@ -251,7 +273,11 @@ impl TaskRun {
 
     /// Runs the `after-task-stop` calls. What they say is told, and changes nothing any more.
     pub fn stopped(&mut self) {
-        let calls = self.context.lifecycles.iter().filter_map(|calls| calls.after_task_stop.as_ref());
+        let calls = self
+            .context
+            .lifecycles
+            .iter()
+            .filter_map(|calls| calls.after_task_stop.as_ref());
         for call in calls {
             let event = self.context.event(0);
             let result = guarded(Phase::CloseResources, || {

@@ -84,7 +84,9 @@ impl TaskRun {
         let fail = |fault: Fault| StartFailed::refused(&assignment, fault, &lifecycles);
         let start = match task.kind {
             TaskKind::Function => Start::Fresh,
-            TaskKind::Input | TaskKind::Output => mark_start(&*services.session, &assignment).await?,
+            TaskKind::Input | TaskKind::Output => {
+                mark_start(&*services.session, &assignment).await?
+            }
         };
         let identity = Identity {
             job: assignment.job,
@@ -120,7 +122,13 @@ impl TaskRun {
         before_start(&context, &lifecycles).map_err(fail)?;
         context.lifecycles = lifecycles;
         let (batch, clock, phase) = (BatchWork::default(), services.clock, TaskPhase::Ready);
-        Ok(TaskRun { context, batch, clock, assignment, phase })
+        Ok(TaskRun {
+            context,
+            batch,
+            clock,
+            assignment,
+            phase,
+        })
     }
 }
 
@@ -130,9 +138,16 @@ pub async fn save_position(
     assignment: &Assignment,
     position: Option<Position>,
 ) -> Result<(), CoordinationError> {
-    let checkpoint = Checkpoint { rank: assignment.rank, slots: assignment.slots, position };
+    let checkpoint = Checkpoint {
+        rank: assignment.rank,
+        slots: assignment.slots,
+        position,
+    };
     let data = to_payload(&checkpoint).map_err(|error| unreadable(assignment, error))?;
-    session.put(checkpoint_node(assignment), data, Put::Always).await.map(|_| ())
+    session
+        .put(checkpoint_node(assignment), data, Put::Always)
+        .await
+        .map(|_| ())
 }
 
 fn checkpoint_node(assignment: &Assignment) -> Node {
@@ -141,7 +156,10 @@ fn checkpoint_node(assignment: &Assignment) -> Node {
 
 fn unreadable(assignment: &Assignment, error: impl std::fmt::Display) -> CoordinationError {
     CoordinationError::Refused {
-        what: format!("the checkpoint of task {} slot {}", assignment.task, assignment.slot),
+        what: format!(
+            "the checkpoint of task {} slot {}",
+            assignment.task, assignment.slot
+        ),
         reason: error.to_string(),
     }
 }
@@ -160,15 +178,11 @@ async fn mark_start(
     let checkpoint: Checkpoint =
         from_payload(&data).map_err(|error| unreadable(assignment, error))?;
     // A position within another part says nothing about this one.
-    let same_part =
-        (checkpoint.rank, checkpoint.slots) == (assignment.rank, assignment.slots);
+    let same_part = (checkpoint.rank, checkpoint.slots) == (assignment.rank, assignment.slots);
     Ok(Start::Resumed(checkpoint.position.filter(|_| same_part)))
 }
 
-async fn stored_job(
-    services: &TaskServices,
-    assignment: &Assignment,
-) -> Result<Job, StartFailed> {
+async fn stored_job(services: &TaskServices, assignment: &Assignment) -> Result<Job, StartFailed> {
     let session = &*services.session;
     let job = patiently(session, || read_job(session, assignment.job)).await?;
     job.ok_or_else(|| {
@@ -217,7 +231,9 @@ fn function(
     }
     guarded(Phase::StartTask, || {
         let built = services.registry.functions.build(task);
-        built.map(Some).map_err(|error| Fault::in_phase(Phase::StartTask, error))
+        built
+            .map(Some)
+            .map_err(|error| Fault::in_phase(Phase::StartTask, error))
     })
 }
 
@@ -227,7 +243,9 @@ fn role(
     assignment: &Assignment,
     start: Start,
 ) -> Result<Role, Fault> {
-    let Some(name) = &task.plugin else { return Ok(Role::Function) };
+    let Some(name) = &task.plugin else {
+        return Ok(Role::Function);
+    };
     let fault = |text: String| Fault::in_phase(Phase::StartTask, text);
     let factory = services.registry.plugins.get(name);
     let factory = factory.ok_or_else(|| fault(format!("this node has no plugin `{name}`")))?;
@@ -240,9 +258,9 @@ fn role(
         start: start.clone(),
     };
     guarded(Phase::StartTask, || match factory {
-        PluginFactory::Output(make) => {
-            make(&context).map(Role::Output).map_err(|error| fault(error.to_string()))
-        }
+        PluginFactory::Output(make) => make(&context)
+            .map(Role::Output)
+            .map_err(|error| fault(error.to_string())),
         PluginFactory::Input(make) => {
             let plugin = make(&context).map_err(|error| fault(error.to_string()))?;
             let millis = |n: std::num::NonZeroU32| Duration::from_millis(n.get().into());
@@ -254,7 +272,10 @@ fn role(
             Ok(Role::Input(Box::new(InputSide {
                 plugin,
                 pending,
-                dead_letters: task.dead_letter.as_ref().map(|path| DeadLetters::new(path, &start)),
+                dead_letters: task
+                    .dead_letter
+                    .as_ref()
+                    .map(|path| DeadLetters::new(path, &start)),
                 supply: Supply::More,
                 drained: false,
             })))
@@ -267,18 +288,28 @@ fn lifecycles(
     job: &Job,
     task: &Task,
 ) -> Result<Vec<LifecycleCalls>, Fault> {
-    let mine = job.lifecycles.iter().filter(|lifecycle| lifecycle.task.covers(&task.name));
+    let mine = job
+        .lifecycles
+        .iter()
+        .filter(|lifecycle| lifecycle.task.covers(&task.name));
     mine.map(|lifecycle| {
-        services.registry.lifecycles.get(&lifecycle.calls).cloned().ok_or_else(|| {
-            let text = format!("this node has no lifecycle calls `{}`", lifecycle.calls);
-            Fault::in_phase(Phase::StartTask, text)
-        })
+        services
+            .registry
+            .lifecycles
+            .get(&lifecycle.calls)
+            .cloned()
+            .ok_or_else(|| {
+                let text = format!("this node has no lifecycle calls `{}`", lifecycle.calls);
+                Fault::in_phase(Phase::StartTask, text)
+            })
     })
     .collect()
 }
 
 fn before_start(context: &TaskContext, lifecycles: &[LifecycleCalls]) -> Result<(), Fault> {
-    let calls = lifecycles.iter().filter_map(|calls| calls.before_task_start.as_ref());
+    let calls = lifecycles
+        .iter()
+        .filter_map(|calls| calls.before_task_start.as_ref());
     for call in calls {
         let event = context.event(0);
         guarded(Phase::StartTask, || {

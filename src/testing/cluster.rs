@@ -54,7 +54,9 @@ impl Default for Setup {
 /// The commands in a log, in order. What cannot be read is left out.
 pub fn commands(server: &MemoryServer) -> Vec<Command> {
     let entries = server.entries();
-    let entries = entries.iter().filter_map(|payload| from_payload::<Entry>(payload).ok());
+    let entries = entries
+        .iter()
+        .filter_map(|payload| from_payload::<Entry>(payload).ok());
     entries.map(|entry| entry.command).collect()
 }
 
@@ -113,7 +115,10 @@ impl TestCluster {
             census: self.census.clone(),
         };
         let (handle, ended) = assemble(&config, parts);
-        self.nodes.push(TestNode { handle, ended: Some(ended) });
+        self.nodes.push(TestNode {
+            handle,
+            ended: Some(ended),
+        });
         self.nodes.len() - 1
     }
 
@@ -188,7 +193,9 @@ impl TestCluster {
     /// How a node ended by itself, as soon as it has. Panics when that was asked before.
     pub async fn failed(&mut self, node: usize) -> Exit {
         let ended = self.nodes[node].ended.take().expect("asked once");
-        ended.await.unwrap_or_else(|_| Exit::Failed("the root of the tree is gone".into()))
+        ended
+            .await
+            .unwrap_or_else(|_| Exit::Failed("the root of the tree is gone".into()))
     }
 
     /// Stops every node as [`crate::node::Node::stop`] does, and gives back what remains: the log.
@@ -204,6 +211,8 @@ impl TestCluster {
 
     fn living(&self) -> Result<&NodeHandle, ApiError> {
         let mut handles = self.nodes.iter().map(|node| &node.handle);
-        handles.find(|handle| handle.group().connected()).ok_or(ApiError::NodeEnded)
+        handles
+            .find(|handle| handle.group().connected())
+            .ok_or(ApiError::NodeEnded)
     }
 }

@@ -27,8 +27,12 @@ pub async fn crash(node: &NodeHandle, victim: Victim) -> bool {
     match victim {
         Victim::Group => group.try_send(Crash(Child::PeerGroup)).is_ok(),
         Victim::GroupOutbox => group.send(Crash(Child::Outbox)).await.is_ok(),
-        Victim::Peer { index, child } => {
-            group.send(CrashChild { peer_index: index, child }).await.unwrap_or(false)
-        }
+        Victim::Peer { index, child } => group
+            .send(CrashChild {
+                peer_index: index,
+                child,
+            })
+            .await
+            .unwrap_or(false),
     }
 }

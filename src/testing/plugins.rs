@@ -29,7 +29,10 @@ enum Pace {
 impl Source {
     /// These segments.
     pub fn new(segments: impl IntoIterator<Item = Segment>) -> Self {
-        Source { segments: segments.into_iter().collect(), pace: Pace::AsAsked }
+        Source {
+            segments: segments.into_iter().collect(),
+            pace: Pace::AsAsked,
+        }
     }
 
     /// The segments `{n: 0}`, `{n: 1}` … below a limit.
@@ -39,13 +42,18 @@ impl Source {
 
     /// Has nothing for so long after every poll, so that the job takes its time.
     pub fn pausing(self, pause: Duration) -> Self {
-        Source { pace: Pace::PauseAfterPoll(pause), ..self }
+        Source {
+            pace: Pace::PauseAfterPoll(pause),
+            ..self
+        }
     }
 
     /// Makes jobs able to name it.
     pub fn register(&self, registry: &mut Registry, name: &str) {
         let source = self.clone();
-        registry.plugins.input(name, signature(), move |context| Ok(source.open(context)));
+        registry
+            .plugins
+            .input(name, signature(), move |context| Ok(source.open(context)));
     }
 
     /// The reader of one slot.
@@ -55,14 +63,24 @@ impl Source {
             Start::Fresh | Start::Resumed(None) => None,
             Start::Resumed(Some(position)) => position.get("next").and_then(Value::as_int),
         };
-        let next = next.and_then(|next| usize::try_from(next).ok()).unwrap_or(rank);
-        SourceReader { source: self.clone(), next, step: slots.max(1) }
+        let next = next
+            .and_then(|next| usize::try_from(next).ok())
+            .unwrap_or(rank);
+        SourceReader {
+            source: self.clone(),
+            next,
+            step: slots.max(1),
+        }
     }
 }
 
 fn signature() -> PluginSignature {
     // The kind follows from how it is registered.
-    PluginSignature { kind: TaskKind::Input, max_peers: None, signature: Signature::default() }
+    PluginSignature {
+        kind: TaskKind::Input,
+        max_peers: None,
+        signature: Signature::default(),
+    }
 }
 
 /// Reads every how-manieth segment of a [`Source`].
@@ -77,7 +95,9 @@ impl Input for SourceReader {
     fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
         let segments = &self.source.segments;
         for _ in 0..max {
-            let Some(segment) = segments.get(self.next) else { return Ok(Polled::Exhausted) };
+            let Some(segment) = segments.get(self.next) else {
+                return Ok(Polled::Exhausted);
+            };
             read.segments.push(segment.clone());
             self.next += self.step;
         }
@@ -108,12 +128,19 @@ impl Sink {
     /// Makes jobs able to name it.
     pub fn register(&self, registry: &mut Registry, name: &str) {
         let sink = self.clone();
-        registry.plugins.output(name, signature(), move |context| Ok(sink.open(context.slot)));
+        registry.plugins.output(
+            name,
+            signature(),
+            move |context| Ok(sink.open(context.slot)),
+        );
     }
 
     /// The writer of one slot.
     pub fn open(&self, slot: SlotId) -> SinkWriter {
-        SinkWriter { sink: self.clone(), slot }
+        SinkWriter {
+            sink: self.clone(),
+            slot,
+        }
     }
 
     /// What was written so far, in order.
@@ -129,7 +156,10 @@ impl Sink {
     /// The integers that were written under a key, sorted, each as often as it was written.
     pub fn ints(&self, key: &str) -> Vec<i64> {
         let kept = self.kept();
-        let values = kept.segments.iter().filter_map(|segment| segment.get(key)?.as_int());
+        let values = kept
+            .segments
+            .iter()
+            .filter_map(|segment| segment.get(key)?.as_int());
         let mut ints: Vec<i64> = values.collect();
         ints.sort_unstable();
         ints
@@ -174,12 +204,22 @@ mod tests {
         let job = IdSource::from_seed(1).job();
         let open = |start| -> Result<Box<dyn Input>, PluginError> {
             let slot = SlotId(7);
-            let context = PluginContext { job, task: &task, slot, rank: 1, slots: 3, start };
+            let context = PluginContext {
+                job,
+                task: &task,
+                slot,
+                rank: 1,
+                slots: 3,
+                start,
+            };
             Ok(Box::new(source.open(&context)))
         };
         let read = check_input(open, 42).unwrap();
-        let ints: Vec<i64> =
-            read.segments.iter().filter_map(|segment| segment.get("n")?.as_int()).collect();
+        let ints: Vec<i64> = read
+            .segments
+            .iter()
+            .filter_map(|segment| segment.get("n")?.as_int())
+            .collect();
         assert_eq!(ints, (1..50).step_by(3).collect::<Vec<_>>());
     }
 }

@@ -82,17 +82,33 @@ impl Life {
 async fn live(seed: u64) {
     let source = Source::numbers(SEGMENTS).pausing(Duration::from_millis(250));
     let sink = Sink::default();
-    let mut setup = Setup { nodes: 2, registry: registry(&source, &sink), seed, ..Setup::default() };
+    let mut setup = Setup {
+        nodes: 2,
+        registry: registry(&source, &sink),
+        seed,
+        ..Setup::default()
+    };
     // Misfortune is what is tested here, not patience with it.
     setup.config.infrastructure.restarts_max = 1_000;
     if seed.is_multiple_of(3) {
         setup.config.peer.step_ring_entries = std::num::NonZeroUsize::new(4).unwrap();
     }
     let cluster = TestCluster::start(setup);
-    let mut life = Life { cluster, draws: IdSource::from_seed(seed) };
-    let parts = Task { min_peers: count(2), max_peers: Some(count(2)), ..input("in") };
+    let mut life = Life {
+        cluster,
+        draws: IdSource::from_seed(seed),
+    };
+    let parts = Task {
+        min_peers: count(2),
+        max_peers: Some(count(2)),
+        ..input("in")
+    };
     let catalog = [parts, function("work", "identity"), output("out")];
-    let job = life.cluster.submit(job("in>work work>out", catalog)).await.unwrap();
+    let job = life
+        .cluster
+        .submit(job("in>work work>out", catalog))
+        .await
+        .unwrap();
     // Some lives have time to recover in between.
     let longest_pause = [40, 400][(seed % 2) as usize];
     for _ in 0..MISFORTUNES {
@@ -101,7 +117,10 @@ async fn live(seed: u64) {
         life.misfortune().await;
     }
     let begin = tokio::time::Instant::now();
-    assert_eq!(life.cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+    assert_eq!(
+        life.cluster.await_job(job).await.unwrap(),
+        JobOutcome::Completed
+    );
     let mut written = sink.ints("n");
     written.dedup();
     assert_eq!(written, all(SEGMENTS));

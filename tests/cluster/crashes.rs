@@ -27,8 +27,12 @@ enum Moment {
 const SEGMENTS: i64 = 400;
 
 impl Moment {
-    const ALL: [Moment; 4] =
-        [Moment::BeforeTheJob, Moment::AtTheStart, Moment::InTheMiddle, Moment::NearTheEnd];
+    const ALL: [Moment; 4] = [
+        Moment::BeforeTheJob,
+        Moment::AtTheStart,
+        Moment::InTheMiddle,
+        Moment::NearTheEnd,
+    ];
 
     fn written(self) -> usize {
         match self {
@@ -51,7 +55,10 @@ async fn replaced(cluster: &TestCluster, index: usize, old: PeerId, peers: usize
     while peer_report(node, index).await.restarts == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    cluster.until(|replica| !replica.membership.members.contains_key(&old)).await.unwrap();
+    cluster
+        .until(|replica| !replica.membership.members.contains_key(&old))
+        .await
+        .unwrap();
     cluster.joined(peers).await.unwrap();
 }
 
@@ -63,9 +70,16 @@ fn left(cluster: &TestCluster, peer: PeerId) -> bool {
 }
 
 async fn a_panic_is_healed(child: Child, moment: Moment, index: usize) {
-    let (source, sink) = (Source::numbers(SEGMENTS).pausing(Duration::from_millis(20)), Sink::default());
+    let (source, sink) = (
+        Source::numbers(SEGMENTS).pausing(Duration::from_millis(20)),
+        Sink::default(),
+    );
     let registry = registry(&source, &sink);
-    let cluster = TestCluster::start(Setup { peers: 4, registry, ..Setup::default() });
+    let cluster = TestCluster::start(Setup {
+        peers: 4,
+        registry,
+        ..Setup::default()
+    });
     cluster.joined(4).await.unwrap();
     let old = incarnation_of(cluster.node(0), index).await.unwrap();
     let victim = Victim::Peer { index, child };
@@ -93,7 +107,10 @@ async fn a_panic_is_healed(child: Child, moment: Moment, index: usize) {
     written.dedup();
     assert_eq!(written, all(SEGMENTS), "every segment at least once");
     let pulses = cluster.server().pulses();
-    assert!(!has_panicked || !pulses.contains(&old), "the pulse of {old} is left");
+    assert!(
+        !has_panicked || !pulses.contains(&old),
+        "the pulse of {old} is left"
+    );
     assert_eq!(pulses.len(), 4);
 }
 
@@ -143,7 +160,9 @@ fn the_end_of_the_group_ends_the_node_with_its_cause_and_leaves_nobody_behind() 
         let mut cluster = TestCluster::start(Setup::default());
         cluster.joined(4).await.unwrap();
         crash(cluster.node(0), Victim::Group).await;
-        let Exit::Panicked(cause) = cluster.failed(0).await else { panic!("it has panicked") };
+        let Exit::Panicked(cause) = cluster.failed(0).await else {
+            panic!("it has panicked")
+        };
         assert!(cause.contains("crashed by a test"), "{cause}");
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(cluster.living_actors(), 0);
@@ -155,7 +174,10 @@ fn a_group_whose_outbox_panics_goes_on_with_another() {
     in_virtual_time(async {
         let (source, sink) = (Source::numbers(50), Sink::default());
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(4).await.unwrap();
         assert!(crash(cluster.node(0), Victim::GroupOutbox).await);
         // A request barrier: the death notice is ahead of it.
@@ -170,11 +192,21 @@ fn a_group_whose_outbox_panics_goes_on_with_another() {
 fn what_the_panicked_outbox_of_a_group_had_to_write_is_written_by_the_next() {
     in_virtual_time(async {
         // The only peer of the cluster: nobody else could say that it is gone.
-        let cluster = TestCluster::start(Setup { peers: 1, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            peers: 1,
+            ..Setup::default()
+        });
         cluster.joined(1).await.unwrap();
         let old = incarnation_of(cluster.node(0), 0).await.unwrap();
         cluster.server().set_delay(Duration::from_millis(100));
-        crash(cluster.node(0), Victim::Peer { index: 0, child: Child::LogReader }).await;
+        crash(
+            cluster.node(0),
+            Victim::Peer {
+                index: 0,
+                child: Child::LogReader,
+            },
+        )
+        .await;
         tokio::time::sleep(Duration::from_millis(1)).await;
         crash(cluster.node(0), Victim::GroupOutbox).await;
         replaced(&cluster, 0, old, 1).await;
@@ -195,8 +227,13 @@ fn an_outbox_that_panics_too_often_ends_the_group_with_the_cause() {
         let mut cluster = TestCluster::start(Setup::default());
         cluster.joined(4).await.unwrap();
         budget_is_spent(cluster.node(0)).await;
-        let Exit::Failed(cause) = cluster.failed(0).await else { panic!("it gave up") };
-        assert!(cause.contains("too often") && cause.contains("crashed by a test"), "{cause}");
+        let Exit::Failed(cause) = cluster.failed(0).await else {
+            panic!("it gave up")
+        };
+        assert!(
+            cause.contains("too often") && cause.contains("crashed by a test"),
+            "{cause}"
+        );
         assert_eq!(cluster.living_actors(), 0);
     });
 }

@@ -26,7 +26,9 @@ where
         let call: TaskFunction = Box::new(move |segment, out| function(segment, out));
         Ok(call)
     };
-    registry.functions.register(name, Signature::default(), Arc::new(make));
+    registry
+        .functions
+        .register(name, Signature::default(), Arc::new(make));
 }
 
 /// Runs `in>work>out` over 100 numbers with a function that the job is expected to die of, and gives
@@ -37,10 +39,15 @@ async fn killed_by(
     let (source, sink) = (Source::numbers(100), Sink::default());
     let mut registry = registry(&source, &sink);
     registry.functions.function("fails", function);
-    let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+    let cluster = TestCluster::start(Setup {
+        registry,
+        ..Setup::default()
+    });
     let job = cluster.submit(line("fails")).await.unwrap();
     let outcome = cluster.await_job(job).await.unwrap();
-    let JobOutcome::Killed(Some(exception)) = outcome else { panic!("{outcome:?}") };
+    let JobOutcome::Killed(Some(exception)) = outcome else {
+        panic!("{outcome:?}")
+    };
     let shown = cluster.node(0).job(job).await.unwrap().exception;
     assert_eq!(shown.as_ref(), Some(&exception));
     assert!(cluster.node(0).snapshot().replica.allocations.is_empty());
@@ -74,7 +81,10 @@ fn a_panic_of_a_function_is_an_exception_like_any_other() {
             Ok(segment)
         };
         let exception = killed_by(panics).await;
-        assert!(exception.contains("apply-function: panicked: "), "{exception}");
+        assert!(
+            exception.contains("apply-function: panicked: "),
+            "{exception}"
+        );
         assert!(exception.contains("out of luck"), "{exception}");
         assert!(exception.ends_with(r#"; segment {"n":42}"#), "{exception}");
     });
@@ -93,7 +103,9 @@ fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
     in_virtual_time(async {
         let (source, sink) = (Source::numbers(100), Sink::default());
         let mut registry = registry(&source, &sink);
-        registry.functions.function("fails", |_| Err::<Segment, _>("no"));
+        registry
+            .functions
+            .function("fails", |_| Err::<Segment, _>("no"));
         let starts = Arc::new(AtomicUsize::new(0));
         let started = Arc::clone(&starts);
         let count = LifecycleCalls {
@@ -104,14 +116,20 @@ fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
             ..LifecycleCalls::default()
         };
         registry.lifecycles.register("count", count);
-        let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(4).await.unwrap();
         cluster.server().set_delay(Duration::from_millis(50));
         let mut job = with_calls(line("fails"), "work", "count");
         job.catalog[1].max_peers = Some(count_of_one());
         let job = cluster.submit(job).await.unwrap();
         let outcome = cluster.await_job(job).await.unwrap();
-        assert!(matches!(outcome, JobOutcome::Killed(Some(_))), "{outcome:?}");
+        assert!(
+            matches!(outcome, JobOutcome::Killed(Some(_))),
+            "{outcome:?}"
+        );
         assert_eq!(starts.load(Ordering::SeqCst), 1);
     });
 }
@@ -130,19 +148,30 @@ fn restarting() -> LifecycleCalls {
 #[test]
 fn a_handler_that_answers_restart_saves_the_job() {
     in_virtual_time(async {
-        let (source, sink) = (Source::numbers(200).pausing(Duration::from_millis(5)), Sink::default());
+        let (source, sink) = (
+            Source::numbers(200).pausing(Duration::from_millis(5)),
+            Sink::default(),
+        );
         let mut registry = registry(&source, &sink);
         let failures = AtomicUsize::new(0);
-        registry.functions.function("fails once", move |segment: Segment| {
-            if n(&segment) == 77 && failures.fetch_add(1, Ordering::SeqCst) == 0 {
-                return Err("the first time");
-            }
-            Ok(segment)
-        });
+        registry
+            .functions
+            .function("fails once", move |segment: Segment| {
+                if n(&segment) == 77 && failures.fetch_add(1, Ordering::SeqCst) == 0 {
+                    return Err("the first time");
+                }
+                Ok(segment)
+            });
         registry.lifecycles.register("restart", restarting());
-        let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(4).await.unwrap();
-        let job = cluster.submit(with_calls(line("fails once"), "work", "restart")).await.unwrap();
+        let job = cluster
+            .submit(with_calls(line("fails once"), "work", "restart"))
+            .await
+            .unwrap();
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
         let mut written = sink.ints("n");
         written.dedup();
@@ -174,7 +203,10 @@ fn the_handlers_decide_about_a_task_that_does_not_start_as_well() {
             ..restarting()
         };
         registry.lifecycles.register("refuse once", calls);
-        let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
         let job = with_calls(line("identity"), "work", "refuse once");
         let job = cluster.submit(job).await.unwrap();
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
@@ -189,13 +221,18 @@ fn a_segment_that_asks_for_another_try_gets_one() {
         let mut registry = registry(&source, &sink);
         let seen: Arc<Vec<AtomicUsize>> = Arc::new((0..100).map(|_| AtomicUsize::new(0)).collect());
         with_function(&mut registry, "second sight", move |segment, out| {
-            if n(&segment) % 10 == 3 && seen[n(&segment) as usize].fetch_add(1, Ordering::SeqCst) == 0 {
+            if n(&segment) % 10 == 3
+                && seen[n(&segment) as usize].fetch_add(1, Ordering::SeqCst) == 0
+            {
                 return Err(FunctionError::Retry("not at first sight".into()));
             }
             out.push(segment);
             Ok(())
         });
-        let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(4).await.unwrap();
         let begin = tokio::time::Instant::now();
         let job = cluster.submit(line("second sight")).await.unwrap();
@@ -204,6 +241,10 @@ fn a_segment_that_asks_for_another_try_gets_one() {
         let totals = cluster.node(0).job(job).await.unwrap().totals();
         assert_eq!((totals.retried, totals.completed), (10, 100));
         // Not by waiting for the time-out of pending segments.
-        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begin.elapsed()
+        );
     });
 }

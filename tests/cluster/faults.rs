@@ -13,7 +13,10 @@ use onyx::testing::{Setup, TestCluster};
 use std::time::Duration;
 
 fn slow(segments: i64) -> (Source, Sink) {
-    (Source::numbers(segments).pausing(Duration::from_millis(20)), Sink::default())
+    (
+        Source::numbers(segments).pausing(Duration::from_millis(20)),
+        Sink::default(),
+    )
 }
 
 fn has_every_number(sink: &Sink, limit: i64) {
@@ -27,7 +30,11 @@ fn garbage_in_the_log_stops_nobody() {
     in_virtual_time(async {
         let (source, sink) = slow(200);
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { nodes: 2, registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            nodes: 2,
+            registry,
+            ..Setup::default()
+        });
         cluster.server().append_raw(b"not an entry".to_vec());
         cluster.joined(8).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
@@ -63,7 +70,12 @@ fn entries_of_unknown_outcome_are_applied_once_and_not_lost() {
         println!("seed {seed}");
         in_virtual_time(async move {
             let (source, sink) = slow(100);
-            let setup = Setup { nodes: 2, registry: registry(&source, &sink), seed, ..Setup::default() };
+            let setup = Setup {
+                nodes: 2,
+                registry: registry(&source, &sink),
+                seed,
+                ..Setup::default()
+            };
             let cluster = TestCluster::start(setup);
             cluster.server().fail_appends(outcomes(seed, 60));
             cluster.joined(8).await.unwrap();
@@ -83,7 +95,11 @@ fn coordination_that_answers_late_delays_and_breaks_nothing() {
     in_virtual_time(async {
         let (source, sink) = slow(200);
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { nodes: 2, registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            nodes: 2,
+            registry,
+            ..Setup::default()
+        });
         cluster.server().set_delay(Duration::from_millis(300));
         cluster.joined(8).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
@@ -97,7 +113,11 @@ fn an_interrupted_connection_is_nobodys_death() {
     in_virtual_time(async {
         let (source, sink) = slow(400);
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { nodes: 2, registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            nodes: 2,
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(8).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
         for written in [0, 100, 390] {
@@ -119,7 +139,10 @@ fn an_interrupted_connection_is_nobodys_death() {
 #[test]
 fn peers_join_through_interruptions() {
     in_virtual_time(async {
-        let cluster = TestCluster::start(Setup { nodes: 2, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            nodes: 2,
+            ..Setup::default()
+        });
         for _ in 0..30 {
             cluster.server().interrupt();
             tokio::time::sleep(Duration::from_millis(70)).await;
@@ -137,7 +160,12 @@ fn a_node_that_lost_its_session_comes_back_with_other_peers_and_the_job_finishes
         in_virtual_time(async move {
             let (source, sink) = slow(400);
             let registry = registry(&source, &sink);
-            let cluster = TestCluster::start(Setup { nodes: 2, peers: 3, registry, ..Setup::default() });
+            let cluster = TestCluster::start(Setup {
+                nodes: 2,
+                peers: 3,
+                registry,
+                ..Setup::default()
+            });
             cluster.joined(6).await.unwrap();
             cluster.server().set_delay(Duration::from_millis(delay));
             let job = cluster.submit(line("identity")).await.unwrap();
@@ -147,7 +175,8 @@ fn a_node_that_lost_its_session_comes_back_with_other_peers_and_the_job_finishes
             let old = cluster.node(0).status().await.unwrap().peers;
             cluster.expire_session(0).await;
             let gone = |replica: &Replica| {
-                old.iter().all(|peer| !replica.membership.members.contains_key(peer))
+                old.iter()
+                    .all(|peer| !replica.membership.members.contains_key(peer))
             };
             cluster.until(gone).await.unwrap();
             cluster.joined(6).await.unwrap();
@@ -169,7 +198,10 @@ fn a_lone_node_recovers_from_the_loss_of_its_session() {
     in_virtual_time(async {
         let (source, sink) = slow(200);
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(4).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
         for written in [20, 60, 120] {
@@ -192,7 +224,9 @@ fn a_session_that_is_lost_too_often_ends_the_node() {
             cluster.expire_session(0).await;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let Exit::Failed(cause) = cluster.failed(0).await else { panic!("it gave up") };
+        let Exit::Failed(cause) = cluster.failed(0).await else {
+            panic!("it gave up")
+        };
         assert!(cause.contains("the session was lost too often"), "{cause}");
         assert_eq!(cluster.living_actors(), 0);
     });
@@ -203,7 +237,12 @@ fn the_work_of_a_node_that_is_killed_goes_on_elsewhere() {
     in_virtual_time(async {
         let (source, sink) = slow(400);
         let registry = registry(&source, &sink);
-        let mut cluster = TestCluster::start(Setup { nodes: 3, peers: 3, registry, ..Setup::default() });
+        let mut cluster = TestCluster::start(Setup {
+            nodes: 3,
+            peers: 3,
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(9).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
         while sink.segments().len() < 100 {
@@ -222,7 +261,12 @@ fn the_work_of_a_node_that_is_killed_goes_on_elsewhere() {
 fn a_peer_that_lags_behind_the_ring_of_steps_jumps() {
     in_virtual_time(async {
         let (source, sink) = slow(100);
-        let mut setup = Setup { nodes: 2, peers: 6, registry: registry(&source, &sink), ..Setup::default() };
+        let mut setup = Setup {
+            nodes: 2,
+            peers: 6,
+            registry: registry(&source, &sink),
+            ..Setup::default()
+        };
         setup.config.peer.step_ring_entries = std::num::NonZeroUsize::new(2).unwrap();
         let cluster = TestCluster::start(setup);
         // Watches take time to place, and meanwhile others write.
@@ -236,7 +280,13 @@ fn a_peer_that_lags_behind_the_ring_of_steps_jumps() {
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
         assert_eq!(sink.ints("n"), all(100));
         let peer = peer_report(cluster.node(0), 0).await;
-        let reader = peer.children.iter().find(|child| child.detail.get("jumps").is_some());
-        assert!(reader.unwrap().detail["jumps"].as_u64() > Some(1), "it has never lagged");
+        let reader = peer
+            .children
+            .iter()
+            .find(|child| child.detail.get("jumps").is_some());
+        assert!(
+            reader.unwrap().detail["jumps"].as_u64() > Some(1),
+            "it has never lagged"
+        );
     });
 }

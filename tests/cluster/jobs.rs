@@ -23,12 +23,18 @@ pub(crate) fn input(name: &str) -> Task {
 
 /// A task with a function.
 pub(crate) fn function(name: &str, function: &str) -> Task {
-    Task { function: Some(function.into()), ..Task::new(name, TaskKind::Function) }
+    Task {
+        function: Some(function.into()),
+        ..Task::new(name, TaskKind::Function)
+    }
 }
 
 /// A task that writes to the plugin `sink`.
 pub(crate) fn output(name: &str) -> Task {
-    Task { plugin: Some("sink".into()), ..Task::new(name, TaskKind::Output) }
+    Task {
+        plugin: Some("sink".into()),
+        ..Task::new(name, TaskKind::Output)
+    }
 }
 
 /// A job whose edges are written `a>b`.
@@ -48,13 +54,22 @@ pub(crate) fn job(edges: &str, catalog: impl IntoIterator<Item = Task>) -> Job {
 
 /// `in>work>out` with a function.
 pub(crate) fn line(work: &str) -> Job {
-    job("in>work work>out", [input("in"), function("work", work), output("out")])
+    job(
+        "in>work work>out",
+        [input("in"), function("work", work), output("out")],
+    )
 }
 
 /// The same job with lifecycle calls around one task.
 pub(crate) fn with_calls(job: Job, task: &str, calls: &str) -> Job {
-    let lifecycle = Lifecycle { task: onyx::ids::TaskName::from(task).into(), calls: calls.into() };
-    Job { lifecycles: vec![lifecycle], ..job }
+    let lifecycle = Lifecycle {
+        task: onyx::ids::TaskName::from(task).into(),
+        calls: calls.into(),
+    };
+    Job {
+        lifecycles: vec![lifecycle],
+        ..job
+    }
 }
 
 /// What is built in, with a source and a sink.

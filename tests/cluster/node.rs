@@ -37,17 +37,24 @@ fn passing(row: i64) -> (Registry, Arc<Notify>) {
     let mut registry = Registry::with_built_in();
     let (passed, seen) = (Arc::new(Notify::new()), AtomicI64::new(0));
     let notify = Arc::clone(&passed);
-    registry.functions.function("passes", move |segment: Segment| {
-        if seen.fetch_add(1, Ordering::Relaxed) + 1 == row {
-            notify.notify_one();
-        }
-        segment
-    });
+    registry
+        .functions
+        .function("passes", move |segment: Segment| {
+            if seen.fetch_add(1, Ordering::Relaxed) + 1 == row {
+                notify.notify_one();
+            }
+            segment
+        });
     (registry, passed)
 }
 
 async fn start(config: NodeConfig, registry: Registry) -> Node {
-    NodeBuilder::new(config).registry(registry).without_http().start().await.unwrap()
+    NodeBuilder::new(config)
+        .registry(registry)
+        .without_http()
+        .start()
+        .await
+        .unwrap()
 }
 
 /// Flights from CSV to JSON lines, each with a flag more.
@@ -61,10 +68,16 @@ fn flights(folder: &Path) -> Job {
     let read = Task {
         plugin: Some("file/csv".into()),
         max_pending: count(2_000),
-        params: params(vec![("path", path("flights.csv").into()), ("types", types.into())]),
+        params: params(vec![
+            ("path", path("flights.csv").into()),
+            ("types", types.into()),
+        ]),
         ..Task::new("read", TaskKind::Input)
     };
-    let pass = Task { function: Some("passes".into()), ..Task::new("pass", TaskKind::Function) };
+    let pass = Task {
+        function: Some("passes".into()),
+        ..Task::new("pass", TaskKind::Function)
+    };
     let set: Segment = [("late", "delay > 15")].into_iter().collect();
     let flag = Task {
         function: Some("expr/map".into()),
@@ -102,7 +115,11 @@ async fn a_panic_is_healed(child: Child, index: usize) {
     let (registry, passed) = passing(ROWS / 4);
     let node = start(config(), registry).await;
     joined(node.handle(), 4).await;
-    let job = node.handle().submit_job(flights(folder.path())).await.unwrap();
+    let job = node
+        .handle()
+        .submit_job(flights(folder.path()))
+        .await
+        .unwrap();
     passed.notified().await;
     assert!(crash(node.handle(), Victim::Peer { index, child }).await);
     let outcome = node.handle().await_job_completion(job).await.unwrap();
@@ -140,7 +157,11 @@ fn a_node_without_faults_writes_every_row_once() {
         let folder = TempDir::new().unwrap();
         let (registry, _) = passing(1);
         let node = start(config(), registry).await;
-        let job = node.handle().submit_job(flights(folder.path())).await.unwrap();
+        let job = node
+            .handle()
+            .submit_job(flights(folder.path()))
+            .await
+            .unwrap();
         let outcome = node.handle().await_job_completion(job).await.unwrap();
         assert_eq!(outcome, JobOutcome::Completed);
         assert_eq!(written(folder.path()), ((0..ROWS).collect(), ROWS as usize));
@@ -153,7 +174,9 @@ fn the_end_of_the_group_of_a_running_node_is_told_with_its_cause() {
     onyx::run(async {
         let mut node = start(config(), Registry::with_built_in()).await;
         crash(node.handle(), Victim::Group).await;
-        let Exit::Panicked(cause) = node.failed().await else { panic!("it has panicked") };
+        let Exit::Panicked(cause) = node.failed().await else {
+            panic!("it has panicked")
+        };
         assert!(cause.contains("crashed by a test"), "{cause}");
     });
 }
@@ -170,7 +193,11 @@ fn a_cut_connection_is_nobodys_death() {
         let (registry, passed) = passing(ROWS / 4);
         let node = start(config, registry).await;
         joined(node.handle(), 4).await;
-        let job = node.handle().submit_job(flights(folder.path())).await.unwrap();
+        let job = node
+            .handle()
+            .submit_job(flights(folder.path()))
+            .await
+            .unwrap();
         passed.notified().await;
         server.cut_connections();
         let outcome = node.handle().await_job_completion(job).await.unwrap();
@@ -192,12 +219,14 @@ fn a_task_that_is_stuck_in_user_code_is_abandoned_and_its_peer_replaced() {
         let (release, released) = mpsc::channel::<()>();
         let (released, stuck) = (std::sync::Mutex::new(released), Arc::new(Notify::new()));
         let notify = Arc::clone(&stuck);
-        registry.functions.function("stuck", move |segment: Segment| {
-            notify.notify_one();
-            // Until the test ends.
-            let _ = released.lock().map(|released| released.recv());
-            segment
-        });
+        registry
+            .functions
+            .function("stuck", move |segment: Segment| {
+                notify.notify_one();
+                // Until the test ends.
+                let _ = released.lock().map(|released| released.recv());
+                segment
+            });
         let mut config = config();
         config.peer.stuck_after = Duration::from_millis(500);
         config.node.peers = NonZeroUsize::new(4).unwrap();

@@ -7,11 +7,20 @@ use onyx::messages::supervision::{ActorReport, Child};
 /// What a node says of its peer with an index.
 pub(crate) async fn peer_report(node: &NodeHandle, index: usize) -> ActorReport {
     let report = node.observe().await.unwrap();
-    let mut peers = report.children.into_iter().filter(|child| child.actor == Child::VirtualPeer);
+    let mut peers = report
+        .children
+        .into_iter()
+        .filter(|child| child.actor == Child::VirtualPeer);
     peers.nth(index).unwrap()
 }
 
 /// The id of the peer that lives in a place now, if one does.
 pub(crate) async fn incarnation_of(node: &NodeHandle, index: usize) -> Option<PeerId> {
-    peer_report(node, index).await.detail.get("id")?.as_str()?.parse().ok()
+    peer_report(node, index)
+        .await
+        .detail
+        .get("id")?
+        .as_str()?
+        .parse()
+        .ok()
 }

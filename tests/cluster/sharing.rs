@@ -15,7 +15,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn slow(segments: i64) -> (Source, Sink) {
-    (Source::numbers(segments).pausing(Duration::from_millis(20)), Sink::default())
+    (
+        Source::numbers(segments).pausing(Duration::from_millis(20)),
+        Sink::default(),
+    )
 }
 
 fn running(job: JobId) -> impl Fn(&Replica) -> bool {
@@ -27,7 +30,11 @@ fn two_jobs_share_the_peers_fairly() {
     in_virtual_time(async {
         let (source, sink) = slow(300);
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { peers: 10, registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            peers: 10,
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(10).await.unwrap();
         let first = cluster.submit(line("identity")).await.unwrap();
         assert_eq!(cluster.node(0).snapshot().replica.peer_count(first), 10);
@@ -35,12 +42,19 @@ fn two_jobs_share_the_peers_fairly() {
         let begin = tokio::time::Instant::now();
         let second = cluster.submit(line("identity")).await.unwrap();
         let replica = cluster.node(0).snapshot().replica;
-        assert_eq!((replica.peer_count(first), replica.peer_count(second)), (5, 5));
+        assert_eq!(
+            (replica.peer_count(first), replica.peer_count(second)),
+            (5, 5)
+        );
         for job in [first, second] {
             assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
         }
         // What a peer took along when it changed its job is played again at once.
-        assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            begin.elapsed()
+        );
         let mut written = sink.ints("n");
         assert!(written.len() >= 600);
         written.dedup();
@@ -59,7 +73,10 @@ fn a_job_that_needs_more_peers_waits_says_so_and_starts_when_they_come() {
     in_virtual_time(async {
         let (source, sink) = (Source::numbers(100), Sink::default());
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(4).await.unwrap();
         let mut wide = line("identity");
         wide.catalog[1].min_peers = count(3);
@@ -78,19 +95,36 @@ fn a_killed_job_stops_and_its_peers_take_other_work() {
     in_virtual_time(async {
         let (source, sink) = slow(1_000);
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { peers: 3, registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            peers: 3,
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(3).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
         let next = cluster.submit(line("identity")).await.unwrap();
-        assert_eq!(cluster.node(0).snapshot().replica.peer_count(next), 0, "it waits");
+        assert_eq!(
+            cluster.node(0).snapshot().replica.peer_count(next),
+            0,
+            "it waits"
+        );
         tokio::time::sleep(Duration::from_millis(500)).await;
         cluster.node(0).kill_job(job).await.unwrap();
-        assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Killed(None));
+        assert_eq!(
+            cluster.await_job(job).await.unwrap(),
+            JobOutcome::Killed(None)
+        );
         assert!(sink.segments().len() < 1_000);
         cluster.until(running(next)).await.unwrap();
-        assert_eq!(cluster.await_job(next).await.unwrap(), JobOutcome::Completed);
+        assert_eq!(
+            cluster.await_job(next).await.unwrap(),
+            JobOutcome::Completed
+        );
         let never = IdSource::from_seed(99).job();
-        assert_eq!(cluster.node(0).kill_job(never).await, Err(ApiError::UnknownJob(never)));
+        assert_eq!(
+            cluster.node(0).kill_job(never).await,
+            Err(ApiError::UnknownJob(never))
+        );
     });
 }
 
@@ -100,7 +134,11 @@ fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
         for index in 0..4 {
             let (source, sink) = slow(200);
             let registry = registry(&source, &sink);
-            let cluster = TestCluster::start(Setup { peers: 4, registry, ..Setup::default() });
+            let cluster = TestCluster::start(Setup {
+                peers: 4,
+                registry,
+                ..Setup::default()
+            });
             cluster.joined(4).await.unwrap();
             let job = cluster.submit(line("identity")).await.unwrap();
             while sink.segments().len() < 50 {
@@ -110,7 +148,10 @@ fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
             cluster.node(0).stop_peer(peer).await.unwrap();
             cluster.joined(3).await.unwrap();
             assert_eq!(cluster.server().pulses().len(), 3);
-            assert_eq!(cluster.node(0).stop_peer(peer).await, Err(ApiError::NotMyPeer(peer)));
+            assert_eq!(
+                cluster.node(0).stop_peer(peer).await,
+                Err(ApiError::NotMyPeer(peer))
+            );
             assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
             let mut written = sink.ints("n");
             written.dedup();
@@ -124,8 +165,15 @@ fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
 
 /// The input, a task of three parts, loses a peer: the parts are cut anew, and nothing is left out.
 fn in_parts() -> Job {
-    let wide = Task { min_peers: count(3), max_peers: Some(count(3)), ..input("in") };
-    let narrow = Task { max_peers: Some(count(1)), ..output("out") };
+    let wide = Task {
+        min_peers: count(3),
+        max_peers: Some(count(3)),
+        ..input("in")
+    };
+    let narrow = Task {
+        max_peers: Some(count(1)),
+        ..output("out")
+    };
     job("in>out", [wide, narrow])
 }
 
@@ -135,7 +183,10 @@ fn an_input_that_is_read_in_parts_misses_nothing_when_a_peer_comes_or_goes() {
         for index in 0..4 {
             let (source, sink) = slow(600);
             let registry = registry(&source, &sink);
-            let cluster = TestCluster::start(Setup { registry, ..Setup::default() });
+            let cluster = TestCluster::start(Setup {
+                registry,
+                ..Setup::default()
+            });
             cluster.joined(4).await.unwrap();
             let job = cluster.submit(in_parts()).await.unwrap();
             while sink.segments().len() < 200 {
@@ -144,12 +195,23 @@ fn an_input_that_is_read_in_parts_misses_nothing_when_a_peer_comes_or_goes() {
             // Late enough for positions to be saved.
             tokio::time::sleep(Duration::from_millis(1_100)).await;
             let begin = tokio::time::Instant::now();
-            crash(cluster.node(0), Victim::Peer { index, child: Child::VirtualPeer }).await;
+            crash(
+                cluster.node(0),
+                Victim::Peer {
+                    index,
+                    child: Child::VirtualPeer,
+                },
+            )
+            .await;
             assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
             let mut written = sink.ints("n");
             written.dedup();
             assert_eq!(written, all(600), "peer {index}");
-            assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "{:?}",
+                begin.elapsed()
+            );
         }
     });
 }
@@ -159,7 +221,11 @@ fn a_cluster_that_is_stopped_leaves_nothing_behind() {
     in_virtual_time(async {
         let (source, sink) = slow(1_000);
         let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup { nodes: 2, registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            nodes: 2,
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(8).await.unwrap();
         cluster.submit(line("identity")).await.unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -76,12 +76,17 @@ impl Servers {
     }
 
     pub(crate) async fn session_in(&self, tenancy: &str) -> ZooKeeper {
-        let connect = Connect { tenancy: tenancy.into(), ..self.connect.clone() };
+        let connect = Connect {
+            tenancy: tenancy.into(),
+            ..self.connect.clone()
+        };
         ZooKeeper::connect(&connect).await.unwrap()
     }
 
     async fn expire_session_of(&self, peer: PeerId) -> bool {
-        let Some(server) = &self.embedded else { return false };
+        let Some(server) = &self.embedded else {
+            return false;
+        };
         let client = Client::connect(&server.connect_string()).await.unwrap();
         let pulse = Layout::of(&self.connect.tenancy).pulse(peer);
         let stat = client.check_stat(&pulse).await.unwrap().unwrap();

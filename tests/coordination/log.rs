@@ -22,7 +22,10 @@ pub(crate) async fn entries_stand_in_the_order_of_the_calls(ground: Ground) {
 
 pub(crate) async fn a_read_is_a_range_of_the_log(ground: Ground) {
     let session = ground.session().await;
-    assert_eq!(session.read(LogPosition(0), 8).await.unwrap(), Vec::<Vec<u8>>::new());
+    assert_eq!(
+        session.read(LogPosition(0), 8).await.unwrap(),
+        Vec::<Vec<u8>>::new()
+    );
     for n in 0..20 {
         session.append(entry(n)).await.unwrap();
     }
@@ -55,8 +58,14 @@ pub(crate) async fn an_entry_that_is_too_large_is_not_sent(ground: Ground) {
     let refused = session.append(vec![7; bytes]).await;
     let what = "the entry".to_owned();
     let limit = NODE_BYTES_MAX;
-    assert_eq!(refused, Err(CoordinationError::TooLarge { what, bytes, limit }));
+    assert_eq!(
+        refused,
+        Err(CoordinationError::TooLarge { what, bytes, limit })
+    );
     // The session is as it was, and what just fits does fit.
     assert_eq!(session.append(vec![7; limit]).await, Ok(LogPosition(0)));
-    assert_eq!(session.read(LogPosition(0), 1).await.unwrap()[0].len(), limit);
+    assert_eq!(
+        session.read(LogPosition(0), 1).await.unwrap()[0].len(),
+        limit
+    );
 }

@@ -31,7 +31,10 @@ pub(crate) async fn a_pulse_is_there_until_it_is_deleted(ground: Ground) {
     let mut own = watch(&*owner, peer(1)).await;
     let mut stays = watch(&*observer, peer(2)).await;
     // A request of the same session is behind whatever it was told of before.
-    observer.get(onyx::coordination::Node::Origin).await.unwrap();
+    observer
+        .get(onyx::coordination::Node::Origin)
+        .await
+        .unwrap();
     assert_eq!((&mut gone).now_or_never(), None);
     assert_eq!((&mut own).now_or_never(), None);
     owner.delete_pulse(peer(1)).await.unwrap();
@@ -46,7 +49,10 @@ pub(crate) async fn a_pulse_ends_with_its_session(ground: Ground) {
     let (owner, observer) = (ground.session().await, ground.session().await);
     owner.create_pulse(peer(1)).await.unwrap();
     owner.create_pulse(peer(2)).await.unwrap();
-    let (one, two) = (watch(&*observer, peer(1)).await, watch(&*observer, peer(2)).await);
+    let (one, two) = (
+        watch(&*observer, peer(1)).await,
+        watch(&*observer, peer(2)).await,
+    );
     owner.close().await;
     assert_eq!((one.await, two.await), (Ok(()), Ok(())));
     assert!(is_absent(&*observer, peer(1)).await);

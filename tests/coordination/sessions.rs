@@ -7,7 +7,10 @@ use onyx::ids::LogPosition;
 
 async fn expired(session: &dyn Coordination) {
     let mut state = session.state();
-    state.wait_for(|state| *state == SessionState::Expired).await.unwrap();
+    state
+        .wait_for(|state| *state == SessionState::Expired)
+        .await
+        .unwrap();
 }
 
 /// Nothing is done, and nothing waits, on a session that is over.
@@ -18,9 +21,15 @@ async fn answers_expired(session: &dyn Coordination) {
     assert_eq!(session.wait_for(LogPosition(0)).await, Err(over.clone()));
     assert_eq!(session.create_pulse(peer(9)).await, Err(over.clone()));
     assert_eq!(session.delete_pulse(peer(9)).await, Err(over.clone()));
-    assert!(matches!(session.watch_pulse(peer(9)).await, Err(CoordinationError::Expired)));
+    assert!(matches!(
+        session.watch_pulse(peer(9)).await,
+        Err(CoordinationError::Expired)
+    ));
     assert_eq!(session.get(Node::Origin).await, Err(over.clone()));
-    assert_eq!(session.put(Node::Origin, vec![], Put::Always).await, Err(over.clone()));
+    assert_eq!(
+        session.put(Node::Origin, vec![], Put::Always).await,
+        Err(over.clone())
+    );
     assert_eq!(reconnected(session).await, Err(over));
 }
 

@@ -12,11 +12,19 @@ fn tenancies_see_nothing_of_each_other() {
     onyx::run(async {
         let servers = Servers::start().await;
         let (mine, theirs) = (fresh_tenancy(), fresh_tenancy());
-        let (mine, theirs) = (servers.session_in(&mine).await, servers.session_in(&theirs).await);
+        let (mine, theirs) = (
+            servers.session_in(&mine).await,
+            servers.session_in(&theirs).await,
+        );
         mine.append(b"mine".to_vec()).await.unwrap();
         mine.create_pulse(peer(1)).await.unwrap();
-        mine.put(Node::Origin, b"mine".to_vec(), Put::Always).await.unwrap();
-        assert_eq!(theirs.read(LogPosition(0), 1).await.unwrap(), Vec::<Vec<u8>>::new());
+        mine.put(Node::Origin, b"mine".to_vec(), Put::Always)
+            .await
+            .unwrap();
+        assert_eq!(
+            theirs.read(LogPosition(0), 1).await.unwrap(),
+            Vec::<Vec<u8>>::new()
+        );
         assert_eq!(theirs.append(b"theirs".to_vec()).await, Ok(LogPosition(0)));
         assert!(is_absent(&theirs, peer(1)).await);
         assert_eq!(theirs.get(Node::Origin).await, Ok(None));
@@ -27,7 +35,9 @@ fn tenancies_see_nothing_of_each_other() {
 fn a_connection_that_breaks_is_no_death_and_comes_back() {
     onyx::run(async {
         let servers = Servers::start().await;
-        let Some(server) = &servers.embedded else { return };
+        let Some(server) = &servers.embedded else {
+            return;
+        };
         let (owner, observer) = (servers.session().await, servers.session().await);
         owner.create_pulse(peer(1)).await.unwrap();
         owner.append(b"before".to_vec()).await.unwrap();
@@ -38,11 +48,17 @@ fn a_connection_that_breaks_is_no_death_and_comes_back() {
             let mut state = session.state();
             // It may be back before anybody looks.
             reconnected(session).await.unwrap();
-            state.wait_for(|state| *state == SessionState::Connected).await.unwrap();
+            state
+                .wait_for(|state| *state == SessionState::Connected)
+                .await
+                .unwrap();
         }
         assert!(!is_absent(&observer, peer(1)).await);
         while let Err(error) = owner.append(b"after".to_vec()).await {
-            assert!(matches!(error, CoordinationError::Interrupted(_)), "{error}");
+            assert!(
+                matches!(error, CoordinationError::Interrupted(_)),
+                "{error}"
+            );
         }
         match next.await {
             Ok(()) | Err(CoordinationError::Interrupted(_)) => {}
@@ -61,7 +77,9 @@ fn a_connection_that_breaks_is_no_death_and_comes_back() {
 fn a_server_that_is_gone_for_longer_than_the_session_ends_it() {
     onyx::run(async {
         let mut servers = Servers::start().await;
-        let Some(server) = servers.embedded.take() else { return };
+        let Some(server) = servers.embedded.take() else {
+            return;
+        };
         let connect = Connect {
             address: server.connect_string(),
             tenancy: fresh_tenancy(),
@@ -71,8 +89,14 @@ fn a_server_that_is_gone_for_longer_than_the_session_ends_it() {
         let session = ZooKeeper::connect(&connect).await.unwrap();
         let mut state = session.state();
         server.stop().await;
-        state.wait_for(|state| *state == SessionState::Expired).await.unwrap();
-        assert_eq!(session.append(vec![]).await, Err(CoordinationError::Expired));
+        state
+            .wait_for(|state| *state == SessionState::Expired)
+            .await
+            .unwrap();
+        assert_eq!(
+            session.append(vec![]).await,
+            Err(CoordinationError::Expired)
+        );
     });
 }
 
@@ -86,8 +110,13 @@ fn a_service_that_cannot_be_reached_is_named() {
             session_timeout: Duration::from_millis(500),
             connection_timeout: Duration::from_millis(200),
         };
-        let Err(error) = ZooKeeper::connect(&connect).await else { panic!("somebody is there") };
+        let Err(error) = ZooKeeper::connect(&connect).await else {
+            panic!("somebody is there")
+        };
         let text = error.to_string();
-        assert!(text.starts_with("cannot reach coordination at 127.0.0.1:9: "), "{text}");
+        assert!(
+            text.starts_with("cannot reach coordination at 127.0.0.1:9: "),
+            "{text}"
+        );
     });
 }

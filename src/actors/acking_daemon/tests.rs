@@ -32,7 +32,12 @@ fn start() -> Rig {
     let obituary = Probe::obituary(&probe, Child::AckingDaemon);
     let shared: Arc<dyn Transport> = Arc::new(transport.clone());
     let daemon = AckingDaemon::new(peer(ME), shared, settings, Clock::start(), obituary).unwrap();
-    Rig { transport, daemon: daemon.start(), probe, sequence: 0 }
+    Rig {
+        transport,
+        daemon: daemon.start(),
+        probe,
+        sequence: 0,
+    }
 }
 
 impl Rig {
@@ -44,7 +49,11 @@ impl Rig {
             sender: peer(2),
             epoch: 1,
             sequence: self.sequence,
-            groups: vec![AckGroup { source: peer(ME), epoch, acks }],
+            groups: vec![AckGroup {
+                source: peer(ME),
+                epoch,
+                acks,
+            }],
         });
         let mut link = self.transport.link(peer(ME), InboxKind::Acker).unwrap();
         link.ready().await.unwrap();
@@ -57,7 +66,9 @@ impl Rig {
     }
 
     fn source(&self, messages: usize) -> Inbox {
-        self.transport.open_inbox(peer(ME), InboxKind::Task, messages).unwrap()
+        self.transport
+            .open_inbox(peer(ME), InboxKind::Task, messages)
+            .unwrap()
     }
 }
 
@@ -120,16 +131,26 @@ async fn roots_that_stay_incomplete_are_swept() {
     let mut rig = start();
     rig.ack(1, 1, 7).await;
     tokio::time::sleep(Duration::from_secs(50)).await;
-    assert_eq!((rig.detail("open").await, rig.detail("swept").await), (1, 0));
+    assert_eq!(
+        (rig.detail("open").await, rig.detail("swept").await),
+        (1, 0)
+    );
     tokio::time::sleep(Duration::from_secs(40)).await;
-    assert_eq!((rig.detail("open").await, rig.detail("swept").await), (0, 1));
+    assert_eq!(
+        (rig.detail("open").await, rig.detail("swept").await),
+        (0, 1)
+    );
 }
 
 #[actix::test]
 async fn its_inbox_closes_with_it_and_it_dies_once() {
     let rig = start();
     rig.daemon.send(Stop).await.unwrap();
-    assert!(rig.transport.open_inbox(peer(ME), InboxKind::Acker, 1).is_ok());
+    assert!(
+        rig.transport
+            .open_inbox(peer(ME), InboxKind::Acker, 1)
+            .is_ok()
+    );
     let deaths = heard(&rig.probe).await.deaths;
     assert_eq!(deaths.len(), 1);
     assert_eq!(deaths[0].exit, Exit::Stopped);

@@ -18,9 +18,17 @@ fn start(ring: usize) -> Rig {
     let (steps, _) = broadcast::channel(ring);
     let (latest, receiver) = watch::channel(Snapshot::default());
     let probe = Probe::default().start();
-    let published = Published { steps: steps.clone(), latest: receiver };
+    let published = Published {
+        steps: steps.clone(),
+        latest: receiver,
+    };
     let reader = LogReader::new(published, Probe::obituary(&probe, Child::LogReader));
-    Rig { latest, steps, reader: reader.start(), probe }
+    Rig {
+        latest,
+        steps,
+        reader: reader.start(),
+        probe,
+    }
 }
 
 impl Rig {
@@ -29,7 +37,10 @@ impl Rig {
         for position in positions.map(LogPosition) {
             let replica = Arc::new(Replica::default());
             let step = step(position, Err(Unreadable("noise".into())), replica);
-            let snapshot = Snapshot { position: Some(position), replica: step.new.clone() };
+            let snapshot = Snapshot {
+                position: Some(position),
+                replica: step.new.clone(),
+            };
             self.latest.send_replace(snapshot);
             let _ = self.steps.send(Arc::new(step));
         }
@@ -82,7 +93,12 @@ async fn a_reader_that_lags_jumps_and_misses_nothing_after_that() {
 async fn the_end_of_the_group_is_the_end() {
     let rig = start(4);
     assert_eq!(rig.next().await, Err(None));
-    let Rig { steps, latest, reader, probe } = rig;
+    let Rig {
+        steps,
+        latest,
+        reader,
+        probe,
+    } = rig;
     let asked = reader.send(NextStep);
     drop((steps, latest));
     reader.send(Stop).await.unwrap();

@@ -24,7 +24,11 @@ fn start(gate: SetGate, capacity: usize) -> Rig {
     let obituary = Probe::obituary(&probe, Child::Outbox);
     let writer = IdSource::from_seed(1).peer().into();
     let outbox = Outbox::new(Arc::new(server.connect()), writer, gate, capacity, obituary);
-    Rig { server, outbox: outbox.start(), probe }
+    Rig {
+        server,
+        outbox: outbox.start(),
+        probe,
+    }
 }
 
 fn job(n: u64) -> JobId {
@@ -41,15 +45,28 @@ fn leave() -> Command {
 
 impl Rig {
     async fn write(&self, command: Command) -> Result<(), OutboxFull> {
-        self.outbox.send(WriteEntry { command, entry_parent: None }).await.unwrap()
+        self.outbox
+            .send(WriteEntry {
+                command,
+                entry_parent: None,
+            })
+            .await
+            .unwrap()
     }
 
     fn entries(&self) -> Vec<Entry> {
-        self.server.entries().iter().map(|payload| from_payload(payload).unwrap()).collect()
+        self.server
+            .entries()
+            .iter()
+            .map(|payload| from_payload(payload).unwrap())
+            .collect()
     }
 
     fn written(&self) -> Vec<Command> {
-        self.entries().into_iter().map(|entry| entry.command).collect()
+        self.entries()
+            .into_iter()
+            .map(|entry| entry.command)
+            .collect()
     }
 }
 
@@ -76,7 +93,11 @@ async fn while_paused_only_the_join_and_leaves_pass_and_the_others_keep_their_or
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(rig.written(), [leave()]);
     rig.outbox.send(SetGate::Resume).await.unwrap();
-    rig.outbox.send(WriteAndConfirm(kill(3))).await.unwrap().unwrap();
+    rig.outbox
+        .send(WriteAndConfirm(kill(3)))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(rig.written(), [leave(), kill(1), kill(2), kill(3)]);
 }
 
@@ -94,12 +115,16 @@ async fn a_full_outbox_refuses_and_says_how_much_it_holds() {
 #[actix::test]
 async fn an_entry_of_unknown_outcome_is_written_again_under_its_number() {
     let rig = start(SetGate::Resume, 10);
-    rig.server.fail_appends([AppendFault::UnknownButStored, AppendFault::UnknownAndLost]);
+    rig.server
+        .fail_appends([AppendFault::UnknownButStored, AppendFault::UnknownAndLost]);
     let confirmed = rig.outbox.send(WriteAndConfirm(kill(1))).await.unwrap();
     assert_eq!(confirmed, Ok(LogPosition(1)));
     assert_eq!(rig.written(), [kill(1), kill(1)]);
-    let sequences: Vec<u64> =
-        rig.entries().into_iter().map(|entry| entry.source.sequence).collect();
+    let sequences: Vec<u64> = rig
+        .entries()
+        .into_iter()
+        .map(|entry| entry.source.sequence)
+        .collect();
     assert_eq!(sequences, [1, 1]);
 }
 
@@ -114,7 +139,10 @@ async fn a_stop_writes_what_may_pass_first() {
     assert_eq!(rig.written().len(), 3);
     let deaths = heard(&rig.probe).await.deaths;
     assert_eq!(deaths.len(), 1);
-    assert_eq!((deaths[0].child, &deaths[0].exit), (Child::Outbox, &Exit::Stopped));
+    assert_eq!(
+        (deaths[0].child, &deaths[0].exit),
+        (Child::Outbox, &Exit::Stopped)
+    );
 }
 
 #[actix::test]
@@ -124,8 +152,13 @@ async fn it_dies_once_with_its_cause() {
     let _ = rig.outbox.send(Crash(Child::Outbox)).await;
     let deaths = heard(&rig.probe).await.deaths;
     assert_eq!(deaths.len(), 1);
-    let Exit::Panicked(cause) = &deaths[0].exit else { panic!("{deaths:?}") };
-    assert!(cause.starts_with("crashed by a test (src/actors/outbox"), "{cause}");
+    let Exit::Panicked(cause) = &deaths[0].exit else {
+        panic!("{deaths:?}")
+    };
+    assert!(
+        cause.starts_with("crashed by a test (src/actors/outbox"),
+        "{cause}"
+    );
 }
 
 #[actix::test]
@@ -141,8 +174,13 @@ async fn it_ends_with_its_session_and_tells_who_waits() {
     assert_eq!(first.unwrap(), Ok(LogPosition(0)));
     assert!(matches!(
         second,
-        Ok(Err(WriteFailed::Refused(CoordinationError::Expired) | WriteFailed::Ended))
+        Ok(Err(
+            WriteFailed::Refused(CoordinationError::Expired) | WriteFailed::Ended
+        ))
     ));
     let deaths = heard(&rig.probe).await.deaths;
-    assert_eq!(deaths[0].exit, Exit::Failed("the coordination session is over".into()));
+    assert_eq!(
+        deaths[0].exit,
+        Exit::Failed("the coordination session is over".into())
+    );
 }

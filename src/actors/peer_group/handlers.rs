@@ -26,7 +26,10 @@ impl Handler<ChildDown> for PeerGroup {
             return self.peer_down(&down, ctx);
         }
         // The outbox of an older session is replaced already.
-        let current = self.outbox.as_ref().is_some_and(|outbox| !outbox.connected());
+        let current = self
+            .outbox
+            .as_ref()
+            .is_some_and(|outbox| !outbox.connected());
         if !current || self.restarts == Restarts::Refused {
             return;
         }
@@ -42,7 +45,8 @@ impl Handler<ChildDown> for PeerGroup {
                 self.write_leaves(BTreeSet::new());
             }
             Verdict::GiveUp => {
-                self.obituary.because(format!("the outbox died too often: {}", down.exit));
+                self.obituary
+                    .because(format!("the outbox died too often: {}", down.exit));
                 ctx.stop();
             }
         }
@@ -111,7 +115,10 @@ impl Handler<Stop> for PeerGroup {
         let session = self.services.task.session.clone();
         let stop = async move {
             if tokio::time::timeout(drain, join_all(stops)).await.is_err() {
-                tracing::error!(?drain, "some peers did not drain in time; they are abandoned");
+                tracing::error!(
+                    ?drain,
+                    "some peers did not drain in time; they are abandoned"
+                );
             }
             if let Some(outbox) = outbox {
                 let _ = tokio::time::timeout(drain, outbox.send(Stop)).await;
@@ -128,9 +135,14 @@ impl Handler<Status> for PeerGroup {
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
         let snapshot = self.position_and_replica();
         let living = || self.slots.iter().filter_map(Slot::incarnation);
-        let joined = living().filter(|one| snapshot.replica.membership.is_joined(one.peer)).count();
-        let wanted =
-            self.slots.iter().filter(|slot| !matches!(slot.state, SlotState::Stopped)).count();
+        let joined = living()
+            .filter(|one| snapshot.replica.membership.is_joined(one.peer))
+            .count();
+        let wanted = self
+            .slots
+            .iter()
+            .filter(|slot| !matches!(slot.state, SlotState::Stopped))
+            .count();
         let behind = living().filter_map(|one| {
             Some(snapshot.position?.0 - one.position.get().map_or(0, |position| position.0))
         });
@@ -187,10 +199,13 @@ fn slot_report(slot: &Slot) -> impl Future<Output = ActorReport> + use<> {
             Some(asked) => asked.await.ok(),
             None => None,
         };
-        let report = answer.unwrap_or_else(|| {
-            ActorReport::of(Child::VirtualPeer, empty, serde_json::Value::Null)
-        });
-        ActorReport { restarts, last_cause, ..report }
+        let report = answer
+            .unwrap_or_else(|| ActorReport::of(Child::VirtualPeer, empty, serde_json::Value::Null));
+        ActorReport {
+            restarts,
+            last_cause,
+            ..report
+        }
     }
 }
 

@@ -25,8 +25,9 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 
 /// Opens a session; the only way in which the group gets a new one.
-pub type Connector =
-    Arc<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Coordination>, CoordinationError>> + Send + Sync>;
+pub type Connector = Arc<
+    dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Coordination>, CoordinationError>> + Send + Sync,
+>;
 
 /// The root of the tree.
 pub struct PeerGroup {
@@ -98,7 +99,10 @@ impl PeerGroup {
     ) -> Self {
         let (steps, _) = broadcast::channel(settings.step_ring);
         let (latest, receiver) = watch::channel(Snapshot::default());
-        let published = Published { steps, latest: receiver };
+        let published = Published {
+            steps,
+            latest: receiver,
+        };
         let (sessions, _) = watch::channel(services.task.session.clone());
         let budget = settings.budget.clone();
         let slots = (0..settings.peers).map(|_| Slot::waiting()).collect();
@@ -125,7 +129,11 @@ impl PeerGroup {
     /// What others may look at.
     pub fn window(&self) -> GroupWindow {
         let Published { steps, latest } = self.published.clone();
-        GroupWindow { latest, steps, session: self.sessions.subscribe() }
+        GroupWindow {
+            latest,
+            steps,
+            session: self.sessions.subscribe(),
+        }
     }
 
     /// The group's own outbox writes the leaves of dead peers and what clients submit. Each has a

@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Between two attempts to open a session.
-const RECONNECT: Backoff = Backoff { min: Duration::from_secs(1), max: Duration::from_secs(30) };
+const RECONNECT: Backoff = Backoff {
+    min: Duration::from_secs(1),
+    max: Duration::from_secs(30),
+};
 
 impl PeerGroup {
     /// Starts everything that lives on the session in `services`.
@@ -71,13 +74,15 @@ impl PeerGroup {
             tokio::time::sleep(delay).await;
             connect.await
         };
-        ctx.spawn(wrap_future::<_, Self>(opened).map(move |session, this, ctx| match session {
-            Ok(session) => this.resume(ctx, session, gone),
-            Err(error) => {
-                tracing::warn!(%error, attempt, "no session could be opened");
-                this.reconnect(ctx, gone, attempt + 1);
-            }
-        }));
+        ctx.spawn(
+            wrap_future::<_, Self>(opened).map(move |session, this, ctx| match session {
+                Ok(session) => this.resume(ctx, session, gone),
+                Err(error) => {
+                    tracing::warn!(%error, attempt, "no session could be opened");
+                    this.reconnect(ctx, gone, attempt + 1);
+                }
+            }),
+        );
     }
 
     fn resume(
@@ -95,7 +100,13 @@ impl PeerGroup {
     /// Gives an entry to the group's outbox.
     pub(super) fn write(&mut self, command: Command) {
         let Some(outbox) = &self.outbox else { return };
-        #[expect(clippy::disallowed_methods, reason = "the outbox has its own bound and refuses beyond it")]
-        outbox.do_send(WriteEntry { command, entry_parent: None });
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the outbox has its own bound and refuses beyond it"
+        )]
+        outbox.do_send(WriteEntry {
+            command,
+            entry_parent: None,
+        });
     }
 }

@@ -49,11 +49,20 @@ pub(super) struct Incarnation {
 
 impl Slot {
     pub(super) fn waiting() -> Self {
-        Slot { state: SlotState::Waiting, restarts: 0, last_cause: None, attempts: 0 }
+        Slot {
+            state: SlotState::Waiting,
+            restarts: 0,
+            last_cause: None,
+            attempts: 0,
+        }
     }
 
     pub(super) fn incarnation(&self) -> Option<&Incarnation> {
-        if let SlotState::Running(incarnation) = &self.state { Some(incarnation) } else { None }
+        if let SlotState::Running(incarnation) = &self.state {
+            Some(incarnation)
+        } else {
+            None
+        }
     }
 }
 
@@ -67,11 +76,15 @@ impl PeerGroup {
         let replica = self.position_and_replica().replica;
         let joined = replica.membership.peers.len();
         let living = self.slots.iter().filter_map(Slot::incarnation);
-        let joining = living.filter(|one| !replica.membership.is_joined(one.peer)).count();
+        let joining = living
+            .filter(|one| !replica.membership.is_joined(one.peer))
+            .count();
         let at_once = (joined / 2).clamp(1, self.settings.joins_at_once);
         for index in 0..self.slots.len() {
             let started = self.slots.iter().filter_map(Slot::incarnation);
-            let now_joining = started.filter(|one| !replica.membership.is_joined(one.peer)).count();
+            let now_joining = started
+                .filter(|one| !replica.membership.is_joined(one.peer))
+                .count();
             if now_joining.max(joining) >= at_once {
                 return;
             }
@@ -85,23 +98,41 @@ impl PeerGroup {
         self.incarnations += 1;
         let number = self.incarnations;
         let peer = self.services.fresh_peer();
-        let me = PeerContext { me: peer, member: self.settings.member.clone() };
+        let me = PeerContext {
+            me: peer,
+            member: self.settings.member.clone(),
+        };
         let supervisor = ctx.address().recipient::<ChildDown>();
-        let obituary = Obituary::of(Child::VirtualPeer, number, supervisor, &self.services.census);
+        let obituary = Obituary::of(
+            Child::VirtualPeer,
+            number,
+            supervisor,
+            &self.services.census,
+        );
         let position = Rc::new(Cell::new(None));
         let (services, published) = (self.services.clone(), self.published.clone());
         let addr = VirtualPeer::new(me, services, published, position.clone(), obituary).start();
         let started = self.services.task.clock.now();
         tracing::info!(%peer, index, "virtual peer starts");
-        self.slots[index].state =
-            SlotState::Running(Incarnation { addr, peer, number, started, position });
+        self.slots[index].state = SlotState::Running(Incarnation {
+            addr,
+            peer,
+            number,
+            started,
+            position,
+        });
     }
 
     /// An incarnation is gone. Unless that was asked for, what it leaves behind is cleaned up and
     /// the next one is due after a back-off.
     pub(super) fn peer_down(&mut self, down: &ChildDown, ctx: &mut Context<Self>) {
-        let of_it = |slot: &Slot| slot.incarnation().is_some_and(|i| i.number == down.incarnation);
-        let Some(index) = self.slots.iter().position(of_it) else { return };
+        let of_it = |slot: &Slot| {
+            slot.incarnation()
+                .is_some_and(|i| i.number == down.incarnation)
+        };
+        let Some(index) = self.slots.iter().position(of_it) else {
+            return;
+        };
         let slot = &mut self.slots[index];
         let SlotState::Running(gone) = std::mem::replace(&mut slot.state, SlotState::BackingOff)
         else {
@@ -115,7 +146,10 @@ impl PeerGroup {
         }
         let attempt = slot.attempts;
         slot.attempts += 1;
-        let delay = self.settings.restart_backoff.delay(attempt, self.services.unit());
+        let delay = self
+            .settings
+            .restart_backoff
+            .delay(attempt, self.services.unit());
         tracing::error!(peer = %gone.peer, cause = %down.exit, attempt, ?delay, "virtual peer died; a new one follows");
         self.bury(gone.peer, ctx);
         ctx.run_later(delay, move |this, ctx| {
@@ -140,7 +174,9 @@ impl PeerGroup {
         for slot in &mut self.slots {
             if let SlotState::Running(_) = &slot.state {
                 let state = std::mem::replace(&mut slot.state, SlotState::Waiting);
-                let SlotState::Running(incarnation) = state else { continue };
+                let SlotState::Running(incarnation) = state else {
+                    continue;
+                };
                 slot.restarts += 1;
                 slot.last_cause = Some(cause.to_owned());
                 gone.insert(incarnation.peer);
@@ -156,13 +192,28 @@ impl PeerGroup {
     pub(super) fn write_leaves(&mut self, mut gone: BTreeSet<PeerId>) {
         let replica = self.position_and_replica().replica;
         let mine = |member: &Member| member.group == self.settings.member.group;
-        let living: BTreeSet<PeerId> =
-            self.slots.iter().filter_map(Slot::incarnation).map(|one| one.peer).collect();
-        let known = replica.membership.members.iter().filter(|(_, member)| mine(member));
-        gone.extend(known.map(|(peer, _)| *peer).filter(|peer| !living.contains(peer)));
+        let living: BTreeSet<PeerId> = self
+            .slots
+            .iter()
+            .filter_map(Slot::incarnation)
+            .map(|one| one.peer)
+            .collect();
+        let known = replica
+            .membership
+            .members
+            .iter()
+            .filter(|(_, member)| mine(member));
+        gone.extend(
+            known
+                .map(|(peer, _)| *peer)
+                .filter(|peer| !living.contains(peer)),
+        );
         let mut gone = gone.into_iter();
         if let Some(id) = gone.next() {
-            let leave = LeaveCluster { also: gone.collect(), ..LeaveCluster::of(id) };
+            let leave = LeaveCluster {
+                also: gone.collect(),
+                ..LeaveCluster::of(id)
+            };
             self.write(Command::LeaveCluster(leave));
         }
     }

@@ -23,7 +23,10 @@ impl PeerGroup {
     pub(super) fn follow(&mut self, ctx: &mut Context<Self>) {
         let session = self.services.task.session.clone();
         let of_session = self.session;
-        let from = self.position_and_replica().position.map_or(LogPosition(0), LogPosition::next);
+        let from = self
+            .position_and_replica()
+            .position
+            .map_or(LogPosition(0), LogPosition::next);
         let read = next_entries(session, from);
         ctx.spawn(wrap_future::<_, Self>(read).map(move |entries, this, ctx| {
             if this.session != of_session {
@@ -51,14 +54,20 @@ impl PeerGroup {
         });
         let step = Arc::new(step(position, entry, replica));
         self.account(&step);
-        let snapshot = Snapshot { position: Some(position), replica: step.new.clone() };
+        let snapshot = Snapshot {
+            position: Some(position),
+            replica: step.new.clone(),
+        };
         self.latest.send_replace(snapshot);
         // Without readers nobody needs it.
         let _ = self.published.steps.send(step);
     }
 
     fn account(&mut self, step: &crate::log::Step) {
-        let name = step.entry.as_ref().map_or("?", |entry| entry.command.name());
+        let name = step
+            .entry
+            .as_ref()
+            .map_or("?", |entry| entry.command.name());
         let Some(reason) = step.ignored else {
             tracing::debug!(position = %step.position, entry = name, "entry applied");
             return;

@@ -34,7 +34,12 @@ async fn start(others: impl IntoIterator<Item = u64>) -> Rig {
     for other in others {
         elsewhere.create_pulse(peer(other)).await.unwrap();
     }
-    Rig { others: elsewhere, watcher: watcher.start(), server, probe }
+    Rig {
+        others: elsewhere,
+        watcher: watcher.start(),
+        server,
+        probe,
+    }
 }
 
 impl Rig {

@@ -26,13 +26,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const BACKOFF: Backoff =
-        Backoff { min: Duration::from_secs(2), max: Duration::from_secs(60) };
+    const BACKOFF: Backoff = Backoff {
+        min: Duration::from_secs(2),
+        max: Duration::from_secs(60),
+    };
 
     #[test]
     fn the_ceiling_doubles_up_to_the_maximum() {
-        let ceilings: Vec<u64> =
-            (0..7).map(|attempt| BACKOFF.delay(attempt, 1.0).as_secs()).collect();
+        let ceilings: Vec<u64> = (0..7)
+            .map(|attempt| BACKOFF.delay(attempt, 1.0).as_secs())
+            .collect();
         assert_eq!(ceilings, [2, 4, 8, 16, 32, 60, 60]);
     }
 

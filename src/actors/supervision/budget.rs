@@ -24,12 +24,20 @@ pub enum Verdict {
 impl RestartBudget {
     /// At most `max` restarts in `window`.
     pub fn new(max: usize, window: Duration) -> Self {
-        RestartBudget { max, window, recent: VecDeque::new() }
+        RestartBudget {
+            max,
+            window,
+            recent: VecDeque::new(),
+        }
     }
 
     /// Takes one restart out of the budget.
     pub fn spend(&mut self, now: Millis) -> Verdict {
-        while self.recent.front().is_some_and(|then| now.since(*then) >= self.window) {
+        while self
+            .recent
+            .front()
+            .is_some_and(|then| now.since(*then) >= self.window)
+        {
             self.recent.pop_front();
         }
         if self.recent.len() >= self.max {

@@ -38,7 +38,13 @@ impl Obituary {
         census: &Census,
     ) -> Self {
         census.living.fetch_add(1, Ordering::SeqCst);
-        Obituary { child, incarnation, supervisor, cause: None, census: census.clone() }
+        Obituary {
+            child,
+            incarnation,
+            supervisor,
+            cause: None,
+            census: census.clone(),
+        }
     }
 
     /// Says why the child is about to end; without it, and without a panic, it has simply stopped.
@@ -55,8 +61,15 @@ impl Drop for Obituary {
             Some(cause) => Exit::Failed(cause),
             None => Exit::Stopped,
         };
-        let down = ChildDown { child: self.child, incarnation: self.incarnation, exit };
-        #[expect(clippy::disallowed_methods, reason = "a death notice is not refused for a full mailbox")]
+        let down = ChildDown {
+            child: self.child,
+            incarnation: self.incarnation,
+            exit,
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a death notice is not refused for a full mailbox"
+        )]
         self.supervisor.do_send(down);
     }
 }

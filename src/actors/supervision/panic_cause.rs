@@ -24,7 +24,8 @@ pub fn remember_panics() {
 
 /// The message of this thread's last panic.
 pub(crate) fn last_panic() -> String {
-    LAST.with_borrow(Clone::clone).unwrap_or_else(|| "it panicked".into())
+    LAST.with_borrow(Clone::clone)
+        .unwrap_or_else(|| "it panicked".into())
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {

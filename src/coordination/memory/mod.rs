@@ -119,7 +119,10 @@ impl MemoryServer {
     fn connect_all(&self, connection: Connection, seen: SessionState) {
         let mut state = self.lock();
         state.connection = connection;
-        state.sessions.values().for_each(|session| drop(session.send_replace(seen)));
+        state
+            .sessions
+            .values()
+            .for_each(|session| drop(session.send_replace(seen)));
         drop(state);
         self.changed();
     }

@@ -10,18 +10,28 @@ use crate::task::exception::Fault;
 use crate::task::outbound::To;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
-    let Some(meta) = &batch.meta else { return Ok(()) };
+    let Some(meta) = &batch.meta else {
+        return Ok(());
+    };
     let mut fuse = Fuse::of(meta);
     for children in &batch.children {
         let draws = children.ack_values().iter().copied();
         match &batch.made {
-            Made::Untouched => draws.enumerate().for_each(|(parent, draw)| fuse.child(parent, draw)),
+            Made::Untouched => draws
+                .enumerate()
+                .for_each(|(parent, draw)| fuse.child(parent, draw)),
             Made::New { parents, .. } => {
-                parents.iter().zip(draws).for_each(|(&parent, draw)| fuse.child(parent as usize, draw));
+                parents
+                    .iter()
+                    .zip(draws)
+                    .for_each(|(&parent, draw)| fuse.child(parent as usize, draw));
             }
         }
     }
-    batch.retries.iter().for_each(|parent| fuse.withhold(*parent));
+    batch
+        .retries
+        .iter()
+        .for_each(|parent| fuse.withhold(*parent));
     for acks in fuse.finish() {
         let sequence = context.ack_sequences.entry(acks.acker).or_default();
         *sequence += 1;
@@ -31,7 +41,9 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
             sequence: *sequence,
             groups: acks.groups,
         };
-        context.outbound.push(To::Acker(acks.acker), Message::Acks(message));
+        context
+            .outbound
+            .push(To::Acker(acks.acker), Message::Acks(message));
     }
     Ok(())
 }

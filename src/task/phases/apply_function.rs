@@ -15,7 +15,9 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if looks && batch.segments.is_empty() {
         decode(context, batch)?;
     }
-    let Some(function) = &mut context.function else { return Ok(()) };
+    let Some(function) = &mut context.function else {
+        return Ok(());
+    };
     let at = Cell::new(0);
     let received = std::mem::take(&mut batch.segments);
     let applied = guarded(Phase::ApplyFunction, || {
@@ -52,10 +54,17 @@ fn apply(
 }
 
 fn decode(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
-    let decoded = batch.encoded.decode_all_into(&mut context.decoder, &mut batch.segments);
+    let decoded = batch
+        .encoded
+        .decode_all_into(&mut context.decoder, &mut batch.segments);
     decoded.map_err(|error| {
-        context.counters.add(Count::Damaged, batch.encoded.len() as u64);
-        Fault::in_phase(Phase::ReadBatch, format!("a received batch is damaged: {error}"))
+        context
+            .counters
+            .add(Count::Damaged, batch.encoded.len() as u64);
+        Fault::in_phase(
+            Phase::ReadBatch,
+            format!("a received batch is damaged: {error}"),
+        )
     })
 }
 

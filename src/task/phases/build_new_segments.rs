@@ -8,7 +8,9 @@ use rand::RngExt;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let routes = context.outbound.routes();
-    let Some(meta) = &batch.meta else { return Ok(()) };
+    let Some(meta) = &batch.meta else {
+        return Ok(());
+    };
     if routes == 0 {
         return Ok(());
     }
@@ -30,7 +32,9 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
                     (0..meta.len()).for_each(|parent| children.push(parent, draws.random()));
                 }
                 Made::New { parents, .. } => {
-                    parents.iter().for_each(|&parent| children.push(parent as usize, draws.random()));
+                    parents
+                        .iter()
+                        .for_each(|&parent| children.push(parent as usize, draws.random()));
                 }
             }
             children.finish()

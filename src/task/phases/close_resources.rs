@@ -4,7 +4,10 @@ use crate::task::context::{BatchWork, TaskContext};
 use crate::task::exception::{Fault, Phase, guarded};
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
-    let calls = context.lifecycles.iter().filter_map(|calls| calls.after_batch.as_ref());
+    let calls = context
+        .lifecycles
+        .iter()
+        .filter_map(|calls| calls.after_batch.as_ref());
     for call in calls {
         let event = context.event(batch.received());
         guarded(Phase::CloseResources, || {

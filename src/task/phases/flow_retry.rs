@@ -10,16 +10,27 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if batch.retries.is_empty() {
         return Ok(());
     }
-    let Some(meta) = &batch.meta else { return Ok(()) };
+    let Some(meta) = &batch.meta else {
+        return Ok(());
+    };
     let mut by_source: BTreeMap<_, Vec<u64>> = BTreeMap::new();
     for index in &batch.retries {
         let row = meta.row(*index);
         let origin = meta.origins()[usize::from(row.origin)];
-        by_source.entry((origin.source, origin.epoch)).or_default().push(row.root);
+        by_source
+            .entry((origin.source, origin.epoch))
+            .or_default()
+            .push(row.root);
     }
     for ((source, epoch), roots) in by_source {
-        let retry = Retries { source, epoch, roots };
-        context.outbound.push(To::Source(source), Message::Retries(retry));
+        let retry = Retries {
+            source,
+            epoch,
+            roots,
+        };
+        context
+            .outbound
+            .push(To::Source(source), Message::Retries(retry));
     }
     Ok(())
 }

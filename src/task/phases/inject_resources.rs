@@ -4,7 +4,10 @@ use crate::task::context::{BatchWork, TaskContext};
 use crate::task::exception::{Fault, Phase, guarded};
 
 pub(super) fn run(context: &mut TaskContext, _: &mut BatchWork) -> Result<(), Fault> {
-    let calls = context.lifecycles.iter().filter_map(|calls| calls.before_batch.as_ref());
+    let calls = context
+        .lifecycles
+        .iter()
+        .filter_map(|calls| calls.before_batch.as_ref());
     for call in calls {
         let event = context.event(0);
         guarded(Phase::InjectResources, || {

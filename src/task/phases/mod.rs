@@ -39,5 +39,7 @@ pub const PHASES: [(&str, Run); 12] = [
 /// Runs a batch through all of them.
 pub fn run_all(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     batch.clear();
-    PHASES.iter().try_for_each(|(_, phase)| phase(context, batch))
+    PHASES
+        .iter()
+        .try_for_each(|(_, phase)| phase(context, batch))
 }

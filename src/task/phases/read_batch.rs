@@ -15,9 +15,13 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         return Ok(());
     };
     if let Some(replay) = input.pending.replay(batch_size) {
-        context.counters.add(Count::Retried, replay.segments.len() as u64);
+        context
+            .counters
+            .add(Count::Retried, replay.segments.len() as u64);
         batch.encoded = replay.segments;
-        batch.freshness = Freshness::Replayed { first_root: replay.first_root };
+        batch.freshness = Freshness::Replayed {
+            first_root: replay.first_root,
+        };
         return Ok(());
     }
     let room = max_pending.saturating_sub(input.pending.in_flight());
@@ -30,7 +34,9 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         Supply::More | Supply::NotBefore(_) if room == 0 => return Ok(()),
         Supply::More | Supply::NotBefore(_) => poll(input, batch, room.min(batch_size), now)?,
     };
-    context.counters.add(Count::Read, batch.segments.len() as u64);
+    context
+        .counters
+        .add(Count::Read, batch.segments.len() as u64);
     bury(context, &rejected)
 }
 
@@ -40,11 +46,15 @@ fn poll(
     max: usize,
     now: Millis,
 ) -> Result<Vec<Rejected>, Fault> {
-    let mut read =
-        ReadSegments { segments: std::mem::take(&mut batch.segments), rejected: Vec::new() };
+    let mut read = ReadSegments {
+        segments: std::mem::take(&mut batch.segments),
+        rejected: Vec::new(),
+    };
     let plugin = &mut input.plugin;
     let polled = guarded(Phase::ReadBatch, || {
-        plugin.poll(max, &mut read).map_err(|error| Fault::in_phase(Phase::ReadBatch, error))
+        plugin
+            .poll(max, &mut read)
+            .map_err(|error| Fault::in_phase(Phase::ReadBatch, error))
     })?;
     input.supply = match polled {
         Polled::More => Supply::More,
@@ -57,8 +67,12 @@ fn poll(
 }
 
 fn receive(context: &mut TaskContext, batch: &mut BatchWork) {
-    let Some(message) = context.next_arrived() else { return };
-    context.counters.add(Count::Received, message.batch.len() as u64);
+    let Some(message) = context.next_arrived() else {
+        return;
+    };
+    context
+        .counters
+        .add(Count::Received, message.batch.len() as u64);
     let (meta, encoded) = message.batch.into_parts();
     batch.meta = Some(meta);
     batch.encoded = encoded;
@@ -79,9 +93,16 @@ fn bury(context: &mut TaskContext, rejected: &[Rejected]) -> Result<(), Fault> {
             "a piece of the input is no segment"
         );
     }
-    let Role::Input(input) = &mut context.role else { return Ok(()) };
-    let Some(letters) = &mut input.dead_letters else { return Ok(()) };
+    let Role::Input(input) = &mut context.role else {
+        return Ok(());
+    };
+    let Some(letters) = &mut input.dead_letters else {
+        return Ok(());
+    };
     letters.write(rejected).map_err(|error| {
-        Fault::in_phase(Phase::ReadBatch, format!("cannot write a dead letter: {error}"))
+        Fault::in_phase(
+            Phase::ReadBatch,
+            format!("cannot write a dead letter: {error}"),
+        )
     })
 }

@@ -6,7 +6,9 @@ use crate::task::exception::{Fault, Phase};
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let origin = context.origin();
-    let Role::Input(input) = &context.role else { return Ok(()) };
+    let Role::Input(input) = &context.role else {
+        return Ok(());
+    };
     let first_root = match batch.freshness {
         Freshness::Replayed { first_root } => first_root,
         Freshness::New => {

@@ -6,7 +6,9 @@ use crate::task::exception::Fault;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let now = context.now;
-    let Role::Input(input) = &mut context.role else { return Ok(()) };
+    let Role::Input(input) = &mut context.role else {
+        return Ok(());
+    };
     if batch.freshness != Freshness::New {
         return Ok(());
     }
@@ -14,6 +16,8 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if let Some(position) = batch.position.take() {
         input.pending.add(batch.encoded.clone(), position, now);
     }
-    context.counters.set_in_flight(input.pending.in_flight() as u64);
+    context
+        .counters
+        .set_in_flight(input.pending.in_flight() as u64);
     Ok(())
 }

@@ -17,7 +17,9 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
             return Ok(());
         }
         guarded(Phase::WriteBatch, || {
-            output.write(segments).map_err(|error| Fault::in_phase(Phase::WriteBatch, error))
+            output
+                .write(segments)
+                .map_err(|error| Fault::in_phase(Phase::WriteBatch, error))
         })?;
         context.counters.add(Count::Written, segments.len() as u64);
         return Ok(());

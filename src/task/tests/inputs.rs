@@ -24,7 +24,11 @@ async fn reading(limit: i64, change: impl FnOnce(&mut Task)) -> (Rig, Ends) {
 
 fn completions(roots: impl IntoIterator<Item = u64>) -> Message {
     let roots = roots.into_iter().collect();
-    Message::Completions(Completions { source: peer("in"), epoch: 1, roots })
+    Message::Completions(Completions {
+        source: peer("in"),
+        epoch: 1,
+        roots,
+    })
 }
 
 #[tokio::test]
@@ -44,7 +48,10 @@ async fn an_input_that_must_wait_for_its_job_reads_nothing() {
     let (rig, _) = reading(25, |_| ()).await;
     let mut next = rig.plays("work");
     let mut run = rig.start("in").await;
-    run.reassign(Assignment { read: Read::Wait, ..rig.assignment("in") });
+    run.reassign(Assignment {
+        read: Read::Wait,
+        ..rig.assignment("in")
+    });
     assert_eq!(work_off(&mut run), 0);
     run.reassign(rig.assignment("in"));
     assert_eq!(work_off(&mut run), 3);
@@ -66,7 +73,10 @@ async fn no_more_is_read_than_may_be_pending() {
 #[tokio::test]
 async fn a_full_inbox_holds_the_input_up_and_loses_nothing() {
     let (rig, _) = reading(100, |_| ()).await;
-    let mut next = rig.transport.open_inbox(peer("work"), InboxKind::Task, 1).unwrap();
+    let mut next = rig
+        .transport
+        .open_inbox(peer("work"), InboxKind::Task, 1)
+        .unwrap();
     let mut run = rig.start("in").await;
     let mut got = Vec::new();
     while got.len() < 100 {
@@ -99,13 +109,24 @@ async fn completions_of_another_start_of_the_task_mean_nothing() {
     let mut run = rig.start("in").await;
     work_off(&mut run);
     let roots: Vec<u64> = (1..=10).collect();
-    let other_epoch = Completions { source: peer("in"), epoch: 2, roots: roots.clone() };
-    let other_source = Completions { source: peer("out"), epoch: 1, roots };
+    let other_epoch = Completions {
+        source: peer("in"),
+        epoch: 2,
+        roots: roots.clone(),
+    };
+    let other_source = Completions {
+        source: peer("out"),
+        epoch: 1,
+        roots,
+    };
     rig.send("in", Message::Completions(other_epoch));
     rig.send("in", Message::Completions(other_source));
     work_off(&mut run);
     assert_eq!(run.phase(), TaskPhase::Ready);
-    assert_eq!((rig.figures("in").completed, rig.figures("in").misdirected), (0, 2));
+    assert_eq!(
+        (rig.figures("in").completed, rig.figures("in").misdirected),
+        (0, 2)
+    );
 }
 
 #[tokio::test]
@@ -119,10 +140,17 @@ async fn after_a_loss_what_is_pending_is_played_again_under_new_roots() {
     work_off(&mut run);
     // A newer version without a loss, then one with a loss, then the same loss seen again.
     let version = LogPosition(8);
-    run.reassign(Assignment { version, ..rig.assignment("in") });
+    run.reassign(Assignment {
+        version,
+        ..rig.assignment("in")
+    });
     work_off(&mut run);
     assert_eq!(arrived(&mut next), []);
-    let lost = Assignment { version, last_loss: Some(version), ..rig.assignment("in") };
+    let lost = Assignment {
+        version,
+        last_loss: Some(version),
+        ..rig.assignment("in")
+    };
     run.reassign(lost.clone());
     work_off(&mut run);
     let expected: Vec<(u64, i64)> = (5..20).map(|n| (n as u64 + 16, n)).collect();
@@ -147,7 +175,11 @@ async fn a_root_that_is_given_back_is_played_again_alone() {
     let mut run = rig.start("in").await;
     work_off(&mut run);
     arrived(&mut next);
-    let retries = Retries { source: peer("in"), epoch: 1, roots: vec![3, 99] };
+    let retries = Retries {
+        source: peer("in"),
+        epoch: 1,
+        roots: vec![3, 99],
+    };
     rig.send("in", Message::Retries(retries));
     work_off(&mut run);
     assert_eq!(arrived(&mut next), [(11, 2)]);
@@ -191,9 +223,14 @@ async fn the_position_that_is_saved_has_nothing_pending_before_it() {
     rig.send("in", completions([1]));
     work_off(&mut run);
     let position = run.completed_position().unwrap();
-    assert_eq!(position.get("next").and_then(|next| next.as_int()), Some(20));
+    assert_eq!(
+        position.get("next").and_then(|next| next.as_int()),
+        Some(20)
+    );
     let (session, assignment) = (&*rig.services.session, rig.assignment("in"));
-    save_position(session, &assignment, Some(position.clone())).await.unwrap();
+    save_position(session, &assignment, Some(position.clone()))
+        .await
+        .unwrap();
     run.position_saved(&position).unwrap();
     assert_eq!(ends.told(|told| told.completed.clone()), [20]);
     drop(run);
@@ -211,8 +248,13 @@ async fn a_position_of_another_part_is_no_place_to_start_from() {
     let _next = rig.plays("work");
     drop(rig.start("in").await);
     let position = [("next", 20_i64)].into_iter().collect();
-    let of_two = Assignment { slots: 2, ..rig.assignment("in") };
-    save_position(&*rig.services.session, &of_two, Some(position)).await.unwrap();
+    let of_two = Assignment {
+        slots: 2,
+        ..rig.assignment("in")
+    };
+    save_position(&*rig.services.session, &of_two, Some(position))
+        .await
+        .unwrap();
     rig.start("in").await;
     let starts = ends.told(|told| told.starts.clone());
     assert_eq!(starts, [Start::Fresh, Start::Resumed(None)]);
@@ -232,9 +274,15 @@ async fn what_is_no_segment_is_counted_kept_with_its_reason_and_moves_the_positi
     rig.send("in", completions(1..=18));
     work_off(&mut run);
     assert_eq!(run.phase(), TaskPhase::Exhausted);
-    assert_eq!((rig.figures("in").read, rig.figures("in").rejected), (18, 2));
+    assert_eq!(
+        (rig.figures("in").read, rig.figures("in").rejected),
+        (18, 2)
+    );
     let text = std::fs::read_to_string(letters).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2);
-    assert!(lines[0].contains("piece 10") && lines[0].contains("it is a tenth"), "{text}");
+    assert!(
+        lines[0].contains("piece 10") && lines[0].contains("it is a tenth"),
+        "{text}"
+    );
 }

@@ -43,9 +43,15 @@ fn declared() -> Job {
         name: "line".into(),
         workflow: vec![("in".into(), "work".into()), ("work".into(), "out".into())],
         catalog: vec![
-            Task { plugin: Some("list".into()), ..Task::new("in", TaskKind::Input) },
+            Task {
+                plugin: Some("list".into()),
+                ..Task::new("in", TaskKind::Input)
+            },
             Task::new("work", TaskKind::Function),
-            Task { plugin: Some("keep".into()), ..Task::new("out", TaskKind::Output) },
+            Task {
+                plugin: Some("keep".into()),
+                ..Task::new("out", TaskKind::Output)
+            },
         ],
         lifecycles: vec![],
         task_scheduler: TaskScheduler::Balanced,
@@ -61,7 +67,9 @@ impl Rig {
         let session: Arc<dyn Coordination> = Arc::new(server.connect());
         let id = IdSource::from_seed(1).job();
         write_job(&*session, id, &job).await.unwrap();
-        let acks = transport.open_inbox(peer("in"), InboxKind::Acker, 1_000).unwrap();
+        let acks = transport
+            .open_inbox(peer("in"), InboxKind::Acker, 1_000)
+            .unwrap();
         let services = TaskServices {
             session,
             transport: Arc::new(transport.clone()),
@@ -71,7 +79,14 @@ impl Rig {
             inbox_batches: 4,
         };
         let ledger = Ledger::default();
-        Rig { services, transport, job: id, acks, ledger, _server: server }
+        Rig {
+            services,
+            transport,
+            job: id,
+            acks,
+            ledger,
+            _server: server,
+        }
     }
 
     fn assignment(&self, task: &str) -> Assignment {
@@ -104,7 +119,9 @@ impl Rig {
 
     /// Opens the inbox of a task that a test plays itself.
     fn plays(&self, task: &str) -> Inbox {
-        self.transport.open_inbox(peer(task), InboxKind::Task, 100).unwrap()
+        self.transport
+            .open_inbox(peer(task), InboxKind::Task, 100)
+            .unwrap()
     }
 
     /// Sends a message to the task of a peer.
@@ -117,30 +134,46 @@ impl Rig {
     fn complete(&mut self) -> Vec<u64> {
         let mut completed = Vec::new();
         while let Some(message) = self.acks.try_next() {
-            let Message::Acks(acks) = message else { panic!("{message:?}") };
+            let Message::Acks(acks) = message else {
+                panic!("{message:?}")
+            };
             self.ledger.apply(&acks, Millis(0), &mut completed);
         }
-        completed.into_iter().flat_map(|completions| completions.roots).collect()
+        completed
+            .into_iter()
+            .flat_map(|completions| completions.roots)
+            .collect()
     }
 
     /// The same, told to the source.
     fn settle(&mut self) {
         let roots = self.complete();
         if !roots.is_empty() {
-            let done = Completions { source: peer("in"), epoch: 1, roots };
+            let done = Completions {
+                source: peer("in"),
+                epoch: 1,
+                roots,
+            };
             self.send("in", Message::Completions(done));
         }
     }
 
     fn figures(&self, task: &str) -> TaskFigures {
         let task: TaskName = task.into();
-        self.services.counters.figures(self.job).get(&task).copied().unwrap_or_default()
+        self.services
+            .counters
+            .figures(self.job)
+            .get(&task)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
 /// Takes turns until there is nothing to do. How many batches went through.
 fn work_off(run: &mut TaskRun) -> usize {
-    (0..1_000).take_while(|_| run.turn().unwrap() == Turn::Worked).count()
+    (0..1_000)
+        .take_while(|_| run.turn().unwrap() == Turn::Worked)
+        .count()
 }
 
 fn n(segment: &Segment) -> i64 {
@@ -155,7 +188,9 @@ fn numbers(range: std::ops::Range<i64>) -> Vec<Segment> {
 fn arrived(inbox: &mut Inbox) -> Vec<(u64, i64)> {
     let mut segments = Vec::new();
     while let Some(message) = inbox.try_next() {
-        let Message::Segments(message) = message else { panic!("{message:?}") };
+        let Message::Segments(message) = message else {
+            panic!("{message:?}")
+        };
         let (meta, payload) = message.batch.into_parts();
         let mut decoder = crate::codec::Decoder::default();
         for (index, row) in meta.rows().enumerate() {
@@ -176,7 +211,9 @@ where
         let call: TaskFunction = Box::new(move |segment, out| function(segment, out));
         Ok(call)
     };
-    registry.functions.register(name, Signature::default(), Arc::new(make));
+    registry
+        .functions
+        .register(name, Signature::default(), Arc::new(make));
 }
 
 #[test]

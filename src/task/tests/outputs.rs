@@ -29,8 +29,14 @@ async fn a_line_completes_every_root_exactly_when_its_output_has_written() {
     work_off(&mut read);
     assert_eq!(read.phase(), TaskPhase::Exhausted);
     let (read, written) = (rig.figures("in"), rig.figures("out"));
-    assert_eq!((read.read, read.completed, read.in_flight, read.retried), (100, 100, 0, 0));
-    assert_eq!((written.received, written.written, written.misdirected), (100, 100, 0));
+    assert_eq!(
+        (read.read, read.completed, read.in_flight, read.retried),
+        (100, 100, 0, 0)
+    );
+    assert_eq!(
+        (written.received, written.written, written.misdirected),
+        (100, 100, 0)
+    );
 }
 
 #[tokio::test]
@@ -43,10 +49,16 @@ async fn what_could_not_be_written_is_not_acked() {
     work_off(&mut read);
     work_off(&mut work);
     let exception = write.turn().unwrap_err();
-    assert_eq!((exception.phase, exception.message.as_str()), (Phase::WriteBatch, "the disk is full"));
+    assert_eq!(
+        (exception.phase, exception.message.as_str()),
+        (Phase::WriteBatch, "the disk is full")
+    );
     assert_eq!((exception.task.as_str(), exception.segment), ("out", None));
     assert!(rig.complete().is_empty());
-    assert_eq!((rig.figures("out").written, rig.figures("out").exceptions), (0, 1));
+    assert_eq!(
+        (rig.figures("out").written, rig.figures("out").exceptions),
+        (0, 1)
+    );
 }
 
 #[tokio::test]
@@ -54,7 +66,10 @@ async fn an_output_is_sealed_when_it_is_told_to_be() {
     let (rig, ends) = line(1).await;
     let mut write = rig.start("out").await;
     assert!(!write.should_seal());
-    write.reassign(Assignment { seal: Seal::Now, ..rig.assignment("out") });
+    write.reassign(Assignment {
+        seal: Seal::Now,
+        ..rig.assignment("out")
+    });
     assert!(write.should_seal());
     write.seal().unwrap();
     assert_eq!(write.phase(), TaskPhase::Sealed);
@@ -71,12 +86,21 @@ async fn nothing_is_sealed_while_acks_are_not_sent() {
     work_off(&mut read);
     work_off(&mut work);
     // The daemon of the source takes nothing.
-    let Rig { acks, transport, .. } = &rig;
+    let Rig {
+        acks, transport, ..
+    } = &rig;
     assert!(!acks.is_empty());
     let mut link = transport.link(peer("in"), InboxKind::Acker).unwrap();
-    let stray = crate::messaging::Retries { source: peer("in"), epoch: 0, roots: vec![] };
+    let stray = crate::messaging::Retries {
+        source: peer("in"),
+        epoch: 0,
+        roots: vec![],
+    };
     while link.try_send(Message::Retries(stray.clone())).is_ok() {}
-    write.reassign(Assignment { seal: Seal::Now, ..rig.assignment("out") });
+    write.reassign(Assignment {
+        seal: Seal::Now,
+        ..rig.assignment("out")
+    });
     write.turn().unwrap();
     assert!(!write.should_seal());
 }
@@ -86,7 +110,10 @@ fn noting(notes: &Arc<Mutex<Vec<String>>>) -> LifecycleCalls {
     let note = |name: &'static str| -> Option<lifecycles::Call> {
         let notes = Arc::clone(notes);
         Some(Arc::new(move |event: &lifecycles::LifecycleEvent<'_>| {
-            notes.lock().unwrap().push(format!("{name} {}", event.segments));
+            notes
+                .lock()
+                .unwrap()
+                .push(format!("{name} {}", event.segments));
             Ok(())
         }))
     };
@@ -102,7 +129,10 @@ fn noting(notes: &Arc<Mutex<Vec<String>>>) -> LifecycleCalls {
 async fn with_calls(calls: LifecycleCalls) -> Rig {
     let mut registry = Ends::default().registry(numbers(0..10));
     registry.lifecycles.register("calls", calls);
-    let lifecycle = Lifecycle { task: LifecycleTarget::Task("out".into()), calls: "calls".into() };
+    let lifecycle = Lifecycle {
+        task: LifecycleTarget::Task("out".into()),
+        calls: "calls".into(),
+    };
     Rig::new(registry, |job| job.lifecycles.push(lifecycle)).await
 }
 
@@ -116,7 +146,10 @@ async fn lifecycle_calls_surround_the_task_and_each_batch() {
     work_off(&mut work);
     work_off(&mut write);
     write.stopped();
-    assert_eq!(*notes.lock().unwrap(), ["start 0", "before 0", "after 10", "stop 0"]);
+    assert_eq!(
+        *notes.lock().unwrap(),
+        ["start 0", "before 0", "after 10", "stop 0"]
+    );
 }
 
 #[tokio::test]
@@ -133,9 +166,16 @@ async fn a_start_that_is_refused_goes_to_the_handlers() {
     let Err(StartFailed::Exception(exception, handling)) = rig.try_start("out").await else {
         panic!("it was refused")
     };
-    assert_eq!((exception.message.as_str(), handling), ("not today", Handling::Restart));
+    assert_eq!(
+        (exception.message.as_str(), handling),
+        ("not today", Handling::Restart)
+    );
     // What had been opened is closed again.
-    assert!(rig.transport.open_inbox(peer("out"), InboxKind::Task, 1).is_ok());
+    assert!(
+        rig.transport
+            .open_inbox(peer("out"), InboxKind::Task, 1)
+            .is_ok()
+    );
 }
 
 #[tokio::test]

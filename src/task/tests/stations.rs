@@ -3,9 +3,7 @@
 use super::Registry;
 use crate::job::TaskKind;
 use crate::job::vocabulary::{PluginSignature, Signature};
-use crate::plugins::{
-    Input, Output, PluginError, Polled, Position, ReadSegments, Rejected, Start,
-};
+use crate::plugins::{Input, Output, PluginError, Polled, Position, ReadSegments, Rejected, Start};
 use crate::segment::Segment;
 use std::sync::{Arc, Mutex};
 
@@ -49,14 +47,22 @@ impl Ends {
         registry.plugins.input("list", signature(), move |context| {
             ends.told(|told| told.starts.push(context.start.clone()));
             let position = match &context.start {
-                Start::Resumed(Some(position)) => position.get("next").and_then(|next| next.as_int()),
+                Start::Resumed(Some(position)) => {
+                    position.get("next").and_then(|next| next.as_int())
+                }
                 Start::Fresh | Start::Resumed(None) => None,
             };
             let (segments, ends) = (segments.clone(), ends.clone());
-            Ok(List { segments, next: position.unwrap_or(0) as usize, ends })
+            Ok(List {
+                segments,
+                next: position.unwrap_or(0) as usize,
+                ends,
+            })
         });
         let ends = self.clone();
-        registry.plugins.output("keep", signature(), move |_| Ok(Keep(ends.clone())));
+        registry
+            .plugins
+            .output("keep", signature(), move |_| Ok(Keep(ends.clone())));
         registry
     }
 
@@ -73,11 +79,17 @@ impl Input for List {
     fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
         let is_damaged = self.ends.told(|told| told.is_damaged);
         for _ in 0..max {
-            let Some(segment) = self.segments.get(self.next) else { return Ok(Polled::Exhausted) };
+            let Some(segment) = self.segments.get(self.next) else {
+                return Ok(Polled::Exhausted);
+            };
             self.next += 1;
             if is_damaged && self.next.is_multiple_of(10) {
                 let (place, raw) = (format!("piece {}", self.next), String::new());
-                read.rejected.push(Rejected { place, reason: "it is a tenth".into(), raw });
+                read.rejected.push(Rejected {
+                    place,
+                    reason: "it is a tenth".into(),
+                    raw,
+                });
             } else {
                 read.segments.push(segment.clone());
             }

@@ -11,7 +11,10 @@ async fn worked(
 ) -> (Rig, TaskRun, TaskRun, Inbox) {
     let mut registry = Ends::default().registry(numbers(0..limit));
     with_function(&mut registry, "function", function);
-    let rig = Rig::new(registry, |job| job.catalog[1].function = Some("function".into())).await;
+    let rig = Rig::new(registry, |job| {
+        job.catalog[1].function = Some("function".into())
+    })
+    .await;
     let next = rig.plays("out");
     let work = rig.start("work").await;
     let read = rig.start("in").await;
@@ -45,7 +48,10 @@ async fn a_root_is_complete_when_all_that_descends_from_it_is() {
     let mut write = rig.start("out").await;
     work.reassign(rig.assignment("work"));
     // The batch went with the inbox that was closed; its roots are played again.
-    let lost = Assignment { last_loss: Some(LogPosition(8)), ..rig.assignment("in") };
+    let lost = Assignment {
+        last_loss: Some(LogPosition(8)),
+        ..rig.assignment("in")
+    };
     read.reassign(lost);
     work_off(&mut read);
     work_off(&mut work);
@@ -72,7 +78,11 @@ async fn a_segment_that_asks_for_another_try_is_not_acked_and_its_root_is_sent_b
     drop(read);
     let mut source = rig.plays("in");
     work_off(&mut work);
-    let retries = Retries { source: peer("in"), epoch: 1, roots: vec![2, 4, 6] };
+    let retries = Retries {
+        source: peer("in"),
+        epoch: 1,
+        roots: vec![2, 4, 6],
+    };
     assert_eq!(source.try_next(), Some(Message::Retries(retries)));
     assert_eq!(arrived(&mut next), [(1, 0), (3, 2), (5, 4)]);
     assert!(rig.complete().is_empty());
@@ -111,7 +121,10 @@ async fn a_peer_that_started_its_task_anew_is_reached_in_its_new_inbox() {
     drop(work);
     let mut work = rig.start("work").await;
     let loss = Some(LogPosition(9));
-    read.reassign(Assignment { last_loss: loss, ..rig.assignment("in") });
+    read.reassign(Assignment {
+        last_loss: loss,
+        ..rig.assignment("in")
+    });
     work_off(&mut read);
     assert_eq!(work_off(&mut work), 1);
     assert_eq!(rig.figures("work").received, 10);
