@@ -25,7 +25,6 @@ pub struct TaskPipeline {
     drive: Option<Drive>,
     orders: mpsc::UnboundedSender<Order>,
     assignment: Assignment,
-    phase: TaskPhase,
     /// Kept for its drop.
     _obituary: Obituary,
 }
@@ -71,7 +70,6 @@ impl TaskPipeline {
             drive: Some(drive),
             orders,
             assignment,
-            phase: TaskPhase::Starting,
             _obituary: obituary,
         }
     }

@@ -47,7 +47,7 @@ pub struct TaskContext {
 
 /// Which task a context belongs to.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub(super) struct Identity {
     /// The job.
     pub job: JobId,
     /// The catalog entry.
@@ -63,7 +63,7 @@ pub struct Identity {
 }
 
 /// What a task does at its ends.
-pub enum Role {
+pub(super) enum Role {
     /// Reads from a medium.
     Input(Box<InputSide>),
     /// Only turns segments into segments.
@@ -73,7 +73,7 @@ pub enum Role {
 }
 
 /// What an input task has besides.
-pub struct InputSide {
+pub(super) struct InputSide {
     /// The plugin.
     pub(super) plugin: Box<dyn Input>,
     /// What was read and is not complete.
@@ -88,7 +88,7 @@ pub struct InputSide {
 
 /// What an input can be expected to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Supply {
+pub(super) enum Supply {
     /// More, now.
     More,
     /// More, after this moment.
@@ -122,7 +122,7 @@ pub struct BatchWork {
 
 /// The segments a task passes on.
 #[derive(Default)]
-pub enum Made {
+pub(super) enum Made {
     /// The received ones, untouched and still encoded.
     #[default]
     Untouched,
@@ -137,7 +137,7 @@ pub enum Made {
 
 /// Whether roots are new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Freshness {
+pub(super) enum Freshness {
     /// Read just now.
     #[default]
     New,
@@ -150,7 +150,7 @@ pub enum Freshness {
 
 /// Whether the end of the input is in a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sentinel {
+pub(super) enum Sentinel {
     /// It is not.
     #[default]
     Absent,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Writes rejected pieces as JSON lines; opened when the first one comes.
 #[derive(Debug)]
-pub struct DeadLetters {
+pub(super) struct DeadLetters {
     path: PathBuf,
     file: Option<File>,
     mode: Mode,
@@ -24,7 +24,7 @@ enum Mode {
 
 impl DeadLetters {
     /// Letters for a file.
-    pub fn new(path: &str, start: &Start) -> Self {
+    pub(super) fn new(path: &str, start: &Start) -> Self {
         let mode = match start {
             Start::Fresh => Mode::Truncate,
             Start::Resumed(_) => Mode::Append,
@@ -37,7 +37,7 @@ impl DeadLetters {
     }
 
     /// Writes some; when it returns they are with the operating system.
-    pub fn write(&mut self, rejected: &[Rejected]) -> io::Result<()> {
+    pub(super) fn write(&mut self, rejected: &[Rejected]) -> io::Result<()> {
         let mut lines = Vec::new();
         for piece in rejected {
             let letter = json!({ "place": piece.place, "reason": piece.reason, "raw": piece.raw });

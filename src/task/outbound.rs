@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// The queue and the links it empties into.
-pub struct Outbound {
+pub(super) struct Outbound {
     transport: Arc<dyn Transport>,
     routes: Vec<Route>,
     ackers: Links,
@@ -33,7 +33,7 @@ struct Parcel {
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum To {
+pub(super) enum To {
     /// Any ready peer of the downstream task with this index.
     Route(usize),
     /// The acking daemon of a peer.
@@ -44,7 +44,7 @@ pub enum To {
 
 /// Whether the queue is empty now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flushed {
+pub(super) enum Flushed {
     /// Everything was taken.
     All,
     /// A link is full, or a task has no ready peer.
@@ -53,7 +53,7 @@ pub enum Flushed {
 
 impl Outbound {
     /// An empty queue without routes.
-    pub fn new(transport: Arc<dyn Transport>, counters: Arc<TaskCounters>) -> Self {
+    pub(super) fn new(transport: Arc<dyn Transport>, counters: Arc<TaskCounters>) -> Self {
         let (ackers, sources) = (Links::to(InboxKind::Acker), Links::to(InboxKind::Task));
         let (routes, queue) = (Vec::new(), VecDeque::new());
         Outbound {
@@ -67,7 +67,7 @@ impl Outbound {
     }
 
     /// Takes over who can receive. Links to peers that stay are kept.
-    pub fn reroute(&mut self, downstream: &[(TaskName, Vec<(SlotId, PeerId)>)]) {
+    pub(super) fn reroute(&mut self, downstream: &[(TaskName, Vec<(SlotId, PeerId)>)]) {
         let mut old: BTreeMap<TaskName, Route> = self
             .routes
             .drain(..)
@@ -90,27 +90,27 @@ impl Outbound {
     }
 
     /// The downstream tasks, in route order.
-    pub fn tasks(&self) -> impl ExactSizeIterator<Item = &TaskName> {
+    pub(super) fn tasks(&self) -> impl ExactSizeIterator<Item = &TaskName> {
         self.routes.iter().map(|route| &route.task)
     }
 
     /// How many downstream tasks there are.
-    pub fn routes(&self) -> usize {
+    pub(super) fn routes(&self) -> usize {
         self.routes.len()
     }
 
     /// Puts a message behind the others.
-    pub fn push(&mut self, to: To, message: Message) {
+    pub(super) fn push(&mut self, to: To, message: Message) {
         self.queue.push_back(Parcel { to, message });
     }
 
     /// Whether everything has been sent.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// Sends as much as links take, in order.
-    pub fn flush(&mut self) -> Flushed {
+    pub(super) fn flush(&mut self) -> Flushed {
         while let Some(Parcel { to, message }) = self.queue.pop_front() {
             let sent = match to {
                 To::Route(index) => self.routes[index].send(&*self.transport, message),
@@ -135,7 +135,7 @@ impl Outbound {
 
     /// Waits until the first message that is blocked may be taken. Waits for ever when its task has
     /// no ready peer: a newer assignment has to come.
-    pub async fn writable(&mut self) {
+    pub(super) async fn writable(&mut self) {
         let Some(to) = self.queue.front().map(|parcel| parcel.to) else {
             return;
         };

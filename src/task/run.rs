@@ -67,15 +67,14 @@ impl TaskRun {
         self.context.outbound.reroute(&assignment.downstream);
         self.context.identity.version = assignment.version;
         let lost = |assignment: &Assignment| assignment.last_loss.unwrap_or(LogPosition(0));
-        if lost(&assignment) > lost(&self.assignment) {
-            if let Role::Input(input) = &mut self.context.role {
+        if lost(&assignment) > lost(&self.assignment)
+            && let Role::Input(input) = &mut self.context.role {
                 let roots = input.pending.retry_all();
                 tracing::info!(
                     job = %assignment.job, task = %assignment.task, roots,
                     "a peer of the job was lost; what was pending is played again"
                 );
             }
-        }
         self.assignment = assignment;
     }
 
@@ -216,11 +215,10 @@ impl TaskRun {
 
     /// Notices what the last batch made true.
     fn advance(&mut self) {
-        if let Role::Input(input) = &self.context.role {
-            if input.drained && self.phase < TaskPhase::Exhausted {
+        if let Role::Input(input) = &self.context.role
+            && input.drained && self.phase < TaskPhase::Exhausted {
                 self.phase = TaskPhase::Exhausted;
             }
-        }
     }
 
     /// Whether the slot is to be sealed and nothing of its own is left to do.

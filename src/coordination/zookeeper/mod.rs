@@ -89,7 +89,7 @@ fn listed(address: &str) -> String {
     if servers.contains(',') {
         return address.to_owned();
     }
-    format!("{}{chroot}", vec![servers; LONE_SERVER_LISTED].join(","))
+    format!("{}{chroot}", [servers; LONE_SERVER_LISTED].join(","))
 }
 
 fn error_of(what: &str, error: Error) -> CoordinationError {
