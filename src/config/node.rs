@@ -20,7 +20,7 @@ impl Default for NodeIdentityConfig {
     fn default() -> Self {
         NodeIdentityConfig {
             tenancy_id: TenancyId("default".into()),
-            peers: count(4),
+            peers: count(8),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The HTTP endpoints. They own nothing and decide nothing: they ask the node.
 //!
-//! An endpoint is a file with a constant [`Endpoint`](routes::Endpoint) and a line in
-//! [`routes::ENDPOINTS`].
+//! An endpoint is a file with a constant `Endpoint` and a line in `routes::ENDPOINTS`.
 
 mod access;
 mod health;

@@ -67,8 +67,9 @@ impl TaskRun {
         self.context.outbound.reroute(&assignment.downstream);
         self.context.identity.version = assignment.version;
         let lost = |assignment: &Assignment| assignment.last_loss.unwrap_or(LogPosition(0));
-        let is_news = lost(&assignment) > lost(&self.assignment);
-        if let (true, Role::Input(input)) = (is_news, &mut self.context.role) {
+        if lost(&assignment) > lost(&self.assignment)
+            && let Role::Input(input) = &mut self.context.role
+        {
             let roots = input.pending.retry_all();
             tracing::info!(
                 job = %assignment.job, task = %assignment.task, roots,
@@ -215,8 +216,10 @@ impl TaskRun {
 
     /// Notices what the last batch made true.
     fn advance(&mut self) {
-        let drained = matches!(&self.context.role, Role::Input(input) if input.drained);
-        if drained && self.phase < TaskPhase::Exhausted {
+        if let Role::Input(input) = &self.context.role
+            && input.drained
+            && self.phase < TaskPhase::Exhausted
+        {
             self.phase = TaskPhase::Exhausted;
         }
     }

@@ -108,14 +108,14 @@ fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
             .function("fails", |_| Err::<Segment, _>("no"));
         let starts = Arc::new(AtomicUsize::new(0));
         let started = Arc::clone(&starts);
-        let count = LifecycleCalls {
+        let counting = LifecycleCalls {
             before_task_start: Some(Arc::new(move |_| {
                 started.fetch_add(1, Ordering::SeqCst);
                 Ok(())
             })),
             ..LifecycleCalls::default()
         };
-        registry.lifecycles.register("count", count);
+        registry.lifecycles.register("count", counting);
         let cluster = TestCluster::start(Setup {
             registry,
             ..Setup::default()
@@ -123,7 +123,7 @@ fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
         cluster.joined(4).await.unwrap();
         cluster.server().set_delay(Duration::from_millis(50));
         let mut job = with_calls(line("fails"), "work", "count");
-        job.catalog[1].max_peers = Some(count_of_one());
+        job.catalog[1].max_peers = Some(count(1));
         let job = cluster.submit(job).await.unwrap();
         let outcome = cluster.await_job(job).await.unwrap();
         assert!(
@@ -132,10 +132,6 @@ fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
         );
         assert_eq!(starts.load(Ordering::SeqCst), 1);
     });
-}
-
-fn count_of_one() -> std::num::NonZeroU32 {
-    count(1)
 }
 
 fn restarting() -> LifecycleCalls {

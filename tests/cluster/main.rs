@@ -1,6 +1,12 @@
 //! Whole clusters: nodes with all their actors, in virtual time over coordination in memory; and a
 //! few in real time over the embedded server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says where"
+)]
+
 mod chaos;
 mod crashes;
 mod exceptions;

@@ -2,7 +2,7 @@
 
 use crate::ground::Ground;
 use futures_util::future::join_all;
-use onyx::coordination::{Coordination, CoordinationError, NODE_BYTES_MAX};
+use onyx::coordination::{CoordinationError, NODE_BYTES_MAX};
 use onyx::ids::LogPosition;
 
 fn entry(n: u64) -> Vec<u8> {

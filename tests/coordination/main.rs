@@ -3,6 +3,8 @@
 //! ZooKeeper is an embedded server of each test, or, with `ZOOKEEPER_CONNECT=host:port`, the
 //! servers there.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod ground;
 mod log;
 mod nodes;

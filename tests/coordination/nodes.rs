@@ -2,7 +2,7 @@
 
 use crate::ground::Ground;
 use onyx::coordination::{
-    Coordination, CoordinationError, NODE_BYTES_MAX, Node, Put, Written, read_job, write_job,
+    CoordinationError, NODE_BYTES_MAX, Node, Put, Written, read_job, write_job,
 };
 use onyx::ids::{IdSource, JobId, SlotId};
 use onyx::job::{Job, Lifecycle, LifecycleTarget, Task, TaskKind, TaskScheduler};

@@ -119,10 +119,9 @@ impl MemoryServer {
     fn connect_all(&self, connection: Connection, seen: SessionState) {
         let mut state = self.lock();
         state.connection = connection;
-        state
-            .sessions
-            .values()
-            .for_each(|session| drop(session.send_replace(seen)));
+        for session in state.sessions.values() {
+            session.send_replace(seen);
+        }
         drop(state);
         self.changed();
     }
