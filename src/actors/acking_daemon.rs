@@ -1,10 +1,9 @@
 //! The acking daemon: owns the XOR ledger of the roots that its peer reads, and its sweep.
 
-use super::supervision::Obituary;
+use super::supervision::{Obituary, runtime_has_ended};
 use crate::acking::{Completions, Ledger};
 use crate::clock::Clock;
 use crate::ids::PeerId;
-use crate::messages::acking_daemon::ForgetSource;
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
 use crate::messaging::{Inbox, InboxKind, Links, Message, Transport, TrySendError};
 use actix::fut::wrap_future;
@@ -153,6 +152,9 @@ impl Actor for AckingDaemon {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        if runtime_has_ended() {
+            return;
+        }
         self.listen(ctx);
         ctx.run_interval(self.settings.sweep_interval, |this, _| {
             let swept = this.ledger.sweep(this.clock.now(), this.settings.timeout);
@@ -163,15 +165,6 @@ impl Actor for AckingDaemon {
                 );
             }
         });
-    }
-}
-
-impl Handler<ForgetSource> for AckingDaemon {
-    type Result = ();
-
-    fn handle(&mut self, ForgetSource(peer): ForgetSource, _: &mut Context<Self>) {
-        self.links.forget(peer);
-        self.ledger.forget(peer);
     }
 }
 

@@ -178,14 +178,18 @@ impl Handler<WriteEntry> for Outbox {
             command,
             entry_parent,
         } = write;
-        self.enqueue(
-            Queued {
-                command,
-                entry_parent,
-                confirm: None,
-            },
-            ctx,
-        )
+        let queued = Queued {
+            command,
+            entry_parent,
+            confirm: None,
+        };
+        let enqueued = self.enqueue(queued, ctx);
+        if let Err(full) = &enqueued {
+            // Whoever reacts to the log cannot leave a reaction out: it starts again as another.
+            self.obituary.because(full.to_string());
+            ctx.stop();
+        }
+        enqueued
     }
 }
 

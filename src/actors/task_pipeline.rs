@@ -1,6 +1,6 @@
 //! The task pipeline: runs the task that the replica gives its peer, on an arbiter of its own.
 
-use super::supervision::Obituary;
+use super::supervision::{Obituary, runtime_has_ended};
 use crate::coordination::CoordinationError;
 use crate::ids::PeerId;
 use crate::log::wants::{Assignment, TaskPhase};
@@ -254,6 +254,9 @@ impl Actor for TaskPipeline {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        if runtime_has_ended() {
+            return;
+        }
         let Some(drive) = self.drive.take() else {
             return;
         };

@@ -10,7 +10,7 @@ use super::outbox::Outbox;
 use super::pulse_watcher::PulseWatcher;
 use super::running_task::RunningTask;
 use super::services::PeerServices;
-use super::supervision::Obituary;
+use super::supervision::{Obituary, runtime_has_ended};
 use crate::coordination::CoordinationError;
 use crate::ids::{LogPosition, PeerId};
 use crate::log::commands::{Command, LeaveCluster, PrepareJoinCluster};
@@ -252,8 +252,8 @@ impl VirtualPeer {
         }
     }
 
-    /// Puts a command on the outbox, behind the others. One that is full ends the peer: it is a
-    /// thousand entries behind, and whatever it would say is stale.
+    /// Puts a command on the outbox, behind the others. An outbox that is full ends, and the peer
+    /// with it: it is a thousand entries behind, and whatever it would say is stale.
     pub(super) fn write(&mut self, command: Command, entry_parent: Option<LogPosition>) {
         let Some(children) = &self.children else {
             return;
@@ -261,7 +261,7 @@ impl VirtualPeer {
         let name = command.name();
         #[expect(
             clippy::disallowed_methods,
-            reason = "the outbox has its own bound and refuses beyond it"
+            reason = "the outbox has its own bound and ends beyond it"
         )]
         children.outbox.do_send(WriteEntry {
             command,
@@ -289,6 +289,9 @@ impl Actor for VirtualPeer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        if runtime_has_ended() {
+            return;
+        }
         match self.start_children(ctx) {
             Ok(children) => {
                 self.children = Some(children);

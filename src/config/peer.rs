@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Virtual peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerConfig {
-    /// Log entries that wait to be written. Full means that the peer waits.
+    /// Log entries that wait to be written. Full means that the peer starts again as another.
     pub outbox_capacity_entries: NonZeroUsize,
     /// The longest wait before a join that failed is tried again.
     pub join_failure_back_off: Duration,

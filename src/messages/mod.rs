@@ -3,7 +3,6 @@
 //! Orders are imperative, facts are in the past tense, questions are nouns. Asks go down the tree,
 //! tells go up, so that no two actors can wait for each other.
 
-pub mod acking_daemon;
 pub mod log_reader;
 pub mod outbox;
 pub mod peer_group;

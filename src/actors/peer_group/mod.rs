@@ -9,7 +9,7 @@ mod tail;
 use super::log_reader::Published;
 use super::outbox::Outbox;
 use super::services::PeerServices;
-use super::supervision::{Backoff, Obituary, RestartBudget};
+use super::supervision::{Backoff, Obituary, RestartBudget, runtime_has_ended};
 use crate::coordination::{Coordination, CoordinationError};
 use crate::ids::WriterId;
 use crate::log::Step;
@@ -159,7 +159,9 @@ impl Actor for PeerGroup {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        self.begin_session(ctx);
+        if !runtime_has_ended() {
+            self.begin_session(ctx);
+        }
     }
 
     /// However the group ends, nobody lives on without it.

@@ -102,7 +102,7 @@ impl PeerGroup {
         let Some(outbox) = &self.outbox else { return };
         #[expect(
             clippy::disallowed_methods,
-            reason = "the outbox has its own bound and refuses beyond it"
+            reason = "the outbox has its own bound and ends beyond it"
         )]
         outbox.do_send(WriteEntry {
             command,

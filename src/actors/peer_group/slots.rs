@@ -80,17 +80,11 @@ impl PeerGroup {
             .filter(|one| !replica.membership.is_joined(one.peer))
             .count();
         let at_once = (joined / 2).clamp(1, self.settings.joins_at_once);
-        for index in 0..self.slots.len() {
-            let started = self.slots.iter().filter_map(Slot::incarnation);
-            let now_joining = started
-                .filter(|one| !replica.membership.is_joined(one.peer))
-                .count();
-            if now_joining.max(joining) >= at_once {
-                return;
-            }
-            if matches!(self.slots[index].state, SlotState::Waiting) {
-                self.start_peer(index, ctx);
-            }
+        let is_waiting = |index: &usize| matches!(self.slots[*index].state, SlotState::Waiting);
+        let next = (0..self.slots.len()).filter(is_waiting);
+        let next: Vec<usize> = next.take(at_once.saturating_sub(joining)).collect();
+        for index in next {
+            self.start_peer(index, ctx);
         }
     }
 

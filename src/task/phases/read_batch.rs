@@ -1,15 +1,16 @@
 //! Read message batch: from the plugin, from the replays, or from upstream.
 
-use crate::clock::Millis;
 use crate::plugins::{Polled, ReadSegments, Rejected};
 use crate::task::context::{BatchWork, Freshness, InputSide, Role, Sentinel, Supply, TaskContext};
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, guarded};
+use std::time::Duration;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let now = context.now;
     let batch_size = context.identity.task.batch_size.get() as usize;
     let max_pending = context.identity.task.max_pending.get() as usize;
+    let batch_timeout = Duration::from_millis(context.identity.task.batch_timeout_ms.get().into());
     let Role::Input(input) = &mut context.role else {
         receive(context, batch);
         return Ok(());
@@ -25,14 +26,20 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         return Ok(());
     }
     let room = max_pending.saturating_sub(input.pending.in_flight());
-    let rejected = match input.supply {
+    match input.supply {
         Supply::Exhausted => {
             batch.sentinel = Sentinel::Present;
             return Ok(());
         }
         Supply::NotBefore(moment) if now < moment => return Ok(()),
         Supply::More | Supply::NotBefore(_) if room == 0 => return Ok(()),
-        Supply::More | Supply::NotBefore(_) => poll(input, batch, room.min(batch_size), now)?,
+        Supply::More | Supply::NotBefore(_) => {}
+    }
+    let (polled, rejected) = poll(input, batch, room.min(batch_size))?;
+    input.supply = match polled {
+        Polled::More => Supply::More,
+        Polled::Idle(wait) => Supply::NotBefore(now.plus(wait.min(batch_timeout))),
+        Polled::Exhausted => Supply::Exhausted,
     };
     context
         .counters
@@ -44,8 +51,7 @@ fn poll(
     input: &mut InputSide,
     batch: &mut BatchWork,
     max: usize,
-    now: Millis,
-) -> Result<Vec<Rejected>, Fault> {
+) -> Result<(Polled, Vec<Rejected>), Fault> {
     let mut read = ReadSegments {
         segments: std::mem::take(&mut batch.segments),
         rejected: Vec::new(),
@@ -56,14 +62,9 @@ fn poll(
             .poll(max, &mut read)
             .map_err(|error| Fault::in_phase(Phase::ReadBatch, error))
     })?;
-    input.supply = match polled {
-        Polled::More => Supply::More,
-        Polled::Idle(wait) => Supply::NotBefore(now.plus(wait)),
-        Polled::Exhausted => Supply::Exhausted,
-    };
     batch.segments = read.segments;
     batch.position = Some(input.plugin.position());
-    Ok(read.rejected)
+    Ok((polled, read.rejected))
 }
 
 fn receive(context: &mut TaskContext, batch: &mut BatchWork) {
