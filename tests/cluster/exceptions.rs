@@ -125,7 +125,17 @@ fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
         let mut job = with_calls(line("fails"), "work", "count");
         job.catalog[1].max_peers = Some(count(1));
         let job = cluster.submit(job).await.unwrap();
-        let outcome = cluster.await_job(job).await.unwrap();
+        // Entries of others, between the failure and the kill.
+        let noise = async {
+            loop {
+                cluster.server().append_raw(b"noise".to_vec());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = cluster.await_job(job) => outcome.unwrap(),
+            () = noise => unreachable!("it goes on for ever"),
+        };
         assert!(
             matches!(outcome, JobOutcome::Killed(Some(_))),
             "{outcome:?}"

@@ -4,14 +4,16 @@ use crate::in_virtual_time;
 use crate::jobs::*;
 use crate::reports::{incarnation_of, peer_report};
 use onyx::api::{ApiError, JobOutcome};
-use onyx::ids::{IdSource, JobId};
+use onyx::ids::{IdSource, JobId, PeerId};
 use onyx::job::{Job, Task};
 use onyx::log::commands::Command;
 use onyx::messages::supervision::Child;
 use onyx::replica::Replica;
+use onyx::task::lifecycles::LifecycleCalls;
 use onyx::testing::plugins::{Sink, Source};
 use onyx::testing::{Setup, TestCluster, Victim, crash};
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 fn slow(segments: i64) -> (Source, Sink) {
@@ -160,6 +162,43 @@ fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
             assert!(status.is_ready(), "{:?}", status.not_ready);
             assert_eq!(status.peers_wanted, 3);
         }
+    });
+}
+
+#[test]
+fn a_peer_that_is_stopping_starts_nothing_whatever_it_reads() {
+    in_virtual_time(async {
+        let (source, sink) = slow(1_000);
+        let mut registry = registry(&source, &sink);
+        let starts: Arc<Mutex<Vec<PeerId>>> = Arc::default();
+        let started = Arc::clone(&starts);
+        let calls = LifecycleCalls {
+            before_task_start: Some(Arc::new(move |event| {
+                started.lock().unwrap().push(event.peer);
+                Ok(())
+            })),
+            ..LifecycleCalls::default()
+        };
+        registry.lifecycles.register("note", calls);
+        let cluster = TestCluster::start(Setup { peers: 3, registry, ..Setup::default() });
+        cluster.joined(3).await.unwrap();
+        let job = with_calls(line("identity"), "in", "note");
+        cluster.submit(job).await.unwrap();
+        while sink.segments().len() < 50 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let reader = starts.lock().unwrap()[0];
+        // Its last position takes a while to be saved, and others write meanwhile.
+        cluster.server().set_delay(Duration::from_millis(100));
+        let noise = async {
+            for _ in 0..100 {
+                cluster.server().append_raw(b"noise".to_vec());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let (stopped, ()) = tokio::join!(cluster.node(0).stop_peer(reader), noise);
+        stopped.unwrap();
+        assert_eq!(*starts.lock().unwrap(), [reader]);
     });
 }
 
