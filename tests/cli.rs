@@ -354,7 +354,7 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
     let status = ask(&["status"]);
     assert_eq!(status.code, Some(0), "{}", status.out);
     assert!(
-        status.out.starts_with("ready: 4 of 4 peers"),
+        status.out.starts_with("ready: 8 of 8 peers"),
         "{}",
         status.out
     );

@@ -107,9 +107,13 @@ async fn a_full_outbox_refuses_and_says_how_much_it_holds() {
     rig.write(kill(1)).await.unwrap();
     rig.write(kill(2)).await.unwrap();
     let full = OutboxFull { capacity: 2 };
-    assert_eq!(rig.write(kill(3)).await, Err(full));
     let refused = rig.outbox.send(WriteAndConfirm(kill(3))).await.unwrap();
     assert_eq!(refused, Err(WriteFailed::Full(full)));
+    assert!(rig.outbox.connected(), "a client may try again");
+    assert_eq!(rig.write(kill(3)).await, Err(full));
+    let deaths = heard(&rig.probe).await.deaths;
+    assert_eq!(deaths.len(), 1, "a peer may not go on without having said it");
+    assert_eq!(deaths[0].exit, Exit::Failed(full.to_string()));
 }
 
 #[actix::test]
