@@ -3,6 +3,7 @@
 
 mod log_parameters;
 mod root;
+mod sole_process;
 
 use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
@@ -12,7 +13,7 @@ use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remem
 use crate::api::NodeHandle;
 use crate::clock::Clock;
 use crate::config::{CoordinationMode, NodeConfig};
-use crate::coordination::zookeeper::{Connect, ZooKeeper};
+use crate::coordination::zookeeper::Connect;
 use crate::coordination::{Coordination, CoordinationError};
 use crate::http::{HttpError, HttpListener, HttpServer};
 use crate::ids::{GroupId, IdSource};
@@ -118,15 +119,11 @@ impl NodeBuilder {
         };
         let embedded = embedded_server(&config).await?;
         let connect = connect(&config, embedded.as_ref());
-        let session: Arc<dyn Coordination> = Arc::new(ZooKeeper::connect(&connect).await?);
+        let session = sole_process::open_session(&connect).await?;
         log_parameters::agree(&*session, &connect.tenancy).await?;
         let connector: Connector = Arc::new(move || {
             let connect = connect.clone();
-            async move {
-                let session = ZooKeeper::connect(&connect).await?;
-                Ok(Arc::new(session) as Arc<dyn Coordination>)
-            }
-            .boxed()
+            async move { sole_process::open_session(&connect).await }.boxed()
         });
         let parts = Parts {
             session,

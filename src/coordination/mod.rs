@@ -46,6 +46,9 @@ pub trait Coordination: Send + Sync {
     /// Reads a node; none when it is not there.
     fn get(&self, node: Node) -> Answer<'_, Option<Vec<u8>>>;
 
+    /// Takes a node for as long as the session lives, unless another session has it.
+    fn claim(&self, node: Node) -> Answer<'_, Claim>;
+
     /// The state of the session, and its changes.
     fn state(&self) -> watch::Receiver<SessionState>;
 
@@ -60,6 +63,15 @@ pub enum Pulse {
     /// It is there. The future answers `Ok` when it has gone, which is a death, or an error, which
     /// is none: then watch again.
     Present(BoxFuture<'static, Result<(), CoordinationError>>),
+}
+
+/// Whose a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// This session's, until it ends.
+    Mine,
+    /// Another session's.
+    Taken,
 }
 
 /// How to write a node.

@@ -112,7 +112,11 @@ async fn a_full_outbox_refuses_and_says_how_much_it_holds() {
     assert!(rig.outbox.connected(), "a client may try again");
     assert_eq!(rig.write(kill(3)).await, Err(full));
     let deaths = heard(&rig.probe).await.deaths;
-    assert_eq!(deaths.len(), 1, "a peer may not go on without having said it");
+    assert_eq!(
+        deaths.len(),
+        1,
+        "a peer may not go on without having said it"
+    );
     assert_eq!(deaths[0].exit, Exit::Failed(full.to_string()));
 }
 

@@ -5,7 +5,8 @@
 //! answer "outcome unknown" for a write that did or did not happen.
 
 use super::{
-    Answer, Coordination, CoordinationError, Node, Pulse, Put, SessionState, Written, check_size,
+    Answer, Claim, Coordination, CoordinationError, Node, Pulse, Put, SessionState, Written,
+    check_size,
 };
 use crate::ids::{LogPosition, PeerId};
 use futures_util::FutureExt;
@@ -32,6 +33,7 @@ struct State {
     log: Vec<Vec<u8>>,
     pulses: BTreeMap<PeerId, SessionId>,
     nodes: BTreeMap<Node, Vec<u8>>,
+    claims: BTreeMap<Node, SessionId>,
     sessions: BTreeMap<SessionId, watch::Sender<SessionState>>,
     next_session: u64,
     delay: Duration,
@@ -164,6 +166,7 @@ impl MemoryServer {
     fn end(&self, session: SessionId) {
         let mut state = self.lock();
         state.pulses.retain(|_, owner| *owner != session);
+        state.claims.retain(|_, owner| *owner != session);
         if let Some(sender) = state.sessions.remove(&session) {
             sender.send_replace(SessionState::Expired);
         }
@@ -309,6 +312,18 @@ impl Coordination for Memory {
 
     fn get(&self, node: Node) -> Answer<'_, Option<Vec<u8>>> {
         self.request(move |state| Ok(state.nodes.get(&node).cloned()))
+    }
+
+    fn claim(&self, node: Node) -> Answer<'_, Claim> {
+        let id = self.id;
+        self.request(move |state| {
+            let owner = *state.claims.entry(node).or_insert(id);
+            Ok(if owner == id {
+                Claim::Mine
+            } else {
+                Claim::Taken
+            })
+        })
     }
 
     fn state(&self) -> watch::Receiver<SessionState> {

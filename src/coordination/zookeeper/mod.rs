@@ -6,8 +6,8 @@
 mod session_state;
 
 use super::{
-    Answer, Coordination, CoordinationError, Layout, Node, Pulse, Put, SessionState, Written,
-    check_size,
+    Answer, Claim, Coordination, CoordinationError, Layout, Node, Pulse, Put, SessionState,
+    Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
 use futures_util::FutureExt;
@@ -255,6 +255,27 @@ impl Coordination for ZooKeeper {
                 Err(Error::NoNode) => Ok(None),
                 Err(error) => Err(error_of(&path, error)),
             }
+        }
+        .boxed()
+    }
+
+    fn claim(&self, node: Node) -> Answer<'_, Claim> {
+        async move {
+            let path = self.layout.node(&node);
+            let client = self.client()?;
+            let options = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+            match client.create(&path, &[], &options).await {
+                Ok(_) => return Ok(Claim::Mine),
+                Err(Error::NodeExists) => {}
+                Err(error) => return Err(error_of(&path, error)),
+            }
+            // It may be ours, from a request whose outcome was unknown.
+            let stat = client.check_stat(&path).await;
+            let owner = stat.map_err(|error| error_of(&path, error))?;
+            Ok(match owner {
+                Some(stat) if stat.ephemeral_owner == client.session_id().0 => Claim::Mine,
+                _ => Claim::Taken,
+            })
         }
         .boxed()
     }
