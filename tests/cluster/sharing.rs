@@ -180,7 +180,11 @@ fn a_peer_that_is_stopping_starts_nothing_whatever_it_reads() {
             ..LifecycleCalls::default()
         };
         registry.lifecycles.register("note", calls);
-        let cluster = TestCluster::start(Setup { peers: 3, registry, ..Setup::default() });
+        let cluster = TestCluster::start(Setup {
+            peers: 3,
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(3).await.unwrap();
         let job = with_calls(line("identity"), "in", "note");
         cluster.submit(job).await.unwrap();
