@@ -3,7 +3,7 @@
 use crate::in_virtual_time;
 use crate::jobs::*;
 use crate::reports::{incarnation_of, peer_report};
-use onyx::api::{JobOutcome, NodeHandle};
+use onyx::api::{ApiError, JobOutcome, NodeHandle};
 use onyx::ids::PeerId;
 use onyx::log::commands::{Command, LeaveCluster};
 use onyx::messages::supervision::{Child, Exit};
@@ -157,15 +157,27 @@ fn a_panic_of_a_virtual_peer_is_healed() {
 #[test]
 fn the_end_of_the_group_ends_the_node_with_its_cause_and_leaves_nobody_behind() {
     in_virtual_time(async {
-        let mut cluster = TestCluster::start(Setup::default());
+        let (source, sink) = (Source::numbers(SEGMENTS), Sink::default());
+        let source = source.pausing(Duration::from_millis(20));
+        let registry = registry(&source, &sink);
+        let mut cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
         cluster.joined(4).await.unwrap();
+        let job = cluster.submit(line("identity")).await.unwrap();
+        when_written(&sink, 100).await;
         crash(cluster.node(0), Victim::Group).await;
+        // Whoever waits for a job there does not wait for ever.
+        let outcome = cluster.node(0).await_job_completion(job).await;
+        assert_eq!(outcome, Err(ApiError::NodeEnded));
         let Exit::Panicked(cause) = cluster.failed(0).await else {
             panic!("it has panicked")
         };
         assert!(cause.contains("crashed by a test"), "{cause}");
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(cluster.living_actors(), 0);
+        assert!(sink.segments().len() < SEGMENTS as usize);
     });
 }
 

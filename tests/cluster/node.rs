@@ -6,6 +6,7 @@ use crate::reports::peer_report;
 use onyx::Segment;
 use onyx::api::{JobOutcome, NodeHandle};
 use onyx::config::{ConnectString, CoordinationMode, NodeConfig};
+use onyx::coordination::Layout;
 use onyx::job::{Job, Task, TaskKind};
 use onyx::messages::supervision::{Child, Exit};
 use onyx::node::{Node, NodeBuilder};
@@ -206,6 +207,62 @@ fn a_cut_connection_is_nobodys_death() {
         for index in 0..4 {
             assert_eq!(peer_report(node.handle(), index).await.restarts, 0);
         }
+        node.stop().await.unwrap();
+        server.stop().await;
+    });
+}
+
+/// Ends the session of a node on a server, as if its time were up.
+async fn expire_session(node: &NodeHandle, server: &zookeeper_embedded::Server) {
+    let peer = node.status().await.unwrap().peers[0];
+    let pulse = Layout::of("default").pulse(peer);
+    let client = zookeeper_client::Client::connect(&server.connect_string())
+        .await
+        .unwrap();
+    let stat = client.check_stat(&pulse).await.unwrap().unwrap();
+    assert!(server.expire_session(stat.ephemeral_owner));
+}
+
+#[test]
+fn a_running_node_that_loses_its_session_finishes_the_job_with_other_peers() {
+    onyx::run(async {
+        let folder = TempDir::new().unwrap();
+        let server = zookeeper_embedded::Config::default();
+        let server = zookeeper_embedded::Server::start(server).await.unwrap();
+        let mut config = config();
+        config.coordination.mode = CoordinationMode::ZooKeeper;
+        config.coordination.connect = ConnectString::new(&server.connect_string()).unwrap();
+        let (registry, passed) = passing(ROWS / 4);
+        let node = start(config, registry).await;
+        joined(node.handle(), 4).await;
+        let old: BTreeSet<_> = node
+            .handle()
+            .status()
+            .await
+            .unwrap()
+            .peers
+            .into_iter()
+            .collect();
+        let job = node
+            .handle()
+            .submit_job(flights(folder.path()))
+            .await
+            .unwrap();
+        passed.notified().await;
+        expire_session(node.handle(), &server).await;
+        let outcome = node.handle().await_job_completion(job).await.unwrap();
+        assert_eq!(outcome, JobOutcome::Completed);
+        assert_eq!(written(folder.path()).0, (0..ROWS).collect());
+        joined(node.handle(), 4).await;
+        let new: BTreeSet<_> = node
+            .handle()
+            .status()
+            .await
+            .unwrap()
+            .peers
+            .into_iter()
+            .collect();
+        assert!(old.is_disjoint(&new));
         node.stop().await.unwrap();
         server.stop().await;
     });

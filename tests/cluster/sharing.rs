@@ -200,7 +200,11 @@ fn a_peer_that_is_stopping_starts_nothing_whatever_it_reads() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let (stopped, ()) = tokio::join!(cluster.node(0).stop_peer(reader), noise);
+        let stop = async {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            cluster.node(0).stop_peer(reader).await
+        };
+        let (stopped, ()) = tokio::join!(stop, noise);
         stopped.unwrap();
         assert_eq!(*starts.lock().unwrap(), [reader]);
     });
