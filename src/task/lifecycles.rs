@@ -32,9 +32,9 @@ pub type ExceptionHandler = Arc<dyn Fn(&Exception) -> Handling + Send + Sync>;
 pub struct LifecycleCalls {
     /// Before the first batch.
     pub before_task_start: Option<Call>,
-    /// Before each batch that is not empty.
+    /// Before each batch, also one that turns out to be empty.
     pub before_batch: Option<Call>,
-    /// After each such batch.
+    /// After each batch.
     pub after_batch: Option<Call>,
     /// After the last batch, however the task ends.
     pub after_task_stop: Option<Call>,
