@@ -178,15 +178,39 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         site: Site(format!("local:{group}")),
         words: Arc::new(registry.vocabulary().words()),
     };
-    let services = PeerServices {
-        task: TaskServices {
-            session,
-            transport,
-            registry: registry.clone(),
-            counters: counters.clone(),
-            clock: Clock::start(),
-            inbox_batches: config.messaging.inbox_batches.get(),
-        },
+    let task = TaskServices {
+        session,
+        transport,
+        registry: registry.clone(),
+        counters: counters.clone(),
+        clock: Clock::start(),
+        inbox_batches: config.messaging.inbox_batches.get(),
+    };
+    let (root, ended) = Root::new();
+    let root = root.start();
+    let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient(), &census);
+    let services = peer_services(config, task, placement, census, ids);
+    let group = PeerGroup::new(
+        group_settings(config, member),
+        services,
+        connector,
+        obituary,
+    );
+    let window = group.window();
+    let handle = NodeHandle::new(group.start(), window, registry, counters, handle_ids);
+    (handle, ended)
+}
+
+fn peer_services(
+    config: &NodeConfig,
+    task: TaskServices,
+    placement: Placement,
+    census: Census,
+    ids: IdSource,
+) -> PeerServices {
+    let first_wait = config.peer.join_failure_back_off;
+    PeerServices {
+        task,
         outbox_capacity: config.peer.outbox_capacity_entries.get(),
         acking: AckingSettings {
             inbox_messages: config.messaging.ack_inbox_messages.get(),
@@ -196,18 +220,18 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         checkpoint_interval: config.task.checkpoint_interval,
         stuck_after: config.peer.stuck_after,
         join_backoff: Backoff {
-            min: config.peer.join_failure_back_off,
-            max: config
-                .peer
-                .join_failure_back_off
-                .saturating_mul(JOIN_BACK_OFF_GROWTH_MAX),
+            min: first_wait,
+            max: first_wait.saturating_mul(JOIN_BACK_OFF_GROWTH_MAX),
         },
         placement,
-        census: census.clone(),
+        census,
         ids: Rc::new(RefCell::new(ids)),
-    };
+    }
+}
+
+fn group_settings(config: &NodeConfig, member: Member) -> GroupSettings {
     let infrastructure = &config.infrastructure;
-    let settings = GroupSettings {
+    GroupSettings {
         member,
         peers: config.node.peers.get(),
         restart_backoff: Backoff {
@@ -222,16 +246,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
             infrastructure.restarts_window,
         ),
         drain: config.shutdown.drain,
-    };
-    let (root, ended) = Root::new();
-    let root = root.start();
-    let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient(), &census);
-    let group = PeerGroup::new(settings, services, connector, obituary);
-    let window = group.window();
-    (
-        NodeHandle::new(group.start(), window, registry, counters, handle_ids),
-        ended,
-    )
+    }
 }
 
 /// The wait between attempts to join grows to this many times the first.

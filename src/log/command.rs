@@ -11,9 +11,15 @@ pub trait LogCommand {
     /// The new replica, or why there is none.
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied;
     /// What to write in answer, as the peer `me`.
-    fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command>;
+    fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {
+        let _ = (step, me);
+        Vec::new()
+    }
     /// What to do besides, as the peer `me`.
-    fn effects(&self, step: &Step, me: &PeerContext) -> Vec<Effect>;
+    fn effects(&self, step: &Step, me: &PeerContext) -> Vec<Effect> {
+        let _ = (step, me);
+        Vec::new()
+    }
 }
 
 /// What applying a command gave.

@@ -128,6 +128,7 @@ fn wrong_as(text: &str, format: Format) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the job as it was read, in full")]
 fn a_right_file_is_read_as_it_was_meant() {
     let job = parse(FLIGHTS).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap(), @r#"
