@@ -427,7 +427,7 @@ fn a_node_that_loses_its_cluster_too_often_ends_and_says_so() {
     let coordinator = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n");
     let coordinator = Started::with(folder.path(), &coordinator);
     let config = format!(
-        "{ANY_PORT}[infrastructure]\nrestarts-max = 0\n[coordination]\nmode = \"zookeeper\"\n\
+        "{ANY_PORT}[node]\ntenancy-id = \"other\"\n[infrastructure]\nrestarts-max = 0\n[coordination]\nmode = \"zookeeper\"\n\
          connect = \"127.0.0.1:{port}\"\nsession-timeout-ms = 1000\nconnection-timeout-ms = 500\n"
     );
     let node = Started::with(folder.path(), &config);
@@ -486,4 +486,33 @@ fn a_signal_ends_a_running_job() {
         assert_eq!(child.wait().unwrap().code(), Some(code), "{err}");
         assert!(err.contains("job late was killed by a signal"), "{err}");
     }
+}
+
+#[test]
+fn a_second_process_on_one_log_is_refused_and_another_tenancy_is_not() {
+    let folder = folder();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let first = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n");
+    let _first = Started::with(folder.path(), &first);
+    let second = |tenancy: &str| {
+        format!(
+            "{ANY_PORT}[node]\ntenancy-id = \"{tenancy}\"\n[coordination]\nmode = \"zookeeper\"\n\
+             connect = \"127.0.0.1:{port}\"\nsession-timeout-ms = 500\nconnection-timeout-ms = 200\n"
+        )
+    };
+    fs::write(folder.path().join("same.toml"), second("default")).unwrap();
+    let refused = run(folder.path(), &["start", "--config", "same.toml"]);
+    assert_ne!(refused.code, Some(0));
+    assert!(
+        refused
+            .err
+            .contains("give this one another node.tenancy-id"),
+        "{}",
+        refused.err
+    );
+    Started::with(folder.path(), &second("other"));
 }

@@ -1,6 +1,5 @@
 //! `abort-join-cluster`: a join is given up; the peer backs off and tries again.
 
-use super::Command;
 use crate::ids::{LogPosition, PeerId};
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
 use crate::replica::Replica;
@@ -23,10 +22,6 @@ impl LogCommand for AbortJoinCluster {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.membership).forget_joiner(self.id);
         Applied::Changed(new)
-    }
-
-    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
-        Vec::new()
     }
 
     /// Also when there was nothing to take back: an abort answers a prepare that was refused.

@@ -1,8 +1,7 @@
 //! `accept-join-cluster`: the joiner watches on, so the ring can be stitched around it.
 
-use super::Command;
 use crate::ids::{LogPosition, PeerId};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, LogCommand, Reason};
 use crate::replica::{Membership, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
@@ -44,14 +43,6 @@ impl LogCommand for AcceptJoinCluster {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.membership).stitch(self.accepted_observer, self.accepted_joiner);
         Applied::Changed(reallocate(&new, position))
-    }
-
-    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
-        Vec::new()
-    }
-
-    fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
-        Vec::new()
     }
 }
 

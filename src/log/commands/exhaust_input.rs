@@ -1,10 +1,9 @@
 //! `exhaust-input`: an input slot has read everything, and all of it is acknowledged.
 
-use super::Command;
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::TaskKind;
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, LogCommand, Reason};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 
@@ -71,14 +70,6 @@ impl LogCommand for ExhaustInput {
             }
         });
         Applied::Changed(new)
-    }
-
-    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
-        Vec::new()
-    }
-
-    fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
-        Vec::new()
     }
 }
 

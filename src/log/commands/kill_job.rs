@@ -1,9 +1,8 @@
 //! `kill-job`: a job is to end.
 
-use super::Command;
 use super::finish::finish;
 use crate::ids::{JobId, LogPosition};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, LogCommand, Reason};
 use crate::replica::{Outcome, Replica};
 use serde::{Deserialize, Serialize};
 
@@ -41,14 +40,6 @@ impl LogCommand for KillJob {
             return Applied::Ignored(Reason::NotLive);
         }
         Applied::Changed(finish(replica, self.job, Outcome::Killed, position))
-    }
-
-    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
-        Vec::new()
-    }
-
-    fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
-        Vec::new()
     }
 }
 

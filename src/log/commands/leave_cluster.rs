@@ -1,7 +1,6 @@
 //! `leave-cluster`: peers are gone; whoever watched them takes over whom they watched, and their
 //! work is shared anew, once.
 
-use super::Command;
 use crate::ids::{LogPosition, PeerId};
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
 use crate::replica::Replica;
@@ -48,10 +47,6 @@ impl LogCommand for LeaveCluster {
             membership.remove(peer);
         }
         Applied::Changed(reallocate(&new, position))
-    }
-
-    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
-        Vec::new()
     }
 
     /// An id is never used again, so a peer that reads its own leave has to end, even if the cluster

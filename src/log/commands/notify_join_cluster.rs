@@ -2,7 +2,7 @@
 
 use super::{AcceptJoinCluster, Command};
 use crate::ids::{LogPosition, PeerId};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, LogCommand, PeerContext, Reason, Step};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -33,10 +33,6 @@ impl LogCommand for NotifyJoinCluster {
         }
         let accept = AcceptJoinCluster::of(&step.new.membership, me.me);
         accept.map(Command::AcceptJoinCluster).into_iter().collect()
-    }
-
-    fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
-        Vec::new()
     }
 }
 

@@ -3,12 +3,11 @@
 //! Only outputs are sealed by an entry. A function has nothing to flush, so it is sealed as soon as
 //! everything above it is.
 
-use super::Command;
 use super::finish::finish;
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::TaskKind;
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, LogCommand, Reason};
 use crate::replica::{Outcome, Replica};
 use serde::{Deserialize, Serialize};
 
@@ -73,14 +72,6 @@ impl LogCommand for SealTask {
             return Applied::Changed(finish(&new, self.job, Outcome::Completed, position));
         }
         Applied::Changed(new)
-    }
-
-    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
-        Vec::new()
-    }
-
-    fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
-        Vec::new()
     }
 }
 

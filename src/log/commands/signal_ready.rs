@@ -1,9 +1,8 @@
 //! `signal-ready`: a peer can receive for the slot it holds.
 
-use super::Command;
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, LogCommand, Reason};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -57,14 +56,6 @@ impl LogCommand for SignalReady {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.allocations).insert(self.job, Arc::new(allocation));
         Applied::Changed(new)
-    }
-
-    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
-        Vec::new()
-    }
-
-    fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
-        Vec::new()
     }
 }
 

@@ -1,9 +1,8 @@
 //! `submit-job`: a job is to run.
 
-use super::Command;
 use crate::ids::{JobId, LogPosition, TaskName};
 use crate::job::{TaskKind, TaskScheduler};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, LogCommand, Reason};
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
@@ -85,14 +84,6 @@ impl LogCommand for SubmitJob {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.jobs).submit(self.id, record);
         Applied::Changed(reallocate(&new, position))
-    }
-
-    fn reactions(&self, _step: &Step, _me: &PeerContext) -> Vec<Command> {
-        Vec::new()
-    }
-
-    fn effects(&self, _step: &Step, _me: &PeerContext) -> Vec<Effect> {
-        Vec::new()
     }
 }
 
