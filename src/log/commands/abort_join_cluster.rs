@@ -35,6 +35,7 @@ impl LogCommand for AbortJoinCluster {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Command;
     use super::*;
     use crate::log::commands::sample::{Cluster, me};
     use crate::replica::sample::{member, peer};

@@ -48,6 +48,7 @@ impl LogCommand for AcceptJoinCluster {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Command;
     use super::*;
     use crate::log::commands::sample::{Cluster, me};
     use crate::replica::sample::{member, peer};

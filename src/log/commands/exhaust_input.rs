@@ -75,6 +75,7 @@ impl LogCommand for ExhaustInput {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Command;
     use super::*;
     use crate::log::commands::sample::{Cluster, exhaust, submit};
     use crate::log::commands::{KillJob, LeaveCluster};

@@ -45,6 +45,7 @@ impl LogCommand for KillJob {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Command;
     use super::*;
     use crate::log::commands::sample::{Cluster, submit};
     use crate::replica::sample::job_id;

@@ -66,6 +66,7 @@ impl LogCommand for LeaveCluster {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Command;
     use super::*;
     use crate::ids::GroupId;
     use crate::log::commands::sample::{Cluster, me};

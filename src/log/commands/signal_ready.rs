@@ -61,6 +61,7 @@ impl LogCommand for SignalReady {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Command;
     use super::*;
     use crate::log::commands::sample::{Cluster, submit};
     use crate::replica::sample::{job_id, peer};
