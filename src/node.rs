@@ -135,9 +135,15 @@ impl NodeBuilder {
             census: Census::default(),
         };
         let (handle, ended) = assemble(&config, parts);
-        let http = listener
-            .map(|listener| listener.serve(handle.clone()))
-            .transpose()?;
+        let served = listener.map(|listener| listener.serve(handle.clone()));
+        let http = match served.transpose() {
+            Ok(http) => http,
+            Err(error) => {
+                // A group that is gone has nothing left to stop.
+                let _ = handle.group().send(Stop).await;
+                return Err(error.into());
+            }
+        };
         Ok(Node {
             handle,
             http,
@@ -312,25 +318,34 @@ impl Node {
     /// session; the HTTP server last, so that liveness answers meanwhile. An answer of `Err` says
     /// what did not end in time.
     pub async fn stop(mut self) -> Result<(), String> {
-        self.ended = None;
+        let ended = self.ended.take();
         if let Some(http) = &self.http {
             http.refuse();
         }
         let group = self.handle.group();
         // A group that is gone has nothing left to stop.
         let _ = group.send(StopRestarts).await;
-        let stopped = tokio::time::timeout(self.drain, group.send(Stop)).await;
+        let _ = tokio::time::timeout(self.drain, group.send(Stop)).await;
+        let exit = match ended {
+            Some(ended) => tokio::time::timeout(LAST_WORD_MAX, ended).await,
+            None => Ok(Ok(Exit::Stopped)),
+        };
         if let Some(http) = self.http.take() {
             http.stop().await;
         }
         if let Some(embedded) = self.embedded.take() {
             embedded.stop().await;
         }
-        stopped
-            .map(|_| ())
-            .map_err(|_| format!("the peers did not end within {} ms", self.drain.as_millis()))
+        match exit {
+            Ok(Ok(Exit::Stopped)) => Ok(()),
+            Ok(Ok(exit)) => Err(exit.to_string()),
+            Ok(Err(_)) | Err(_) => Err("the peer group did not end".into()),
+        }
     }
 }
+
+/// A group that has stopped says so within this time.
+const LAST_WORD_MAX: Duration = Duration::from_secs(1);
 
 /// Runs a future inside an actix `System` on this thread, as every node needs.
 ///

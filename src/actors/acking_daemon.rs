@@ -5,10 +5,11 @@ use crate::acking::{Completions, Ledger};
 use crate::clock::Clock;
 use crate::ids::PeerId;
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
-use crate::messaging::{Inbox, InboxKind, Links, Message, Transport, TrySendError};
+use crate::messaging::{Inbox, InboxKind, LinkClosed, Links, Message, Transport, TrySendError};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct AckingDaemon {
     transport: Arc<dyn Transport>,
     /// To the tasks of sources.
     links: Links,
+    /// Completions for which their source, in its epoch, had no room yet.
+    undelivered: BTreeMap<(PeerId, u64), Vec<u64>>,
     settings: AckingSettings,
     clock: Clock,
     misdirected: u64,
@@ -55,6 +58,7 @@ impl AckingDaemon {
             inbox: Some(inbox),
             transport,
             links: Links::to(InboxKind::Task),
+            undelivered: BTreeMap::new(),
             settings,
             clock,
             misdirected: 0,
@@ -63,28 +67,44 @@ impl AckingDaemon {
         })
     }
 
-    /// Takes the next message, and whatever else has come by then, before it yields.
+    /// Takes the next message, and whatever else has come by then, before it yields. Meanwhile a
+    /// source that was full may have room again.
     fn listen(&mut self, ctx: &mut Context<Self>) {
         let Some(mut inbox) = self.inbox.take() else {
             return;
         };
+        let mut links = std::mem::replace(&mut self.links, Links::to(InboxKind::Task));
+        let full = self.undelivered.keys().next().map(|(source, _)| *source);
         let next = async move {
-            let message = inbox.next().await;
-            (inbox, message)
+            let heard = tokio::select! {
+                biased;
+                message = inbox.next() => message.map_or(Heard::End, Heard::Message),
+                // A link that closed is found closed when it is used.
+                _ = room(&mut links, full) => Heard::Room,
+            };
+            (inbox, links, heard)
         };
         ctx.spawn(
-            wrap_future::<_, Self>(next).map(|(mut inbox, message), this, ctx| {
-                let Some(message) = message else { return };
-                let mut completed = Vec::new();
-                this.apply(message, &mut completed);
-                for _ in 1..MESSAGES_AT_ONCE {
-                    let Some(message) = inbox.try_next() else {
-                        break;
-                    };
-                    this.apply(message, &mut completed);
+            wrap_future::<_, Self>(next).map(|(mut inbox, links, heard), this, ctx| {
+                this.links = links;
+                match heard {
+                    Heard::End => return,
+                    Heard::Room => {}
+                    Heard::Message(message) => {
+                        let more = std::iter::from_fn(|| inbox.try_next());
+                        let more: Vec<Message> = more.take(MESSAGES_AT_ONCE - 1).collect();
+                        let mut completed = Vec::new();
+                        this.apply(message, &mut completed);
+                        more.into_iter()
+                            .for_each(|message| this.apply(message, &mut completed));
+                        this.keep(completed);
+                    }
                 }
                 this.inbox = Some(inbox);
-                this.tell(completed, ctx);
+                this.tell();
+                // The mailbox and the other actors of this arbiter get their turn.
+                let turn = wrap_future::<_, Self>(tokio::task::yield_now());
+                ctx.spawn(turn.map(|(), this, ctx| this.listen(ctx)));
             }),
         );
     }
@@ -98,50 +118,60 @@ impl AckingDaemon {
         }
     }
 
-    /// Tells the sources, then listens on. A source that is full makes the daemon wait: it is
-    /// always listening, so that this is short.
-    fn tell(&mut self, completed: Vec<Completions>, ctx: &mut Context<Self>) {
-        let mut blocked = Vec::new();
-        for completions in completed.into_iter().filter(|done| !done.roots.is_empty()) {
-            blocked.extend(self.send(completions));
+    /// Adds to what the sources are to be told.
+    fn keep(&mut self, completed: Vec<Completions>) {
+        for Completions {
+            source,
+            epoch,
+            roots,
+        } in completed
+        {
+            self.undelivered
+                .entry((source, epoch))
+                .or_default()
+                .extend(roots);
         }
-        if blocked.is_empty() {
-            // The mailbox and the other actors of this arbiter get their turn.
-            let turn = wrap_future::<_, Self>(tokio::task::yield_now());
-            ctx.spawn(turn.map(|(), this, ctx| this.listen(ctx)));
-            return;
-        }
-        let mut links = std::mem::replace(&mut self.links, Links::to(InboxKind::Task));
-        let sources: Vec<PeerId> = blocked
-            .iter()
-            .map(|completions| completions.source)
-            .collect();
-        let ready = async move {
-            for source in sources {
-                // A link that closed is found closed when it is used.
-                let _ = links.ready(source).await;
-            }
-            links
-        };
-        ctx.spawn(wrap_future::<_, Self>(ready).map(|links, this, ctx| {
-            this.links = links;
-            this.tell(blocked, ctx);
-        }));
     }
 
-    /// Gives completions to their source; they come back when it is full. A source that is gone has
-    /// taken its pending set with it.
-    fn send(&mut self, completions: Completions) -> Option<Completions> {
-        let source = completions.source;
-        let message = Message::Completions(completions);
-        match self.links.try_send(&*self.transport, source, message) {
-            Err(TrySendError::Full(Message::Completions(back))) => Some(back),
-            Err(TrySendError::Closed(Message::Completions(lost))) => {
-                self.undeliverable += lost.roots.len() as u64;
-                None
+    /// Tells the sources what they have room for. The daemon never waits for one of them: a peer
+    /// that was moved to another task may itself be waiting for this daemon's peer. What is kept is
+    /// bounded by what a source may have pending. A source that is gone has taken its pending set
+    /// with it.
+    fn tell(&mut self) {
+        for ((source, epoch), roots) in std::mem::take(&mut self.undelivered) {
+            if roots.is_empty() {
+                continue;
             }
-            _ => None,
+            let message = Message::Completions(Completions {
+                source,
+                epoch,
+                roots,
+            });
+            match self.links.try_send(&*self.transport, source, message) {
+                Err(TrySendError::Full(Message::Completions(back))) => {
+                    self.undelivered.insert((source, epoch), back.roots);
+                }
+                Err(TrySendError::Closed(Message::Completions(lost))) => {
+                    self.undeliverable += lost.roots.len() as u64;
+                }
+                _ => {}
+            }
         }
+    }
+}
+
+/// What ended a daemon's waiting.
+enum Heard {
+    Message(Message),
+    Room,
+    End,
+}
+
+/// Waits for room at a source; for ever when none is full.
+async fn room(links: &mut Links, source: Option<PeerId>) -> Result<(), LinkClosed> {
+    match source {
+        Some(source) => links.ready(source).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -187,6 +217,7 @@ impl Handler<Observe> for AckingDaemon {
             "completed": counters.completed,
             "refused": counters.refused,
             "swept": counters.swept,
+            "undelivered": self.undelivered.values().map(Vec::len).sum::<usize>(),
             "undeliverable": self.undeliverable,
             "misdirected": self.misdirected,
         });

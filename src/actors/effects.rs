@@ -1,7 +1,7 @@
 //! Effects: the few things that a peer does once because of one entry.
 
 use super::virtual_peer::VirtualPeer;
-use crate::coordination::{Node, Put};
+use crate::coordination::{Node, Put, patiently};
 use crate::ids::{JobId, LogPosition};
 use crate::log::Effect;
 use crate::log::commands::{Command, KillJob};
@@ -55,11 +55,14 @@ pub(super) fn kill_job(
     let session = peer.services.task.session.clone();
     let text = exception.clone();
     let keep = async move {
-        let kept = session
-            .put(Node::Exception(job), text.into_bytes(), Put::IfAbsent)
-            .await;
-        if let Err(error) = kept {
-            // The kill carries the cause as well.
+        let put = || {
+            session.put(
+                Node::Exception(job),
+                text.clone().into_bytes(),
+                Put::IfAbsent,
+            )
+        };
+        if let Err(error) = patiently(&*session, put).await {
             tracing::warn!(%job, %error, "the exception could not be stored");
         }
     };

@@ -139,9 +139,21 @@ impl Outbox {
                 tracing::error!(peer = %self.writer, entry = queued.command.name(), %error, "an entry could not be written");
             }
         }
-        if let Some(confirm) = queued.confirm {
-            // A client that has gone needs no answer.
-            let _ = confirm.send(result.map_err(WriteFailed::Refused));
+        match (queued.confirm, result) {
+            // A client that has gone needs no answer. One whose entry went down with the session
+            // cannot be told whether it is in the log.
+            (Some(confirm), Err(CoordinationError::Expired)) => {
+                let _ = confirm.send(Err(WriteFailed::Ended));
+            }
+            (Some(confirm), result) => {
+                let _ = confirm.send(result.map_err(WriteFailed::Refused));
+            }
+            (None, Ok(_) | Err(CoordinationError::Expired)) => {}
+            (None, Err(error)) => {
+                // Whoever reacts to the log cannot leave a reaction out: it starts again as another.
+                self.obituary.because(error.to_string());
+                ctx.stop();
+            }
         }
         self.write_next(ctx);
     }

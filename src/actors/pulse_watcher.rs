@@ -1,15 +1,14 @@
 //! The pulse watcher: owns the pulse of its peer, and the watches on the pulses of others.
 
 use super::supervision::Obituary;
-use crate::coordination::{Coordination, CoordinationError, Pulse, reconnected};
+use crate::coordination::{Coordination, CoordinationError, Pulse, patiently, reconnected};
 use crate::ids::PeerId;
 use crate::messages::pulse_watcher::{CheckPulse, CreatePulse, KeepWatches};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
 use crate::messages::virtual_peer::PulseGone;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
-use actix::{Recipient, ResponseActFuture, ResponseFuture, SpawnHandle};
-use futures_util::FutureExt;
+use actix::{Recipient, ResponseActFuture, SpawnHandle};
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -136,19 +135,13 @@ impl Actor for PulseWatcher {
 }
 
 impl Handler<CreatePulse> for PulseWatcher {
-    type Result = ResponseFuture<Result<(), CoordinationError>>;
+    // A future of the actor, so that nothing creates a pulse after the end of its peer.
+    type Result = ResponseActFuture<Self, Result<(), CoordinationError>>;
 
     fn handle(&mut self, _: CreatePulse, _: &mut Context<Self>) -> Self::Result {
         let (session, me) = (self.session.clone(), self.me);
-        async move {
-            loop {
-                match session.create_pulse(me).await {
-                    Err(CoordinationError::Interrupted(_)) => reconnected(&*session).await?,
-                    known => return known,
-                }
-            }
-        }
-        .boxed_local()
+        let create = async move { patiently(&*session, || session.create_pulse(me)).await };
+        Box::pin(wrap_future(create))
     }
 }
 

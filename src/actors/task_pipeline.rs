@@ -109,16 +109,16 @@ impl Drive {
                 return Ended::Failed(verdict(handling), exception.to_string());
             }
             Err(StartFailed::Coordination(error)) => {
-                return Ended::Failed(TaskVerdict::RestartPeer, error.to_string());
+                return Ended::Failed(verdict_on(&error), error.to_string());
             }
         };
         let stopped = self.rounds(&mut run).await;
+        if stopped.is_ok() {
+            self.save_last(&mut run).await;
+        }
         run.stopped();
         match stopped {
-            Ok(confirm) => {
-                self.save_last(&run).await;
-                Ended::Stopped(confirm)
-            }
+            Ok(confirm) => Ended::Stopped(confirm),
             Err(exception) => {
                 Ended::Failed(verdict(run.handling(&exception)), exception.to_string())
             }
@@ -199,9 +199,9 @@ impl Drive {
             return;
         }
         let session = self.start.services.session.clone();
-        let assignment = self.start.assignment.clone();
+        let (assignment, peer) = (self.start.assignment.clone(), self.start.peer);
         let save = async move {
-            let result = save_position(&*session, &assignment, Some(position.clone())).await;
+            let result = save_position(&*session, &assignment, peer, position.clone()).await;
             (position, result)
         };
         self.saving = Some(save.boxed());
@@ -224,11 +224,17 @@ impl Drive {
     }
 
     /// A planned stop saves what is complete, so that the next owner of the slot repeats little.
-    async fn save_last(&mut self, run: &TaskRun) {
+    async fn save_last(&mut self, run: &mut TaskRun) {
         self.saving = None;
         self.save(run);
-        if let Some(saving) = self.saving.take() {
-            let _ = tokio::time::timeout(LAST_SAVE_MAX, saving).await;
+        let Some(saving) = self.saving.take() else {
+            return;
+        };
+        let Ok((position, result)) = tokio::time::timeout(LAST_SAVE_MAX, saving).await else {
+            return;
+        };
+        if let Err(exception) = self.position_saved(run, position, result) {
+            tracing::warn!(job = %exception.job, task = %exception.task, %exception, "an input failed while it ended");
         }
     }
 }
@@ -237,6 +243,18 @@ fn verdict(handling: Handling) -> TaskVerdict {
     match handling {
         Handling::Restart => TaskVerdict::RestartPeer,
         Handling::Kill | Handling::Defer => TaskVerdict::KillJob,
+    }
+}
+
+/// What coordination refuses now it refuses the next peer as well; everything else may pass.
+fn verdict_on(error: &CoordinationError) -> TaskVerdict {
+    match error {
+        CoordinationError::Refused { .. } | CoordinationError::TooLarge { .. } => {
+            TaskVerdict::KillJob
+        }
+        CoordinationError::Interrupted(_)
+        | CoordinationError::Expired
+        | CoordinationError::Unreachable { .. } => TaskVerdict::RestartPeer,
     }
 }
 

@@ -14,6 +14,9 @@ pub enum ApiError {
     /// No such job is known: it was never submitted here, or is forgotten.
     #[error("no job {0} is known; `GET /jobs` lists those that are")]
     UnknownJob(JobId),
+    /// The cluster has as many live jobs as it may have.
+    #[error("the cluster did not take the job: it has as many live jobs as it may have")]
+    NotTaken,
     /// The peer does not live on this node.
     #[error("peer {0} does not live on this node")]
     NotMyPeer(PeerId),

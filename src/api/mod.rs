@@ -13,11 +13,12 @@ pub use submission::{check_job, with_checks};
 pub use subscription::{LogEvent, LogSubscription};
 
 use crate::actors::peer_group::{GroupWindow, PeerGroup};
-use crate::coordination::{Node, Put};
+use crate::coordination::{Node, Put, patiently};
 use crate::ids::{IdSource, JobId, LogPosition, PeerId};
 use crate::job::Job;
 use crate::log::commands::{Command, KillJob, SubmitJob};
 use crate::messages::log_reader::Snapshot;
+use crate::messages::outbox::WriteFailed;
 use crate::messages::peer_group::{Append, StartPeers, Status, StopPeer};
 use crate::messages::supervision::{ActorReport, Observe};
 use crate::replica::JobState;
@@ -70,7 +71,11 @@ impl NodeHandle {
             job: submission::record(&job),
         };
         self.append(Command::SubmitJob(submit)).await?;
-        Ok(id)
+        // An entry that was applied can still have been ignored.
+        match self.snapshot().replica.record(id) {
+            Some(_) => Ok(id),
+            None => Err(ApiError::NotTaken),
+        }
     }
 
     /// Waits until a job has ended, however; looks at the state it finds first.
@@ -95,15 +100,15 @@ impl NodeHandle {
             Some(JobState::Completed | JobState::Killed) => return Ok(()),
             Some(JobState::Waiting | JobState::Running) => {}
         }
+        let kill = KillJob::new(job, Some(cause.clone()));
+        self.append(Command::KillJob(kill)).await?;
         // The log forgets its entries; whoever asks later finds the cause here. An exception that
         // is there already was first.
         let session = self.window.session.borrow().clone();
-        let kept = cause.clone().into_bytes();
-        session
-            .put(Node::Exception(job), kept, Put::IfAbsent)
-            .await?;
-        let kill = KillJob::new(job, Some(cause));
-        self.append(Command::KillJob(kill)).await.map(|_| ())
+        let kept = cause.into_bytes();
+        let put = || session.put(Node::Exception(job), kept.clone(), Put::IfAbsent);
+        patiently(&*session, put).await?;
+        Ok(())
     }
 
     /// Follows the log from the newest replica on.
@@ -176,7 +181,7 @@ impl NodeHandle {
         latest
             .wait_for(applied)
             .await
-            .map_err(|_| ApiError::NodeEnded)?;
+            .map_err(|_| ApiError::Write(WriteFailed::Ended))?;
         Ok(position)
     }
 }

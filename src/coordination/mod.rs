@@ -163,6 +163,22 @@ pub async fn reconnected(session: &dyn Coordination) -> Result<(), CoordinationE
     }
 }
 
+/// Repeats a read, or a write that may be repeated, while the connection is interrupted.
+pub async fn patiently<T, F>(
+    session: &dyn Coordination,
+    mut request: impl FnMut() -> F,
+) -> Result<T, CoordinationError>
+where
+    F: Future<Output = Result<T, CoordinationError>>,
+{
+    loop {
+        match request().await {
+            Err(CoordinationError::Interrupted(_)) => reconnected(session).await?,
+            known => return known,
+        }
+    }
+}
+
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 fn check_size(what: &str, data: &[u8]) -> Result<(), CoordinationError> {

@@ -6,6 +6,7 @@ use crate::coordination::CoordinationError;
 use crate::job::file::{Position, Problem};
 use crate::job::place::Place;
 use crate::job::validation::Violation;
+use crate::messages::outbox::WriteFailed;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
@@ -99,6 +100,11 @@ impl From<ApiError> for Refusal {
                 Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
             }
             ApiError::NodeEnded => Refusal::stopping(),
+            ApiError::NotTaken => Refusal::new(StatusCode::CONFLICT, error.to_string()),
+            ApiError::Write(WriteFailed::Ended) => {
+                let message = "the outcome is unknown: it may be in the log; see GET /jobs first";
+                Refusal::new(StatusCode::GATEWAY_TIMEOUT, message)
+            }
             ApiError::Coordination(_) | ApiError::Write(_) => {
                 tracing::warn!(cause = %error, "cannot fulfil a request");
                 let message = "the node cannot reach the log of the cluster now; try again later, \
@@ -143,8 +149,9 @@ mod tests {
             (ApiError::InvalidJob(Vec::new()), 400),
             (too_large.into(), 413),
             (CoordinationError::Expired.into(), 503),
-            (WriteFailed::Ended.into(), 503),
+            (WriteFailed::Ended.into(), 504),
             (ApiError::NodeEnded, 503),
+            (ApiError::NotTaken, 409),
         ] {
             let shown = error.to_string();
             assert_eq!(

@@ -43,6 +43,17 @@ pub struct TaskContext {
     pub(super) counters: Arc<TaskCounters>,
     /// The present time, read once a batch.
     pub(super) now: Millis,
+    /// What this run has added to the count of roots in flight.
+    pub(super) in_flight_told: u64,
+    /// Rejected pieces that were logged; the others are counted and buried only.
+    pub(super) rejections_told: usize,
+}
+
+/// Nothing of a run that has ended is in flight.
+impl Drop for TaskContext {
+    fn drop(&mut self) {
+        self.counters.move_in_flight(self.in_flight_told, 0);
+    }
 }
 
 /// Which task a context belongs to.
@@ -168,6 +179,16 @@ impl TaskContext {
             acker: peer,
             epoch,
         }
+    }
+
+    /// Tells how many roots are pending now.
+    pub(super) fn tell_in_flight(&mut self) {
+        let Role::Input(input) = &self.role else {
+            return;
+        };
+        let now = input.pending.in_flight() as u64;
+        self.counters.move_in_flight(self.in_flight_told, now);
+        self.in_flight_told = now;
     }
 
     /// What lifecycle calls are told.

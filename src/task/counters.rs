@@ -53,9 +53,10 @@ impl TaskCounters {
         self.cell(count).fetch_add(n, Ordering::Relaxed);
     }
 
-    /// How many roots are pending now.
-    pub fn set_in_flight(&self, n: u64) {
-        self.in_flight.store(n, Ordering::Relaxed);
+    /// One slot has so many roots pending now, and had so many when it said so last.
+    pub fn move_in_flight(&self, before: u64, now: u64) {
+        self.in_flight.fetch_add(now, Ordering::Relaxed);
+        self.in_flight.fetch_sub(before, Ordering::Relaxed);
     }
 
     /// All figures.

@@ -11,29 +11,22 @@ use std::path::{Path, PathBuf};
 pub(super) struct DeadLetters {
     path: PathBuf,
     file: Option<File>,
-    mode: Mode,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Mode {
-    /// The first peer of a job starts a new file.
-    Truncate,
-    /// Its replacements add to it.
-    Append,
 }
 
 impl DeadLetters {
-    /// Letters for a file.
-    pub(super) fn new(path: &str, start: &Start) -> Self {
-        let mode = match start {
-            Start::Fresh => Mode::Truncate,
-            Start::Resumed(_) => Mode::Append,
-        };
-        DeadLetters {
+    /// Letters for a file. The first peer of a job takes away those of an earlier job; its
+    /// replacements add to what it wrote.
+    pub(super) fn new(path: &str, start: &Start) -> io::Result<Self> {
+        if *start == Start::Fresh {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(DeadLetters {
             path: path.into(),
             file: None,
-            mode,
-        }
+        })
     }
 
     /// Writes some; when it returns they are with the operating system.
@@ -53,11 +46,7 @@ impl DeadLetters {
                 std::fs::create_dir_all(folder)?;
             }
             let mut options = OpenOptions::new();
-            let file = match self.mode {
-                Mode::Truncate => options.write(true).create(true).truncate(true),
-                Mode::Append => options.append(true).create(true),
-            };
-            self.file = Some(file.open(&self.path)?);
+            self.file = Some(options.append(true).create(true).open(&self.path)?);
         }
         self.file
             .as_mut()

@@ -1,6 +1,6 @@
 //! A running task: turns of the batch loop, and waiting when there is nothing to do.
 
-use super::context::{BatchWork, Role, Supply, TaskContext};
+use super::context::{BatchWork, InputSide, Role, Supply, TaskContext};
 use super::counters::Count;
 use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
 use super::lifecycles::Handling;
@@ -83,10 +83,10 @@ impl TaskRun {
     pub fn turn(&mut self) -> Result<Turn, Exception> {
         self.context.now = self.clock.now();
         self.take_control_messages();
+        self.expire_pending();
         if self.context.outbound.flush() == Flushed::Blocked {
             return Ok(Turn::Wait(self.wait_for(Room::Needed)));
         }
-        self.expire_pending();
         if !self.has_work() {
             return Ok(Turn::Wait(self.wait_for(Room::Enough)));
         }
@@ -135,9 +135,7 @@ impl TaskRun {
                 _ => context.counters.add(Count::Misdirected, 1),
             }
         }
-        context
-            .counters
-            .set_in_flight(input.pending.in_flight() as u64);
+        context.tell_in_flight();
     }
 
     fn expire_pending(&mut self) {
@@ -148,23 +146,45 @@ impl TaskRun {
 
     /// Whether a batch could be read now.
     fn has_work(&mut self) -> bool {
-        let context = &mut self.context;
-        let Role::Input(input) = &context.role else {
-            if context.arrived.is_empty() {
-                context.arrived.extend(context.inbox.try_next());
-            }
-            return !context.arrived.is_empty();
+        let Role::Input(input) = &self.context.role else {
+            return self.has_arrived();
         };
         if self.assignment.read != Read::Go || self.phase >= TaskPhase::Exhausted {
             return false;
         }
-        let room = (context.identity.task.max_pending.get() as usize) > input.pending.in_flight();
         match input.supply {
             _ if input.pending.has_waiting() => true,
-            Supply::More => room,
-            Supply::NotBefore(moment) => room && context.now >= moment,
+            Supply::More => self.has_room(input),
+            Supply::NotBefore(moment) => self.has_room(input) && self.context.now >= moment,
             Supply::Exhausted => input.pending.is_empty(),
         }
+    }
+
+    /// Whether a batch of upstream is there.
+    fn has_arrived(&mut self) -> bool {
+        if self.phase == TaskPhase::Sealed {
+            self.turn_away();
+        }
+        let context = &mut self.context;
+        if context.arrived.is_empty() {
+            context.arrived.extend(context.inbox.try_next());
+        }
+        !context.arrived.is_empty()
+    }
+
+    /// What comes to a slot that is sealed is a repetition: everything that was read is complete.
+    fn turn_away(&mut self) {
+        let context = &mut self.context;
+        let waiting = context.arrived.drain(..).count();
+        let more = std::iter::from_fn(|| context.inbox.try_next()).count();
+        context
+            .counters
+            .add(Count::Misdirected, (waiting + more) as u64);
+    }
+
+    /// Whether one more root may be pending.
+    fn has_room(&self, input: &InputSide) -> bool {
+        input.pending.in_flight() < self.context.identity.task.max_pending.get() as usize
     }
 
     fn wait_for(&self, room: Room) -> WaitFor {
@@ -179,8 +199,11 @@ impl TaskRun {
                 moment: None,
             };
         };
+        // A moment at which nothing could be read is not worth waking up for.
+        let could_read =
+            room == Room::Enough && self.assignment.read == Read::Go && self.has_room(input);
         let supply = match input.supply {
-            Supply::NotBefore(moment) if self.assignment.read == Read::Go => Some(moment),
+            Supply::NotBefore(moment) if could_read => Some(moment),
             _ => None,
         };
         let expiry = input.pending.next_tick();

@@ -12,7 +12,9 @@ use crate::acking::{Pending, Timeouts};
 use crate::clock::Clock;
 use crate::codec::Decoder;
 use crate::codec::{from_payload, to_payload};
-use crate::coordination::{Coordination, CoordinationError, Node, Put, read_job, reconnected};
+use crate::coordination::{
+    Coordination, CoordinationError, Node, Put, Written, patiently, read_job,
+};
 use crate::ids::PeerId;
 use crate::job::{Job, Task, TaskKind};
 use crate::log::wants::{Assignment, TaskPhase};
@@ -60,6 +62,8 @@ struct Checkpoint {
     /// Which part of the input the position is of, and of how many.
     rank: u32,
     slots: u32,
+    /// Who wrote it.
+    peer: PeerId,
     /// Where an input is; none when nothing has completed, or for an output.
     position: Option<Position>,
 }
@@ -85,7 +89,7 @@ impl TaskRun {
         let start = match task.kind {
             TaskKind::Function => Start::Fresh,
             TaskKind::Input | TaskKind::Output => {
-                mark_start(&*services.session, &assignment).await?
+                mark_start(&*services.session, &assignment, peer).await?
             }
         };
         let identity = Identity {
@@ -118,6 +122,8 @@ impl TaskRun {
             draws: SmallRng::seed_from_u64(seed),
             counters,
             now: services.clock.now(),
+            in_flight_told: 0,
+            rejections_told: 0,
         };
         before_start(&context, &lifecycles).map_err(fail)?;
         context.lifecycles = lifecycles;
@@ -136,18 +142,28 @@ impl TaskRun {
 pub async fn save_position(
     session: &dyn Coordination,
     assignment: &Assignment,
-    position: Option<Position>,
+    peer: PeerId,
+    position: Position,
 ) -> Result<(), CoordinationError> {
-    let checkpoint = Checkpoint {
-        rank: assignment.rank,
-        slots: assignment.slots,
-        position,
-    };
-    let data = to_payload(&checkpoint).map_err(|error| unreadable(assignment, error))?;
+    let data = encoded(assignment, peer, Some(position))?;
     session
         .put(checkpoint_node(assignment), data, Put::Always)
         .await
         .map(|_| ())
+}
+
+fn encoded(
+    assignment: &Assignment,
+    peer: PeerId,
+    position: Option<Position>,
+) -> Result<Vec<u8>, CoordinationError> {
+    let checkpoint = Checkpoint {
+        rank: assignment.rank,
+        slots: assignment.slots,
+        peer,
+        position,
+    };
+    to_payload(&checkpoint).map_err(|error| unreadable(assignment, error))
 }
 
 fn checkpoint_node(assignment: &Assignment) -> Node {
@@ -169,12 +185,25 @@ fn unreadable(assignment: &Assignment, error: impl std::fmt::Display) -> Coordin
 async fn mark_start(
     session: &dyn Coordination,
     assignment: &Assignment,
+    peer: PeerId,
 ) -> Result<Start, CoordinationError> {
-    let stored = patiently(session, || session.get(checkpoint_node(assignment))).await?;
-    let Some(data) = stored else {
-        patiently(session, || save_position(session, assignment, None)).await?;
-        return Ok(Start::Fresh);
-    };
+    let node = || checkpoint_node(assignment);
+    let look = || session.get(node());
+    let mut stored = patiently(session, look).await?;
+    if stored.is_none() {
+        // Of two that find nothing, one is the first.
+        let mark = encoded(assignment, peer, None)?;
+        let put = || session.put(node(), mark.clone(), Put::IfAbsent);
+        if patiently(session, put).await? == Written::Yes {
+            return Ok(Start::Fresh);
+        }
+        stored = patiently(session, look).await?;
+        // It may be ours, from a write whose outcome was unknown.
+        if stored.as_ref() == Some(&mark) {
+            return Ok(Start::Fresh);
+        }
+    }
+    let data = stored.ok_or_else(|| unreadable(assignment, "it was there a moment ago"))?;
     let checkpoint: Checkpoint =
         from_payload(&data).map_err(|error| unreadable(assignment, error))?;
     // A position within another part says nothing about this one.
@@ -189,22 +218,6 @@ async fn stored_job(services: &TaskServices, assignment: &Assignment) -> Result<
         let text = "the job's data is not where it was submitted to";
         StartFailed::refused(assignment, Fault::in_phase(Phase::StartTask, text), &[])
     })
-}
-
-/// Repeats a read, or a write that may be repeated, while the connection is interrupted.
-async fn patiently<T, F>(
-    session: &dyn Coordination,
-    mut request: impl FnMut() -> F,
-) -> Result<T, CoordinationError>
-where
-    F: Future<Output = Result<T, CoordinationError>>,
-{
-    loop {
-        match request().await {
-            Err(CoordinationError::Interrupted(_)) => reconnected(session).await?,
-            known => return known,
-        }
-    }
 }
 
 impl StartFailed {
@@ -272,14 +285,22 @@ fn role(
             Ok(Role::Input(Box::new(InputSide {
                 plugin,
                 pending,
-                dead_letters: task
-                    .dead_letter
-                    .as_ref()
-                    .map(|path| DeadLetters::new(path, &start)),
+                dead_letters: dead_letters(task, &start)?,
                 supply: Supply::More,
                 drained: false,
             })))
         }
+    })
+}
+
+fn dead_letters(task: &Task, start: &Start) -> Result<Option<DeadLetters>, Fault> {
+    let Some(path) = &task.dead_letter else {
+        return Ok(None);
+    };
+    let letters = DeadLetters::new(path, start);
+    letters.map(Some).map_err(|error| {
+        let text = format!("cannot take away the dead letters of an earlier job, {path}: {error}");
+        Fault::in_phase(Phase::StartTask, text)
     })
 }
 

@@ -83,10 +83,12 @@ impl Handler<StopPeer> for PeerGroup {
             return async { false }.boxed_local();
         };
         let state = std::mem::replace(&mut slot.state, SlotState::Stopped);
-        let SlotState::Running(incarnation) = state else {
+        let (SlotState::Running(incarnation) | SlotState::Stopping(incarnation)) = state else {
             return async { false }.boxed_local();
         };
-        async move { incarnation.addr.send(Stop).await.is_ok() }.boxed_local()
+        let stopped = incarnation.addr.send(Stop);
+        slot.state = SlotState::Stopping(incarnation);
+        async move { stopped.await.is_ok() }.boxed_local()
     }
 }
 
@@ -106,26 +108,31 @@ impl Handler<Stop> for PeerGroup {
         self.restarts = Restarts::Refused;
         let mut stops = Vec::new();
         for slot in &mut self.slots {
-            if let SlotState::Running(one) = std::mem::replace(&mut slot.state, SlotState::Stopped)
-            {
+            let state = std::mem::replace(&mut slot.state, SlotState::Stopped);
+            if let SlotState::Running(one) | SlotState::Stopping(one) = state {
                 stops.push(async move { (one.peer, one.addr.send(Stop).await) });
             }
         }
-        let (drain, outbox) = (self.settings.drain, self.outbox.take());
+        // The whole has to fit into `drain`, with something left for the rest of the node.
+        let (share, outbox) = (self.settings.drain / 10, self.outbox.take());
+        let drain = share * 7;
         let session = self.services.task.session.clone();
         let stop = async move {
-            if tokio::time::timeout(drain, join_all(stops)).await.is_err() {
-                tracing::error!(
-                    ?drain,
-                    "some peers did not drain in time; they are abandoned"
-                );
-            }
+            let drained = tokio::time::timeout(drain, join_all(stops)).await.is_ok();
             if let Some(outbox) = outbox {
-                let _ = tokio::time::timeout(drain, outbox.send(Stop)).await;
+                let _ = tokio::time::timeout(share, outbox.send(Stop)).await;
             }
-            let _ = tokio::time::timeout(drain, session.close()).await;
+            let _ = tokio::time::timeout(share, session.close()).await;
+            drained
         };
-        Box::pin(wrap_future::<_, Self>(stop).map(|(), _, ctx| ctx.stop()))
+        Box::pin(wrap_future::<_, Self>(stop).map(move |drained, this, ctx| {
+            if !drained {
+                let cause = format!("peers did not drain within {drain:?}; they are abandoned");
+                tracing::error!(cause, "the stop is not in order");
+                this.obituary.because(cause);
+            }
+            ctx.stop();
+        }))
     }
 }
 
@@ -141,7 +148,7 @@ impl Handler<Status> for PeerGroup {
         let wanted = self
             .slots
             .iter()
-            .filter(|slot| !matches!(slot.state, SlotState::Stopped))
+            .filter(|slot| !matches!(slot.state, SlotState::Stopping(_) | SlotState::Stopped))
             .count();
         let behind = living().filter_map(|one| {
             Some(snapshot.position?.0 - one.position.get().map_or(0, |position| position.0))
@@ -190,7 +197,7 @@ fn slot_report(slot: &Slot) -> impl Future<Output = ActorReport> + use<> {
         SlotState::Waiting => "waiting to join",
         SlotState::BackingOff => "backing off",
         SlotState::Stopped => "stopped",
-        SlotState::Running(_) => "ending",
+        SlotState::Running(_) | SlotState::Stopping(_) => "ending",
     };
     let asked = slot.incarnation().map(|one| one.addr.send(Observe));
     let (restarts, last_cause) = (slot.restarts, slot.last_cause.clone());

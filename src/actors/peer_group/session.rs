@@ -56,6 +56,9 @@ impl PeerGroup {
         tracing::error!(%cause, "the session is lost; every peer starts again under a new id");
         let gone = self.end_all_peers(&cause.to_string());
         self.outbox = None;
+        // One that lives on, but refuses, would keep what the next one needs.
+        let old = self.services.task.session.clone();
+        ctx.spawn(wrap_future(async move { old.close().await }));
         if self.budget.spend(self.services.task.clock.now()) == Verdict::GiveUp {
             let cause = format!("the session was lost too often; the last time: {cause}");
             self.obituary.because(cause);
@@ -91,6 +94,10 @@ impl PeerGroup {
         session: Arc<dyn Coordination>,
         gone: BTreeSet<PeerId>,
     ) {
+        if self.restarts == Restarts::Refused {
+            ctx.spawn(wrap_future(async move { session.close().await }));
+            return;
+        }
         self.services.task.session = session.clone();
         self.sessions.send_replace(session);
         self.begin_session(ctx);

@@ -8,7 +8,7 @@ use crate::clock::Millis;
 use crate::ids::{LogPosition, PeerId};
 use crate::log::PeerContext;
 use crate::log::commands::{Command, LeaveCluster};
-use crate::messages::supervision::{Child, ChildDown};
+use crate::messages::supervision::{Child, ChildDown, Exit};
 use crate::messages::virtual_peer::EndIncarnation;
 use crate::replica::Member;
 use actix::fut::wrap_future;
@@ -33,6 +33,8 @@ pub(super) enum SlotState {
     Running(Incarnation),
     /// Its last incarnation died; the next one comes after a while.
     BackingOff,
+    /// Its incarnation was asked to stop and leave.
+    Stopping(Incarnation),
     /// It was asked to stop and stays empty.
     Stopped,
 }
@@ -58,10 +60,9 @@ impl Slot {
     }
 
     pub(super) fn incarnation(&self) -> Option<&Incarnation> {
-        if let SlotState::Running(incarnation) = &self.state {
-            Some(incarnation)
-        } else {
-            None
+        match &self.state {
+            SlotState::Running(incarnation) | SlotState::Stopping(incarnation) => Some(incarnation),
+            SlotState::Waiting | SlotState::BackingOff | SlotState::Stopped => None,
         }
     }
 }
@@ -128,9 +129,20 @@ impl PeerGroup {
             return;
         };
         let slot = &mut self.slots[index];
-        let SlotState::Running(gone) = std::mem::replace(&mut slot.state, SlotState::BackingOff)
-        else {
-            return;
+        let gone = match std::mem::replace(&mut slot.state, SlotState::BackingOff) {
+            SlotState::Running(gone) => gone,
+            SlotState::Stopping(gone) => {
+                slot.state = SlotState::Stopped;
+                if down.exit != Exit::Stopped {
+                    // It died on its way out, and may not have left.
+                    self.bury(gone.peer, ctx);
+                }
+                return;
+            }
+            other => {
+                slot.state = other;
+                return;
+            }
         };
         slot.restarts += 1;
         slot.last_cause = Some(down.exit.to_string());
@@ -166,17 +178,19 @@ impl PeerGroup {
     pub(super) fn end_all_peers(&mut self, cause: &str) -> BTreeSet<PeerId> {
         let mut gone = BTreeSet::new();
         for slot in &mut self.slots {
-            if let SlotState::Running(_) = &slot.state {
-                let state = std::mem::replace(&mut slot.state, SlotState::Waiting);
-                let SlotState::Running(incarnation) = state else {
-                    continue;
-                };
-                slot.restarts += 1;
-                slot.last_cause = Some(cause.to_owned());
-                gone.insert(incarnation.peer);
-                #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
-                incarnation.addr.do_send(EndIncarnation(cause.to_owned()));
+            let Some(incarnation) = slot.incarnation() else {
+                continue;
+            };
+            gone.insert(incarnation.peer);
+            #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
+            incarnation.addr.do_send(EndIncarnation(cause.to_owned()));
+            if let SlotState::Stopping(_) = slot.state {
+                slot.state = SlotState::Stopped;
+                continue;
             }
+            slot.state = SlotState::Waiting;
+            slot.restarts += 1;
+            slot.last_cause = Some(cause.to_owned());
         }
         gone
     }

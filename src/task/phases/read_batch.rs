@@ -57,13 +57,13 @@ fn poll(
         rejected: Vec::new(),
     };
     let plugin = &mut input.plugin;
-    let polled = guarded(Phase::ReadBatch, || {
-        plugin
-            .poll(max, &mut read)
-            .map_err(|error| Fault::in_phase(Phase::ReadBatch, error))
+    let (polled, position) = guarded(Phase::ReadBatch, || {
+        let polled = plugin.poll(max, &mut read);
+        let polled = polled.map_err(|error| Fault::in_phase(Phase::ReadBatch, error))?;
+        Ok((polled, plugin.position()))
     })?;
     batch.segments = read.segments;
-    batch.position = Some(input.plugin.position());
+    batch.position = Some(position);
     Ok((polled, read.rejected))
 }
 
@@ -79,13 +79,18 @@ fn receive(context: &mut TaskContext, batch: &mut BatchWork) {
     batch.encoded = encoded;
 }
 
-/// Rejected pieces are counted, told, and kept where the task has a place for them.
+/// A run tells of so many rejected pieces; after that they would drown everything else.
+const REJECTIONS_TOLD_MAX: usize = 10;
+
+/// Rejected pieces are counted, the first ones told, and kept where the task has a place for them.
 fn bury(context: &mut TaskContext, rejected: &[Rejected]) -> Result<(), Fault> {
     if rejected.is_empty() {
         return Ok(());
     }
     context.counters.add(Count::Rejected, rejected.len() as u64);
-    for piece in rejected {
+    let tell = REJECTIONS_TOLD_MAX.saturating_sub(context.rejections_told);
+    context.rejections_told += rejected.len().min(tell);
+    for piece in rejected.iter().take(tell) {
         tracing::warn!(
             job = %context.identity.job,
             task = %context.identity.task.name,

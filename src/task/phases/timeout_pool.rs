@@ -16,8 +16,6 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if let Some(position) = batch.position.take() {
         input.pending.add(batch.encoded.clone(), position, now);
     }
-    context
-        .counters
-        .set_in_flight(input.pending.in_flight() as u64);
+    context.tell_in_flight();
     Ok(())
 }

@@ -228,7 +228,7 @@ async fn the_position_that_is_saved_has_nothing_pending_before_it() {
         Some(20)
     );
     let (session, assignment) = (&*rig.services.session, rig.assignment("in"));
-    save_position(session, &assignment, Some(position.clone()))
+    save_position(session, &assignment, peer("in"), position.clone())
         .await
         .unwrap();
     run.position_saved(&position).unwrap();
@@ -252,7 +252,7 @@ async fn a_position_of_another_part_is_no_place_to_start_from() {
         slots: 2,
         ..rig.assignment("in")
     };
-    save_position(&*rig.services.session, &of_two, Some(position))
+    save_position(&*rig.services.session, &of_two, peer("in"), position)
         .await
         .unwrap();
     rig.start("in").await;
