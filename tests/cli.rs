@@ -516,3 +516,19 @@ fn a_second_process_on_one_log_is_refused_and_another_tenancy_is_not() {
     );
     Started::with(folder.path(), &second("other"));
 }
+
+#[test]
+fn an_output_that_is_the_input_by_another_name_is_refused() {
+    let folder = folder();
+    let input = folder.path().join("in.csv");
+    let before = fs::read(&input).unwrap();
+    fs::hard_link(&input, folder.path().join("hard")).unwrap();
+    std::os::unix::fs::symlink(&input, folder.path().join("soft")).unwrap();
+    for alias in ["hard", "soft"] {
+        let set = format!("write.path={alias}");
+        let done = run(folder.path(), &["run", "job.yaml", "--set", &set]);
+        assert_eq!(done.code, Some(2), "{}", done.err);
+        assert!(done.err.contains("is read by"), "{}", done.err);
+        assert_eq!(fs::read(&input).unwrap(), before);
+    }
+}

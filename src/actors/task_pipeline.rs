@@ -254,6 +254,7 @@ fn verdict_on(error: &CoordinationError) -> TaskVerdict {
         }
         CoordinationError::Interrupted(_)
         | CoordinationError::Expired
+        | CoordinationError::LogLost(_)
         | CoordinationError::Unreachable { .. } => TaskVerdict::RestartPeer,
     }
 }

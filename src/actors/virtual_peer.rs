@@ -343,7 +343,7 @@ impl Handler<PulseGone> for VirtualPeer {
     type Result = ();
 
     fn handle(&mut self, PulseGone(peer): PulseGone, _: &mut Context<Self>) {
-        if self.reported.insert(peer) {
+        if self.children.is_some() && self.reported.insert(peer) {
             tracing::info!(peer = %self.me.me, gone = %peer, "a peer has no pulse; its leave is written");
             self.write(
                 Command::LeaveCluster(LeaveCluster::of(peer)),
@@ -374,7 +374,9 @@ impl Handler<TaskFailed> for VirtualPeer {
         if !self.task.is_current(failed.incarnation) {
             return;
         }
-        tracing::error!(peer = %self.me.me, job = %failed.job, exception = failed.exception, "a task failed");
+        let task = self.task.facts().map(|running| running.task.to_string());
+        let position = self.snapshot.position.map(|position| position.0);
+        tracing::error!(peer = %self.me.me, job = %failed.job, task, position, exception = failed.exception, "a task failed");
         match failed.verdict {
             TaskVerdict::RestartPeer => self.end(ctx, failed.exception),
             TaskVerdict::KillJob => effects::kill_job(self, failed.job, failed.exception, ctx),

@@ -3,7 +3,7 @@
 use super::ApiError;
 use crate::functions::check_expression;
 use crate::ids::TaskName;
-use crate::job::validation::disk::{readable, writable};
+use crate::job::validation::disk::{identity, readable, writable};
 use crate::job::validation::{Checks, accept};
 use crate::job::vocabulary::{calls_word, function_word, plugin_word};
 use crate::job::{Job, Task, graph};
@@ -26,6 +26,7 @@ pub fn with_checks<T>(registry: &Registry, call: impl FnOnce(&Checks<'_>) -> T) 
     call(&Checks {
         expression: &check_expression,
         function: &function,
+        identity: &identity,
         readable: &readable,
         writable: &writable,
     })

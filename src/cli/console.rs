@@ -24,8 +24,14 @@ pub(super) enum Progress {
 /// Back to the start of the line, and nothing behind it.
 pub(super) const CLEAR_LINE: &str = "\r\x1b[K";
 
-/// What a progress line may fill without wrapping, which could not be written over.
+/// What a progress line may fill without wrapping, which could not be written over, when the width
+/// of the terminal is not known.
 const COLUMNS: usize = 79;
+
+fn columns() -> usize {
+    let size = terminal_size::terminal_size_of(io::stderr());
+    size.map_or(COLUMNS, |(width, _)| usize::from(width.0).saturating_sub(1))
+}
 
 impl Console {
     /// The standard streams of this process.
@@ -60,7 +66,7 @@ impl Console {
         let _ = match self.progress {
             // A log line may have wiped it out.
             Progress::Rewritten => {
-                let fitting: String = text.chars().take(COLUMNS).collect();
+                let fitting: String = text.chars().take(columns()).collect();
                 write!(self.err, "{CLEAR_LINE}{fitting}")
             }
             Progress::Lines if text == self.shown => return,

@@ -9,7 +9,7 @@ use super::summary::Summary;
 use super::{job_source, logging};
 use crate::api::{ApiError, JobOutcome, JobReport, NodeHandle};
 use crate::clock::Clock;
-use crate::config::{LogConfig, LogFormat, LogLevel, NodeConfig};
+use crate::config::{LogConfig, LogLevel, NodeConfig};
 use crate::ids::JobId;
 use crate::job::Job;
 use crate::messages::supervision;
@@ -42,9 +42,15 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    logging::start(&log_config(&args.log), console.progress());
-    let mut config = NodeConfig::default();
+    let mut config = match NodeConfig::from_environment() {
+        Ok(config) => config,
+        Err(problems) => {
+            console.complain(problems);
+            return Exit::BadInput;
+        }
+    };
     config.node.peers = peers;
+    logging::start(&log_config(&args.log, &config.log), console.progress());
     crate::node::run(run_on_a_node(job, &registry, config, console))
 }
 
@@ -68,10 +74,14 @@ fn peers(job: &Job, wanted: Option<NonZeroUsize>) -> Result<NonZeroUsize, String
 }
 
 /// Without being asked, only what went wrong: progress is what people look at.
-fn log_config(args: &LogArgs) -> LogConfig {
+fn log_config(args: &LogArgs, configured: &LogConfig) -> LogConfig {
+    let level = match *configured == LogConfig::default() {
+        true => LogLevel::Warn,
+        false => configured.level,
+    };
     LogConfig {
-        format: args.log_format.unwrap_or(LogFormat::Text),
-        level: args.log_level.unwrap_or(LogLevel::Warn),
+        format: args.log_format.unwrap_or(configured.format),
+        level: args.log_level.unwrap_or(level),
     }
 }
 

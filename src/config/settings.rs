@@ -56,7 +56,12 @@ impl OptionName {
 
     /// The option that a variable overrides, if the variable has the form of one that does.
     fn of_variable(variable: &str) -> Option<Self> {
-        let (section, key) = variable.strip_prefix("ONYX_")?.split_once("__")?;
+        if OF_THE_COMMAND_LINE.contains(&variable) {
+            return None;
+        }
+        // Without a section it is no option, and is reported when it looks like one.
+        let name = variable.strip_prefix("ONYX_")?;
+        let (section, key) = name.split_once("__").unwrap_or(("", name));
         let dashed = |text: &str| text.to_ascii_lowercase().replace('_', "-");
         Some(OptionName::new(&dashed(section), &dashed(key)))
     }
@@ -70,6 +75,9 @@ impl OptionName {
         format!("{}.{}", self.section, self.key)
     }
 }
+
+/// Variables that mean something to the commands that ask a node, and nothing to a node.
+const OF_THE_COMMAND_LINE: [&str; 2] = ["ONYX_NODE_URL", "ONYX_TOKEN"];
 
 impl Settings {
     /// Reads a TOML text. Mistakes in the syntax are all that is reported when there are any.
@@ -195,6 +203,8 @@ impl Settings {
                 let variables: Vec<String> = self.asked.iter().map(OptionName::variable).collect();
                 let message = match nearest(name, variables.iter().map(String::as_str)) {
                     Some(near) => format!("unknown variable; did you mean `{near}`?"),
+                    // It may be somebody else's.
+                    None if option.section.is_empty() => continue,
                     None => "unknown variable; options are set as ONYX_<SECTION>__<KEY>".into(),
                 };
                 problems.push((setting.place.clone(), name.clone(), message));

@@ -50,6 +50,11 @@ fn the_environment_overrides_the_file() {
 }
 
 #[test]
+fn a_variable_that_is_nearly_an_option_is_told() {
+    assert_snapshot!(problems("", &[("ONYX_HTTP_PORT", "81")]), @"environment: ONYX_HTTP_PORT: unknown variable; did you mean `ONYX_HTTP__PORT`?");
+}
+
+#[test]
 fn every_problem_is_one_line() {
     let text = r#"
 http.prot = 80

@@ -24,7 +24,8 @@ pub trait Coordination: Send + Sync {
     /// Appends an entry to the log and says where it stands.
     fn append(&self, payload: Vec<u8>) -> Answer<'_, LogPosition>;
 
-    /// The entries from a position on, at most `max`, without a gap. Empty when there is none yet.
+    /// The entries from a position on, at most `max`, without a gap. Empty when there is none yet. A
+    /// position that was skipped, and so will never have an entry, has an empty one.
     fn read(&self, from: LogPosition, max: usize) -> Answer<'_, Vec<Vec<u8>>>;
 
     /// Answers when the entry at a position is there. May answer early; look, then ask again.
@@ -131,6 +132,9 @@ pub enum CoordinationError {
         /// Why.
         reason: String,
     },
+    /// The log does not reach as far as it once did: its data is lost.
+    #[error("the log no longer has entry {0}, which was applied here: coordination lost its data")]
+    LogLost(LogPosition),
     /// No session could be opened.
     #[error("cannot reach coordination at {address}: {reason}")]
     Unreachable {

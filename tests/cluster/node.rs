@@ -269,6 +269,31 @@ fn a_running_node_that_loses_its_session_finishes_the_job_with_other_peers() {
 }
 
 #[test]
+fn a_node_whose_log_is_lost_ends_and_says_so() {
+    onyx::run(async {
+        let server = zookeeper_embedded::Config::default();
+        let server = zookeeper_embedded::Server::start(server).await.unwrap();
+        let address = server.address();
+        let mut config = config();
+        config.coordination.mode = CoordinationMode::ZooKeeper;
+        config.coordination.connect = ConnectString::new(&server.connect_string()).unwrap();
+        config.coordination.session_timeout = Duration::from_secs(1);
+        let mut node = start(config, Registry::with_built_in()).await;
+        joined(node.handle(), 4).await;
+        server.stop().await;
+        // It comes back where it was, with nothing of what it had.
+        let empty = zookeeper_embedded::Config {
+            address,
+            ..zookeeper_embedded::Config::default()
+        };
+        let server = zookeeper_embedded::Server::start(empty).await.unwrap();
+        let exit = node.failed().await.to_string();
+        assert!(exit.contains("coordination lost its data"), "{exit}");
+        server.stop().await;
+    });
+}
+
+#[test]
 fn a_task_that_is_stuck_in_user_code_is_abandoned_and_its_peer_replaced() {
     onyx::run(async {
         let folder = TempDir::new().unwrap();

@@ -18,7 +18,7 @@ pub(crate) enum Ground {
 
 /// ZooKeeper servers.
 pub(crate) struct Servers {
-    connect: Connect,
+    pub(crate) connect: Connect,
     /// Unless they are somebody else's.
     pub(crate) embedded: Option<Server>,
 }

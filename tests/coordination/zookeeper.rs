@@ -3,9 +3,12 @@
 use crate::ground::{Servers, fresh_tenancy, peer};
 use crate::pulses::{is_absent, watch};
 use onyx::coordination::zookeeper::{Connect, ZooKeeper};
-use onyx::coordination::{Coordination, CoordinationError, Node, Put, SessionState, reconnected};
+use onyx::coordination::{
+    Coordination, CoordinationError, Layout, Node, Put, SessionState, reconnected,
+};
 use onyx::ids::LogPosition;
 use std::time::Duration;
+use zookeeper_client::{Acls, CreateMode};
 
 #[test]
 fn tenancies_see_nothing_of_each_other() {
@@ -28,6 +31,27 @@ fn tenancies_see_nothing_of_each_other() {
         assert_eq!(theirs.append(b"theirs".to_vec()).await, Ok(LogPosition(0)));
         assert!(is_absent(&theirs, peer(1)).await);
         assert_eq!(theirs.get(Node::Origin).await, Ok(None));
+    });
+}
+
+#[test]
+fn a_position_that_somebody_else_took_is_an_empty_entry() {
+    onyx::run(async {
+        let servers = Servers::start().await;
+        let session = servers.session().await;
+        session.append(b"before".to_vec()).await.unwrap();
+        let client = zookeeper_client::Client::connect(&servers.connect.address);
+        let foreign = Layout::of(&servers.connect.tenancy).entry_prefix() + "foreign";
+        let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
+        client
+            .await
+            .unwrap()
+            .create(&foreign, b"mine", &options)
+            .await
+            .unwrap();
+        assert_eq!(session.append(b"after".to_vec()).await, Ok(LogPosition(2)));
+        let read = session.read(LogPosition(0), 10).await.unwrap();
+        assert_eq!(read, [b"before".to_vec(), vec![], b"after".to_vec()]);
     });
 }
 

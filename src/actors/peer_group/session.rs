@@ -67,6 +67,13 @@ impl PeerGroup {
         self.reconnect(ctx, gone, 0);
     }
 
+    /// Nothing that the group could do would help.
+    pub(super) fn give_up(&mut self, ctx: &mut Context<Self>, cause: &dyn fmt::Display) {
+        tracing::error!(%cause, "the group gives up");
+        self.obituary.because(cause.to_string());
+        ctx.stop();
+    }
+
     fn reconnect(&mut self, ctx: &mut Context<Self>, gone: BTreeSet<PeerId>, attempt: u32) {
         let connect = (self.connector)();
         let delay = match attempt {

@@ -2,7 +2,7 @@
 
 use super::PeerGroup;
 use crate::codec::from_payload;
-use crate::coordination::{Coordination, CoordinationError, reconnected};
+use crate::coordination::{Coordination, CoordinationError, patiently, reconnected};
 use crate::ids::LogPosition;
 use crate::log::{Entry, Reason, Unreadable, step};
 use crate::messages::log_reader::Snapshot;
@@ -40,6 +40,7 @@ impl PeerGroup {
                     this.start_waiting_peers(ctx);
                     this.follow(ctx);
                 }
+                Err(error @ CoordinationError::LogLost(_)) => this.give_up(ctx, &error),
                 Err(error) => this.session_over(ctx, &error),
             }
         }));
@@ -70,11 +71,38 @@ impl PeerGroup {
             .map_or("?", |entry| entry.command.name());
         let Some(reason) = step.ignored else {
             tracing::debug!(position = %step.position, entry = name, "entry applied");
+            tell_ended_jobs(step);
             return;
         };
         self.ignored_entries += 1;
         self.unreadable_entries += u64::from(reason == Reason::Unreadable);
         tracing::debug!(position = %step.position, entry = name, ?reason, "entry ignored");
+    }
+}
+
+/// Tells of jobs that ended with a step.
+fn tell_ended_jobs(step: &crate::log::Step) {
+    let (old, new) = (&step.old.jobs, &step.new.jobs);
+    let ended = old.live.iter().filter(|job| !new.is_live(**job));
+    for job in ended {
+        let state = step.new.job_state(*job);
+        tracing::info!(%job, ?state, position = %step.position, "job ended");
+    }
+}
+
+/// Whether the log still has what was applied. A server that came back without its data would let
+/// its readers wait for ever.
+async fn still_there(
+    session: &dyn Coordination,
+    from: LogPosition,
+) -> Result<(), CoordinationError> {
+    let Some(last) = from.0.checked_sub(1).map(LogPosition) else {
+        return Ok(());
+    };
+    let mut entries = patiently(session, || session.read(last, 1)).await?;
+    match entries.pop() {
+        Some(_) => Ok(()),
+        None => Err(CoordinationError::LogLost(last)),
     }
 }
 
@@ -86,7 +114,7 @@ async fn next_entries(
     let mut max = READ_FOLLOWING;
     loop {
         match session.read(from, max).await {
-            Ok(entries) if entries.is_empty() => {}
+            Ok(entries) if entries.is_empty() => still_there(&*session, from).await?,
             // There is probably more: everything at once from here on.
             Ok(entries) if entries.len() == READ_FOLLOWING && max == READ_FOLLOWING => {
                 max = READ_BACKLOG;

@@ -148,10 +148,17 @@ impl Coordination for ZooKeeper {
                 .await
                 .map_err(|error| error_of("to read the log", error))?;
             let mut entries = Vec::new();
+            let mut missing = 0;
             for result in results {
                 match result {
-                    MultiReadResult::Data { data, .. } => entries.push(data),
-                    MultiReadResult::Error { err: Error::NoNode } => break,
+                    MultiReadResult::Data { data, .. } => {
+                        // The counter has moved on: what is missing before an entry was never one,
+                        // and never will be. Somebody else put a node of his own there.
+                        entries.extend(std::iter::repeat_n(Vec::new(), missing));
+                        missing = 0;
+                        entries.push(data);
+                    }
+                    MultiReadResult::Error { err: Error::NoNode } => missing += 1,
                     MultiReadResult::Error { err } => return Err(error_of("to read the log", err)),
                     // Only data was asked for.
                     _ => break,

@@ -19,9 +19,11 @@ struct Use {
 }
 
 pub(super) fn check(review: &mut Review<'_>) {
-    let mut uses: BTreeMap<PathBuf, Vec<Use>> = BTreeMap::new();
+    let mut uses: BTreeMap<String, Vec<Use>> = BTreeMap::new();
     for (path, this) in all_uses(review) {
-        let others = uses.entry(path.clone()).or_default();
+        let identity = (review.checks.identity)(&path);
+        let identity = identity.unwrap_or_else(|| path.display().to_string());
+        let others = uses.entry(identity).or_default();
         let clashes = |other: &&Use| [other.access, this.access].contains(&Access::Writes);
         if let Some(other) = others.iter().find(clashes) {
             let does = match other.access {

@@ -24,6 +24,32 @@ pub fn readable(path: &Path) -> Result<(), String> {
         .map_err(|error| format!("cannot read {shown}: {error}"))
 }
 
+/// The same text for two paths that lead to the same file, by links of either kind.
+pub fn identity(path: &Path) -> Option<String> {
+    if let Ok(metadata) = fs::metadata(path) {
+        return Some(number(&metadata).unwrap_or_else(|| canonical(path)));
+    }
+    // A file that is still to be made is known by its folder.
+    let folder = path.parent()?.canonicalize().ok()?;
+    Some(folder.join(path.file_name()?).display().to_string())
+}
+
+fn canonical(path: &Path) -> String {
+    let found = path.canonicalize();
+    found.as_deref().unwrap_or(path).display().to_string()
+}
+
+#[cfg(unix)]
+fn number(metadata: &fs::Metadata) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    Some(format!("{}:{}", metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn number(_: &fs::Metadata) -> Option<String> {
+    None
+}
+
 /// Whether a file could be written without writing anything: neither it nor what stands in for
 /// its folder is something else.
 pub fn writable(path: &Path) -> Result<(), String> {

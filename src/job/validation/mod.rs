@@ -52,6 +52,8 @@ pub struct Checks<'a> {
     /// Whether the function of a task can be made. Asked once everything else about the task is
     /// right.
     pub function: &'a dyn Fn(&Task) -> Result<(), String>,
+    /// What a file is called that may have several names; none when that cannot be told.
+    pub identity: &'a dyn Fn(&Path) -> Option<String>,
     /// Whether a file can be read.
     pub readable: &'a dyn Fn(&Path) -> Result<(), String>,
     /// Whether a file can be written.
@@ -63,6 +65,7 @@ impl Checks<'static> {
     pub const NONE: Checks<'static> = Checks {
         expression: &|_| Ok(()),
         function: &|_| Ok(()),
+        identity: &|_| None,
         readable: &|_| Ok(()),
         writable: &|_| Ok(()),
     };

@@ -3,7 +3,7 @@
 use super::Review;
 use crate::job::place::Place;
 use crate::job::{LifecycleTarget, Task, TaskKind};
-use crate::nearest::{hint, listed};
+use crate::nearest::{hint, listed, nearest};
 
 pub(super) fn tasks(review: &mut Review<'_>) {
     for (place, task) in review.tasks() {
@@ -12,11 +12,22 @@ pub(super) fn tasks(review: &mut Review<'_>) {
     }
 }
 
+/// A key of the task that was probably meant to be another.
+fn misspelt(meant: &str, task: &Task) -> String {
+    let keys = task.params.iter().map(|(key, _)| key.as_str());
+    let near = nearest(meant, keys);
+    near.map_or_else(String::new, |near| format!(", and `{near}` is no key"))
+}
+
 fn function(review: &mut Review<'_>, place: &Place, task: &Task) {
     let known = review.vocabulary.functions.keys().map(String::as_str);
     let message = match &task.function {
         None if task.kind == TaskKind::Function => {
-            format!("a function task needs `fn`; there are: {}", listed(known))
+            let misspelt = misspelt("fn", task);
+            format!(
+                "a function task needs `fn`{misspelt}; there are: {}",
+                listed(known)
+            )
         }
         Some(name) if review.function(task).is_none() => unknown("function", name, known),
         _ => return,
@@ -43,7 +54,11 @@ fn plugin(review: &mut Review<'_>, place: &Place, task: &Task) {
             "a function task has no plugin; its type is `input` or `output` if it reads or writes"
                 .into()
         }
-        (None, _) => format!("an {kind} needs `plugin`; there are: {}", listed(fitting)),
+        (None, _) => format!(
+            "an {kind} needs `plugin`{}; there are: {}",
+            misspelt("plugin", task),
+            listed(fitting)
+        ),
         (Some(name), None) => unknown(&format!("{kind} plugin"), name, fitting),
         (Some(name), Some(known)) if known.kind != task.kind => {
             let there_are = listed(fitting);

@@ -92,8 +92,10 @@ fn bury(context: &mut TaskContext, rejected: &[Rejected]) -> Result<(), Fault> {
     context.rejections_told += rejected.len().min(tell);
     for piece in rejected.iter().take(tell) {
         tracing::warn!(
+            peer = %context.identity.peer,
             job = %context.identity.job,
             task = %context.identity.task.name,
+            position = context.identity.version.0,
             place = piece.place,
             reason = piece.reason,
             "a piece of the input is no segment"
