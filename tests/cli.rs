@@ -532,3 +532,29 @@ fn an_output_that_is_the_input_by_another_name_is_refused() {
         assert_eq!(fs::read(&input).unwrap(), before);
     }
 }
+
+#[test]
+fn two_jobs_do_not_write_one_file() {
+    let folder = folder();
+    let pipe = folder.path().join("rows");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    // Whoever holds the pipe open keeps the first job waiting for rows.
+    let rows = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&pipe)
+        .unwrap();
+    let node = Started::with(folder.path(), ANY_PORT);
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", &node.url]].concat());
+    let first = ask(&["submit", "job.yaml", "--set", "read.path=rows"]);
+    assert_eq!(first.code, Some(0), "{}", first.err);
+    let second = ask(&["submit", "job.yaml"]);
+    assert_ne!(second.code, Some(0));
+    let says = format!("is being written by job {}", first.out.trim());
+    assert!(second.err.contains(&says), "{}", second.err);
+    assert_eq!(ask(&["kill", first.out.trim()]).code, Some(0));
+    drop(rows);
+    let again = ask(&["submit", "job.yaml", "--wait"]);
+    assert_eq!(again.code, Some(0), "{}", again.err);
+}

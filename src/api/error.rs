@@ -14,6 +14,14 @@ pub enum ApiError {
     /// No such job is known: it was never submitted here, or is forgotten.
     #[error("no job {0} is known; `GET /jobs` lists those that are")]
     UnknownJob(JobId),
+    /// A live job writes a file that this one would write.
+    #[error("{path} is being written by job {job}; kill that job, wait for it, or write elsewhere")]
+    FileInUse {
+        /// The file.
+        path: String,
+        /// Who writes it.
+        job: JobId,
+    },
     /// The cluster has as many live jobs as it may have.
     #[error("the cluster did not take the job: it has as many live jobs as it may have")]
     NotTaken,

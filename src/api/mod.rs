@@ -1,12 +1,14 @@
 //! What a client can do with a node: submit, watch, wait and kill.
 
 mod error;
+mod files_in_use;
 mod jobs;
 mod report;
 mod submission;
 mod subscription;
 
 pub use error::ApiError;
+use files_in_use::FilesInUse;
 pub use jobs::JobOutcome;
 pub use report::{JobReport, JobSummary, NodeStatus};
 pub use submission::{check_job, with_checks};
@@ -35,6 +37,7 @@ pub struct NodeHandle {
     registry: Arc<Registry>,
     counters: Counters,
     ids: Arc<Mutex<IdSource>>,
+    files: FilesInUse,
 }
 
 impl NodeHandle {
@@ -52,6 +55,7 @@ impl NodeHandle {
             registry,
             counters,
             ids: Arc::new(Mutex::new(ids)),
+            files: FilesInUse::default(),
         }
     }
 
@@ -64,16 +68,27 @@ impl NodeHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .job();
+        let vocabulary = self.registry.vocabulary();
+        self.files
+            .take(id, &job, &vocabulary, &self.snapshot().replica)?;
+        let submitted = self.append_job(id, &job).await;
+        // One whose outcome is unknown may run, and keeps its files until that is known.
+        let unknown = matches!(submitted, Err(ApiError::Write(WriteFailed::Ended)));
+        if submitted.is_err() && !unknown {
+            self.files.give_back(id);
+        }
+        submitted.map(|()| id)
+    }
+
+    async fn append_job(&self, id: JobId, job: &Job) -> Result<(), ApiError> {
         let session = self.window.session.borrow().clone();
-        crate::coordination::write_job(&*session, id, &job).await?;
-        let submit = SubmitJob {
-            id,
-            job: submission::record(&job),
-        };
-        self.append(Command::SubmitJob(submit)).await?;
+        crate::coordination::write_job(&*session, id, job).await?;
+        let job = submission::record(job);
+        self.append(Command::SubmitJob(SubmitJob { id, job }))
+            .await?;
         // An entry that was applied can still have been ignored.
         match self.snapshot().replica.record(id) {
-            Some(_) => Ok(id),
+            Some(_) => Ok(()),
             None => Err(ApiError::NotTaken),
         }
     }

@@ -100,7 +100,9 @@ impl From<ApiError> for Refusal {
                 Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
             }
             ApiError::NodeEnded => Refusal::stopping(),
-            ApiError::NotTaken => Refusal::new(StatusCode::CONFLICT, error.to_string()),
+            ApiError::NotTaken | ApiError::FileInUse { .. } => {
+                Refusal::new(StatusCode::CONFLICT, error.to_string())
+            }
             ApiError::Write(WriteFailed::Ended) => {
                 let message = "the outcome is unknown: it may be in the log; see GET /jobs first";
                 Refusal::new(StatusCode::GATEWAY_TIMEOUT, message)
