@@ -1,23 +1,13 @@
-//! The examples do what they say. Cargo builds them before this test runs.
+//! The examples do what they say.
 
-use std::path::PathBuf;
 use std::process::Command;
-
-/// Where cargo puts examples: beside the folder of this test's program.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the path of this test");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("the folder of the build profile");
-    profile.join("examples").join(name)
-}
 
 #[test]
 fn word_count_counts_as_an_obvious_program_does() {
-    let run = Command::new(example("word_count"))
-        .output()
-        .expect("the example runs");
+    // By cargo, so that it is built however this test was started.
+    let words = ["run", "--quiet", "--locked", "--example", "word_count"];
+    let run = Command::new(env!("CARGO")).args(words).output();
+    let run = run.expect("cargo runs");
     assert!(
         run.status.success(),
         "{}",
