@@ -7,6 +7,7 @@ use crate::ids::PeerId;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError as ChannelError;
@@ -23,6 +24,7 @@ type Inboxes = BTreeMap<(PeerId, InboxKind), LocalLink>;
 struct LocalLink {
     messages: mpsc::Sender<Message>,
     counts: Arc<InboxCounts>,
+    shut: Arc<AtomicBool>,
 }
 
 impl LocalTransport {
@@ -57,7 +59,11 @@ impl Transport for LocalTransport {
             transport.write().remove(&(peer, kind));
         };
         let (inbox, messages, counts) = Inbox::new(capacity, on_close);
-        place.insert(LocalLink { messages, counts });
+        place.insert(LocalLink {
+            messages,
+            counts,
+            shut: Arc::default(),
+        });
         Ok(inbox)
     }
 
@@ -68,6 +74,15 @@ impl Transport for LocalTransport {
         }
     }
 
+    fn shut(&self, peer: PeerId) {
+        let mut inboxes = self.write();
+        for kind in [InboxKind::Task, InboxKind::Acker] {
+            if let Some(link) = inboxes.remove(&(peer, kind)) {
+                link.shut.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+
     fn alive(&self) -> Result<(), String> {
         Ok(())
     }
@@ -75,6 +90,9 @@ impl Transport for LocalTransport {
 
 impl Link for LocalLink {
     fn try_send(&mut self, message: Message) -> Result<(), TrySendError> {
+        if self.shut.load(Ordering::SeqCst) {
+            return Err(TrySendError::Closed(message));
+        }
         match self.messages.try_send(message) {
             Ok(()) => Ok(()),
             Err(ChannelError::Full(message)) => {
@@ -87,6 +105,9 @@ impl Link for LocalLink {
 
     fn ready(&mut self) -> BoxFuture<'_, Result<(), LinkClosed>> {
         Box::pin(async {
+            if self.shut.load(Ordering::SeqCst) {
+                return Err(LinkClosed);
+            }
             let room = self.messages.reserve().await;
             room.map(drop).map_err(|_| LinkClosed)
         })
@@ -126,6 +147,23 @@ mod tests {
         assert_eq!(inbox.next().await, Some(message(2)));
         assert_eq!(inbox.try_next(), None);
         assert_eq!((inbox.counts().received(), inbox.counts().full()), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_shut_gets_nothing_although_its_inbox_is_held() {
+        let transport = LocalTransport::new();
+        let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 2).unwrap();
+        let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+        link.try_send(message(1)).unwrap();
+        transport.shut(peer(1));
+        assert_eq!(
+            link.try_send(message(2)),
+            Err(TrySendError::Closed(message(2)))
+        );
+        assert_eq!(link.ready().await, Err(LinkClosed));
+        assert!(transport.link(peer(1), InboxKind::Task).is_err());
+        assert_eq!(inbox.try_next(), Some(message(1)));
+        assert_eq!(inbox.try_next(), None);
     }
 
     #[tokio::test]

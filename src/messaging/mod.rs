@@ -101,6 +101,10 @@ pub trait Transport: Send + Sync {
     /// another is opened under the same name.
     fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError>;
 
+    /// Closes the inboxes of a dead peer of this process for every sender, although they may still
+    /// be held. What is sent to it after its death is told as closed, not lost.
+    fn shut(&self, peer: PeerId);
+
     /// Whether the transport works, or why not.
     fn alive(&self) -> Result<(), String>;
 }

@@ -167,8 +167,11 @@ impl PeerGroup {
     }
 
     /// The session lives on, so that a dead peer's pulse must be deleted, until that is confirmed,
-    /// and its leave be written: nobody else may be watching it.
+    /// and its leave be written: nobody else may be watching it. Its inboxes close first. A thread
+    /// of its own may hold them for a moment longer, and what it took after its sources have read
+    /// the leave would be missed by nobody before its time-out.
     fn bury(&mut self, peer: PeerId, ctx: &mut Context<Self>) {
+        self.services.task.transport.shut(peer);
         let delete = delete_until_confirmed(self.services.task.session.clone(), peer);
         ctx.spawn(wrap_future::<_, Self>(delete));
         self.write(Command::LeaveCluster(LeaveCluster::of(peer)));
@@ -181,6 +184,7 @@ impl PeerGroup {
             let Some(incarnation) = slot.incarnation() else {
                 continue;
             };
+            self.services.task.transport.shut(incarnation.peer);
             gone.insert(incarnation.peer);
             #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
             incarnation.addr.do_send(EndIncarnation(cause.to_owned()));
