@@ -114,6 +114,7 @@ impl Drive {
         };
         let stopped = self.rounds(&mut run).await;
         if stopped.is_ok() {
+            run.release().await;
             self.save_last(&mut run).await;
         }
         run.stopped();

@@ -36,6 +36,11 @@ impl Inbox {
         (inbox, sender, counts)
     }
 
+    /// Takes nothing more: what is here already can still be read.
+    pub fn close(&mut self) {
+        self.messages.close();
+    }
+
     /// The next message, if one is there.
     pub fn try_next(&mut self) -> Option<Message> {
         let message = self.messages.try_recv().ok()?;

@@ -11,6 +11,7 @@ pub mod lifecycles;
 mod outbound;
 pub mod phases;
 pub mod registry;
+mod retries;
 mod run;
 mod start;
 

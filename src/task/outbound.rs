@@ -3,7 +3,7 @@
 
 use super::counters::{Count, TaskCounters};
 use crate::ids::{PeerId, SlotId, TaskName};
-use crate::messaging::{InboxKind, Links, Message, Transport, TrySendError};
+use crate::messaging::{InboxKind, Links, Message, SegmentsMessage, Transport, TrySendError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -102,6 +102,18 @@ impl Outbound {
     /// Puts a message behind the others.
     pub(super) fn push(&mut self, to: To, message: Message) {
         self.queue.push_back(Parcel { to, message });
+    }
+
+    /// Takes out the batches that nobody took yet; words to ackers and sources stay.
+    pub(super) fn take_unsent(&mut self) -> Vec<SegmentsMessage> {
+        let mut unsent = Vec::new();
+        for parcel in std::mem::take(&mut self.queue) {
+            match parcel.message {
+                Message::Segments(batch) => unsent.push(batch),
+                message => self.queue.push_back(Parcel { message, ..parcel }),
+            }
+        }
+        unsent
     }
 
     /// Whether everything has been sent.

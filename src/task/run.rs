@@ -4,8 +4,9 @@ use super::context::{BatchWork, InputSide, Role, Supply, TaskContext};
 use super::counters::Count;
 use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
 use super::lifecycles::Handling;
-use super::outbound::Flushed;
+use super::outbound::{Flushed, To};
 use super::phases;
+use super::retries::RetriesBySource;
 use crate::clock::{Clock, Millis};
 use crate::ids::LogPosition;
 use crate::log::wants::{Assignment, Read, Seal, TaskPhase};
@@ -295,6 +296,39 @@ impl TaskRun {
         handle(&self.context.lifecycles, exception)
     }
 
+    /// Gives back what a planned stop leaves undone: what arrived and was not worked on, and what
+    /// nobody took. Its sources play it again at once, and need not wait for its time-out. A source
+    /// that stops begins again at its saved position.
+    pub async fn release(&mut self) {
+        let context = &mut self.context;
+        let unsent = context.outbound.take_unsent();
+        if matches!(context.role, Role::Input(_)) {
+            return;
+        }
+        context.inbox.close();
+        let arrived = std::mem::take(&mut context.arrived).into_iter();
+        let waiting = std::iter::from_fn(|| context.inbox.try_next());
+        let undone = arrived.chain(waiting).filter_map(|message| match message {
+            Message::Segments(batch) => Some(batch),
+            _ => None,
+        });
+        let mut asked = RetriesBySource::default();
+        for batch in undone.chain(unsent) {
+            asked.add_all(batch.batch.meta());
+        }
+        for retry in asked.into_messages() {
+            let to = To::Source(retry.source);
+            context.outbound.push(to, Message::Retries(retry));
+        }
+        let send = async {
+            while context.outbound.flush() == Flushed::Blocked {
+                context.outbound.writable().await;
+            }
+        };
+        // What is not said by then is found out by its time-out.
+        let _ = tokio::time::timeout(RELEASE_MAX, send).await;
+    }
+
     /// Runs the `after-task-stop` calls. What they say is told, and changes nothing any more.
     pub fn stopped(&mut self) {
         let calls = self
@@ -326,6 +360,9 @@ impl TaskRun {
         }
     }
 }
+
+/// How long a stop waits for sources to take what it gives back.
+const RELEASE_MAX: Duration = Duration::from_secs(1);
 
 /// Clocks count milliseconds: a wait that is not over is at least one.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
