@@ -54,11 +54,6 @@ impl Links {
         self.open.retain(|peer, _| peers.contains(peer));
     }
 
-    /// Forgets the link to a peer.
-    pub fn forget(&mut self, peer: PeerId) {
-        self.open.remove(&peer);
-    }
-
     /// Waits until the open link to a peer has room or is closed; for ever when there is none.
     pub async fn ready(&mut self, peer: PeerId) -> Result<(), LinkClosed> {
         match self.open.get_mut(&peer) {
