@@ -2,7 +2,7 @@
 
 use onyx::clock::Clock;
 use onyx::ids::{GroupId, IdSource, JobId, LogPosition};
-use onyx::job::{TaskKind, TaskScheduler};
+use onyx::job::TaskKind;
 use onyx::replica::{JobRecord, Jobs, Member, Membership, Replica, Site, TaskRecord};
 use onyx::scheduler::reallocate;
 use std::collections::BTreeSet;
@@ -64,6 +64,7 @@ fn cluster(words: Words) -> Replica {
             group: GroupId(ids.uuid()),
             site,
             words: Arc::new(knows),
+            tags: Arc::default(),
         };
         membership.peers.push(peer);
         membership.members.insert(peer, member);
@@ -101,11 +102,7 @@ fn record(number: usize) -> JobRecord {
         min_peers: 1 + (number as u32 + task) % 4,
         max_peers: (task == 0).then_some(4),
         words: [word((number + task as usize) % 10)].into(),
+        ..TaskRecord::new("", TaskKind::Function, Vec::new())
     });
-    JobRecord {
-        name: format!("job-{number}"),
-        tasks: tasks.collect(),
-        task_scheduler: TaskScheduler::Balanced,
-        submitted: LogPosition(0),
-    }
+    JobRecord::new(format!("job-{number}"), tasks.collect())
 }

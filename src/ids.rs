@@ -51,6 +51,10 @@ uuid_id!(
     WriterId
 );
 uuid_id!(
+    /// A log of state changes that a plugin keeps outside of the cluster's log.
+    StateLogId
+);
+uuid_id!(
     /// A peer group: one process with its session. Peers of one group die together.
     GroupId
 );
@@ -126,6 +130,11 @@ impl fmt::Display for LogPosition {
 /// The position of the entry that last changed a job's allocation. What is written about an
 /// allocation names its version, so that a late word about an older one changes nothing.
 pub type AllocationVersion = LogPosition;
+
+/// What a job consists of, as one number: equal jobs have equal hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContentHash(pub u64);
 
 /// A stable small number of a peer within its task: the smallest free one when it was assigned.
 #[derive(

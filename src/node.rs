@@ -183,6 +183,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         group,
         site: Site(format!("local:{group}")),
         words: Arc::new(registry.vocabulary().words()),
+        tags: Arc::default(),
     };
     let task = TaskServices {
         session,

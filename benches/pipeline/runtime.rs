@@ -84,8 +84,7 @@ fn job() -> Job {
             edge("two", "sink"),
         ],
         catalog: vec![source, map("one"), map("two"), sink],
-        lifecycles: Vec::new(),
-        task_scheduler: Default::default(),
+        ..Job::new("", [], [])
     }
 }
 

@@ -45,12 +45,18 @@ pub(super) fn record(job: &Job) -> SubmittedJob {
             min_peers: task.min_peers.get(),
             max_peers: task.max_peers.map(|max| max.get()),
             words: words(job, task),
+            required_tags: task.required_tags.clone(),
+            flux_policy: task.flux_policy,
+            percentage: task.percentage,
         });
     let tasks = tasks.collect();
     SubmittedJob {
         name: job.name.clone(),
         tasks,
         task_scheduler: job.task_scheduler,
+        percentage: job.percentage,
+        ackers: job.ackers.clone(),
+        content: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::section::Section;
 use super::value::{OptionValue, count};
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -21,8 +22,10 @@ pub struct MessagingConfig {
 }
 
 /// What carries segments and acks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Transport {
+    #[default]
     /// Memory: peers of one process.
     Local,
     /// Aeron: peers of many machines. This build has no such transport, and says so.

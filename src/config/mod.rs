@@ -14,6 +14,7 @@ mod messaging;
 mod node;
 mod peer;
 mod problem;
+mod scheduler;
 mod section;
 mod settings;
 mod shutdown;
@@ -28,6 +29,7 @@ pub use messaging::{MessagingConfig, Transport};
 pub use node::{NodeIdentityConfig, TenancyId};
 pub use peer::PeerConfig;
 pub use problem::{ConfigError, Place, Problem};
+pub use scheduler::{JobScheduler, SchedulerConfig};
 pub use shutdown::ShutdownConfig;
 pub use task::TaskConfig;
 
@@ -52,6 +54,8 @@ pub struct NodeConfig {
     pub http: HttpConfig,
     /// Where the log is.
     pub coordination: CoordinationConfig,
+    /// Sharing among jobs.
+    pub scheduler: SchedulerConfig,
     /// Virtual peers.
     pub peer: PeerConfig,
     /// What the peers of a process share.
@@ -99,6 +103,7 @@ impl NodeConfig {
             node: NodeIdentityConfig::read(&mut settings.section("node")),
             http: HttpConfig::read(&mut settings.section("http")),
             coordination: CoordinationConfig::read(&mut settings.section("coordination")),
+            scheduler: SchedulerConfig::read(&mut settings.section("scheduler")),
             peer: PeerConfig::read(&mut settings.section("peer")),
             infrastructure: InfrastructureConfig::read(&mut settings.section("infrastructure")),
             messaging: MessagingConfig::read(&mut settings.section("messaging")),

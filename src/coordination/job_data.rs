@@ -4,7 +4,8 @@
 use super::{Coordination, CoordinationError, Node, Put};
 use crate::codec::{from_payload, to_payload};
 use crate::ids::{JobId, TaskName};
-use crate::job::{Job, Lifecycle, Task, TaskScheduler};
+use crate::job::percent::Percent;
+use crate::job::{AckerRule, Job, Lifecycle, Task, TaskScheduler};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,10 @@ use serde::{Deserialize, Serialize};
 struct Metadata {
     name: String,
     task_scheduler: TaskScheduler,
+    #[serde(default)]
+    percentage: Option<Percent>,
+    #[serde(default)]
+    ackers: AckerRule,
 }
 
 /// Writes what a job is made of. Nodes that are there are kept: a job id stands for one job.
@@ -24,6 +29,8 @@ pub async fn write_job(
     let metadata = Metadata {
         name: job.name.clone(),
         task_scheduler: job.task_scheduler,
+        percentage: job.percentage,
+        ackers: job.ackers.clone(),
     };
     let parts = [
         (Node::Catalog(id), encode("the catalog", &job.catalog)?),
@@ -60,6 +67,8 @@ pub async fn read_job(
     let Metadata {
         name,
         task_scheduler,
+        percentage,
+        ackers,
     } = metadata;
     Ok(Some(Job {
         name,
@@ -67,6 +76,8 @@ pub async fn read_job(
         catalog,
         lifecycles,
         task_scheduler,
+        percentage,
+        ackers,
     }))
 }
 

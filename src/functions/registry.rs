@@ -141,7 +141,7 @@ mod tests {
     use crate::functions::FunctionError;
     use crate::job::validation::{Checks, accept};
     use crate::job::vocabulary::Vocabulary;
-    use crate::job::{Job, TaskKind, TaskScheduler};
+    use crate::job::{Job, TaskKind};
 
     fn task(function: Option<&str>) -> Task {
         Task {
@@ -204,13 +204,7 @@ mod tests {
         };
         let mut keep = task(Some("expr/filter"));
         keep.params.set("where", "delay > ");
-        let job = Job {
-            name: "test".into(),
-            workflow: Vec::new(),
-            catalog: vec![keep],
-            lifecycles: Vec::new(),
-            task_scheduler: TaskScheduler::Balanced,
-        };
+        let job = Job::new("test", [], [keep]);
         let violations = accept(job, &vocabulary, &checks).unwrap_err();
         let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(texts.join("\n"), @"

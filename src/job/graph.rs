@@ -106,7 +106,7 @@ fn edges(job: &Job) -> BTreeSet<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Task, TaskKind, TaskScheduler};
+    use crate::job::{Task, TaskKind};
 
     fn job(tasks: &[&str], edges: &[(&str, &str)]) -> Job {
         Job {
@@ -119,8 +119,7 @@ mod tests {
                 .iter()
                 .map(|name| Task::new(*name, TaskKind::Function))
                 .collect(),
-            lifecycles: Vec::new(),
-            task_scheduler: TaskScheduler::default(),
+            ..Job::new("", [], [])
         }
     }
 

@@ -3,13 +3,16 @@
 
 pub mod file;
 pub mod graph;
+pub mod percent;
 pub mod place;
 pub mod validation;
 pub mod vocabulary;
 
 use crate::ids::TaskName;
 use crate::segment::{Segment, Value};
+use percent::Percent;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 /// A job as it is submitted and stored.
@@ -28,6 +31,12 @@ pub struct Job {
     /// How the job's peers are shared among its tasks.
     #[serde(default)]
     pub task_scheduler: TaskScheduler,
+    /// The job's share of the cluster; wanted when the cluster's job scheduler is `percentage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentage: Option<Percent>,
+    /// Which of its peers keep the ledgers of its segments.
+    #[serde(default)]
+    pub ackers: AckerRule,
 }
 
 impl Job {
@@ -46,6 +55,8 @@ impl Job {
             catalog: catalog.into_iter().collect(),
             lifecycles: Vec::new(),
             task_scheduler: TaskScheduler::default(),
+            percentage: None,
+            ackers: AckerRule::default(),
         }
     }
 
@@ -82,6 +93,15 @@ pub struct Task {
     /// The most peers it can use; none is no limit. `n-peers` in a job file sets both.
     #[serde(default)]
     pub max_peers: Option<NonZeroU32>,
+    /// The task's share of its job; wanted when the job's task scheduler is `percentage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentage: Option<Percent>,
+    /// What happens when the task's peers change; none lets them come and go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flux_policy: Option<FluxPolicy>,
+    /// Tags that a peer must have to run it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub required_tags: BTreeSet<String>,
     /// Inputs: a root that is not acknowledged for this long is replayed.
     #[serde(default = "defaults::pending_timeout_ms")]
     pub pending_timeout_ms: NonZeroU32,
@@ -136,6 +156,9 @@ impl Task {
             batch_timeout_ms: defaults::batch_timeout_ms(),
             min_peers: defaults::min_peers(),
             max_peers: None,
+            percentage: None,
+            flux_policy: None,
+            required_tags: BTreeSet::new(),
             pending_timeout_ms: defaults::pending_timeout_ms(),
             input_retry_timeout_ms: defaults::input_retry_timeout_ms(),
             max_pending: defaults::max_pending(),
@@ -257,18 +280,73 @@ pub enum TaskScheduler {
     /// As evenly as minima and maxima allow.
     #[default]
     Balanced,
+    /// By the percentage of each task.
+    Percentage,
+    /// As many whole copies of the job as fit on single sites, so that segments stay where they are.
+    Colocated,
 }
 
 impl TaskScheduler {
     /// Every scheduler.
-    pub const ALL: [TaskScheduler; 1] = [TaskScheduler::Balanced];
+    pub const ALL: [TaskScheduler; 3] = [
+        TaskScheduler::Balanced,
+        TaskScheduler::Percentage,
+        TaskScheduler::Colocated,
+    ];
 
     /// As it is written in a job file.
     pub fn as_str(self) -> &'static str {
         match self {
             TaskScheduler::Balanced => "balanced",
+            TaskScheduler::Percentage => "percentage",
+            TaskScheduler::Colocated => "colocated",
         }
     }
+}
+
+/// What happens to a task, and to its job, when the peers of the task change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FluxPolicy {
+    /// It goes on with those who are there.
+    Continue,
+    /// Nobody joins it, and the job is killed when one of its peers leaves.
+    Kill,
+    /// A peer that leaves is replaced in its slot; until then the job stops.
+    Recover,
+}
+
+impl FluxPolicy {
+    /// Every policy.
+    pub const ALL: [FluxPolicy; 3] = [FluxPolicy::Continue, FluxPolicy::Kill, FluxPolicy::Recover];
+
+    /// As it is written in a job file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FluxPolicy::Continue => "continue",
+            FluxPolicy::Kill => "kill",
+            FluxPolicy::Recover => "recover",
+        }
+    }
+}
+
+/// Which peers of a job keep the ledgers of its segments. Without a percentage each root is kept
+/// where it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AckerRule {
+    /// How many of the job's peers are ackers, rounded up; none leaves each source its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentage: Option<Percent>,
+    /// Whether peers of inputs are spared.
+    #[serde(default)]
+    pub exempt_inputs: bool,
+    /// Whether peers of outputs are spared.
+    #[serde(default)]
+    pub exempt_outputs: bool,
+    /// Tasks whose peers are spared.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub exempt_tasks: BTreeSet<TaskName>,
 }
 
 /// The defaults of catalog keys, in one place.

@@ -9,7 +9,7 @@ use super::wants::{LocalFacts, wants};
 use super::{Applied, Entry, LogCommand, PeerContext, step};
 use crate::codec::{from_payload, to_payload};
 use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
-use crate::job::{TaskKind, TaskScheduler};
+use crate::job::TaskKind;
 use crate::replica::invariants::violations;
 use crate::replica::sample::{job_id, knowing, peer};
 use crate::replica::view::view;
@@ -69,6 +69,7 @@ fn a_task() -> impl Strategy<Value = TaskRecord> {
             min_peers,
             max_peers,
             words,
+            ..TaskRecord::new("", kind, Vec::new())
         },
     )
 }
@@ -99,12 +100,7 @@ fn a_command() -> impl Strategy<Value = Command> {
         (a_peer(), vec(a_peer(), 0..3))
             .prop_map(|(id, also)| Command::LeaveCluster(LeaveCluster { id, also })),
         (a_job(), vec(a_task(), 0..4)).prop_map(|(id, tasks)| {
-            let (name, task_scheduler) = ("job".into(), TaskScheduler::Balanced);
-            let job = SubmittedJob {
-                name,
-                tasks,
-                task_scheduler,
-            };
+            let job = SubmittedJob::new("job", tasks);
             Command::SubmitJob(SubmitJob { id, job })
         }),
         (a_job(), option::of("[a-z]{0,9}"))
@@ -169,6 +165,7 @@ fn an_allocation() -> impl Strategy<Value = Arc<Allocation>> {
             last_loss,
             tasks,
             ready,
+            ackers: Vec::new(),
         })
     })
 }
@@ -204,25 +201,14 @@ fn some_jobs() -> impl Strategy<Value = Arc<Jobs>> {
     let list = || vec(a_job(), 0..4);
     let records = btree_map(a_job(), vec(a_task(), 0..4), 0..4);
     (list(), list(), list(), records).prop_map(|(live, completed, killed, records)| {
-        let record = |(id, tasks)| {
-            let (name, task_scheduler) = ("job".into(), TaskScheduler::Balanced);
-            let submitted = LogPosition(0);
-            (
-                id,
-                Arc::new(JobRecord {
-                    name,
-                    tasks,
-                    task_scheduler,
-                    submitted,
-                }),
-            )
-        };
+        let record = |(id, tasks)| (id, Arc::new(JobRecord::new("job", tasks)));
         let records: BTreeMap<JobId, Arc<JobRecord>> = records.into_iter().map(record).collect();
         Arc::new(Jobs {
             live,
             completed,
             killed,
             records,
+            ..Jobs::default()
         })
     })
 }
@@ -237,7 +223,7 @@ fn any_replica() -> impl Strategy<Value = Replica> {
             jobs,
             allocations: Arc::new(allocations),
             progress: Arc::new(progress),
-            writers: Arc::default(),
+            ..Replica::default()
         },
     )
 }

@@ -1,13 +1,15 @@
 //! Changes and questions of jobs, their tasks and how far they are.
 
 use super::{JobRecord, Jobs, Progress, TaskRecord};
-use crate::ids::{JobId, SlotId, TaskName};
-use crate::job::TaskKind;
+use crate::ids::{JobId, LogPosition, SlotId, TaskName};
+use crate::job::{AckerRule, TaskKind, TaskScheduler};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How a job ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Every output was sealed.
     Completed,
@@ -54,6 +56,19 @@ impl Jobs {
 }
 
 impl JobRecord {
+    /// A job of these tasks, with every default.
+    pub fn new(name: impl Into<String>, tasks: Vec<TaskRecord>) -> Self {
+        JobRecord {
+            name: name.into(),
+            tasks,
+            task_scheduler: TaskScheduler::default(),
+            percentage: None,
+            ackers: AckerRule::default(),
+            content: None,
+            submitted: LogPosition(0),
+        }
+    }
+
     /// A task by its name.
     pub fn task(&self, name: &TaskName) -> Option<&TaskRecord> {
         self.tasks.iter().find(|task| task.name == *name)

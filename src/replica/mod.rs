@@ -17,5 +17,6 @@ mod writers;
 pub use jobs::Outcome;
 pub use queries::{JobState, Place};
 pub use value::{
-    Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, Site, TaskRecord, Writers,
+    Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, Site, StateLogs,
+    TaskRecord, Tombstone, Writers,
 };

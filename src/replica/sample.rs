@@ -1,8 +1,8 @@
 //! Small replicas for tests, written as words.
 
 use super::{JobRecord, Member, Membership, Site, TaskRecord};
-use crate::ids::{GroupId, JobId, LogPosition, PeerId};
-use crate::job::{TaskKind, TaskScheduler};
+use crate::ids::{GroupId, JobId, PeerId};
+use crate::job::TaskKind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -31,6 +31,7 @@ pub(crate) fn knowing(words: &str) -> Member {
         group: GroupId(Uuid::from_u128(1)),
         site: Site("here".into()),
         words: Arc::new(words.split_whitespace().map(String::from).collect()),
+        tags: Arc::default(),
     }
 }
 
@@ -53,12 +54,7 @@ pub(crate) fn joined(names: &str) -> Membership {
 /// A job from tasks written `name:kind>to,to:min-max!word`; kind is i, f or o. `max` may be left
 /// out after its dash, and the whole range: 1-.
 pub(crate) fn record(tasks: &str) -> JobRecord {
-    JobRecord {
-        name: "sample".into(),
-        tasks: tasks.split_whitespace().map(task).collect(),
-        task_scheduler: TaskScheduler::Balanced,
-        submitted: LogPosition(0),
-    }
+    JobRecord::new("sample", tasks.split_whitespace().map(task).collect())
 }
 
 fn task(text: &str) -> TaskRecord {
@@ -72,18 +68,13 @@ fn task(text: &str) -> TaskRecord {
         .next()
         .and_then(|range| range.split_once('-'))
         .unwrap_or(("1", ""));
+    let kind = match kind {
+        "i" => TaskKind::Input,
+        "o" => TaskKind::Output,
+        _ => TaskKind::Function,
+    };
+    let to = to.split(',').filter(|to| !to.is_empty());
     TaskRecord {
-        name: name.into(),
-        kind: match kind {
-            "i" => TaskKind::Input,
-            "o" => TaskKind::Output,
-            _ => TaskKind::Function,
-        },
-        downstream: to
-            .split(',')
-            .filter(|to| !to.is_empty())
-            .map(|to| to.into())
-            .collect(),
         min_peers: min.parse().unwrap(),
         max_peers: max.parse().ok(),
         words: words
@@ -91,5 +82,6 @@ fn task(text: &str) -> TaskRecord {
             .filter(|w| !w.is_empty())
             .map(String::from)
             .collect::<BTreeSet<_>>(),
+        ..TaskRecord::new(name, kind, to.map(|to| to.into()).collect())
     }
 }

@@ -1,9 +1,13 @@
 //! The sections of the replica as plain values.
 
+use super::Outcome;
+use crate::config::{JobScheduler, Transport};
 use crate::ids::{
-    AllocationVersion, GroupId, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId,
+    AllocationVersion, ContentHash, GroupId, JobId, LogPosition, PeerId, SlotId, StateLogId,
+    TaskName, WriterId,
 };
-use crate::job::{TaskKind, TaskScheduler};
+use crate::job::percent::Percent;
+use crate::job::{AckerRule, FluxPolicy, TaskKind, TaskScheduler};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +16,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Replica {
+    /// What everybody who uses this log agreed on before its first entry.
+    #[serde(default)]
+    pub agreed: Agreed,
     /// Who is in the cluster, who is joining, who watches whom.
     pub membership: Arc<Membership>,
     /// Every job that is remembered.
@@ -20,8 +27,21 @@ pub struct Replica {
     pub allocations: Arc<BTreeMap<JobId, Arc<Allocation>>>,
     /// How far live jobs are.
     pub progress: Arc<BTreeMap<JobId, Arc<Progress>>>,
+    /// The state logs of tasks that keep state.
+    #[serde(default)]
+    pub state_logs: Arc<StateLogs>,
     /// The last entry applied of each writer.
     pub writers: Arc<Writers>,
+}
+
+/// What everybody who uses a log agrees on before its first entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Agreed {
+    /// How peers are shared among jobs.
+    pub job_scheduler: JobScheduler,
+    /// What carries segments. With `local` they stay in their process, and so does each job.
+    pub messaging: Transport,
 }
 
 /// Who is in the cluster.
@@ -50,6 +70,9 @@ pub struct Member {
     pub site: Site,
     /// The words of its vocabulary: it takes only tasks that need no others.
     pub words: Arc<BTreeSet<String>>,
+    /// Its tags: what its configuration says it can do.
+    #[serde(default)]
+    pub tags: Arc<BTreeSet<String>>,
 }
 
 /// Where a peer can be reached by the transport, in the transport's own words.
@@ -69,6 +92,21 @@ pub struct Jobs {
     pub killed: Vec<JobId>,
     /// What was submitted.
     pub records: BTreeMap<JobId, Arc<JobRecord>>,
+    /// What is left of finished jobs whose records are gone.
+    #[serde(default)]
+    pub tombstones: BTreeMap<JobId, Tombstone>,
+}
+
+/// What is left of a finished job: enough to answer who waits for it or submits it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tombstone {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it consisted of, if it was submitted with a hash.
+    pub content: Option<ContentHash>,
+    /// The entry that collected it: the oldest are forgotten first.
+    pub collected: LogPosition,
 }
 
 /// What the cluster needs to know of a job; the rest is stored beside the log.
@@ -81,6 +119,15 @@ pub struct JobRecord {
     pub tasks: Vec<TaskRecord>,
     /// How its peers are shared among its tasks.
     pub task_scheduler: TaskScheduler,
+    /// Its share of the cluster.
+    #[serde(default)]
+    pub percentage: Option<Percent>,
+    /// Which of its peers keep ledgers.
+    #[serde(default)]
+    pub ackers: AckerRule,
+    /// What it consists of, if its submitter said so.
+    #[serde(default)]
+    pub content: Option<ContentHash>,
     /// The entry that submitted it.
     pub submitted: LogPosition,
 }
@@ -101,6 +148,32 @@ pub struct TaskRecord {
     pub max_peers: Option<u32>,
     /// The words a peer must know to run it.
     pub words: BTreeSet<String>,
+    /// The tags a peer must have to run it.
+    #[serde(default)]
+    pub required_tags: BTreeSet<String>,
+    /// What happens when its peers change.
+    #[serde(default)]
+    pub flux_policy: Option<FluxPolicy>,
+    /// Its share of the job.
+    #[serde(default)]
+    pub percentage: Option<Percent>,
+}
+
+impl TaskRecord {
+    /// A task that one peer or any more can run, whatever they know.
+    pub fn new(name: impl Into<TaskName>, kind: TaskKind, downstream: Vec<TaskName>) -> Self {
+        TaskRecord {
+            name: name.into(),
+            kind,
+            downstream,
+            min_peers: 1,
+            max_peers: None,
+            words: BTreeSet::new(),
+            required_tags: BTreeSet::new(),
+            flux_policy: None,
+            percentage: None,
+        }
+    }
 }
 
 /// Who runs a job.
@@ -116,6 +189,9 @@ pub struct Allocation {
     pub tasks: BTreeMap<TaskName, BTreeMap<SlotId, PeerId>>,
     /// Peers that have said, for their present slot, that they can receive.
     pub ready: BTreeSet<PeerId>,
+    /// Those of its peers that keep ledgers, sorted; none when each source keeps its own.
+    #[serde(default)]
+    pub ackers: Vec<PeerId>,
 }
 
 /// How far a live job is.
@@ -129,6 +205,16 @@ pub struct Progress {
     pub exhausted_tasks: BTreeSet<TaskName>,
     /// Slots of outputs that have been sealed. They go like `exhausted`, to be sealed again.
     pub sealed: BTreeSet<(TaskName, SlotId)>,
+}
+
+/// The state logs of tasks that keep state, in the order in which they are played back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StateLogs {
+    /// The logs of each slot.
+    pub logs: BTreeMap<JobId, BTreeMap<TaskName, BTreeMap<SlotId, Vec<StateLogId>>>>,
+    /// Logs that nobody needs any more and that are to be deleted.
+    pub marked: BTreeSet<StateLogId>,
 }
 
 /// The last sequence applied of each writer, so that an entry that was written twice counts once.

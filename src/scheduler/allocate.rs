@@ -87,6 +87,7 @@ fn allocation(old: Option<&Arc<Allocation>>, tasks: Slots, at: LogPosition) -> A
         last_loss,
         tasks,
         ready,
+        ackers: Vec::new(),
     })
 }
 

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use onyx::api::JobOutcome;
-//! use onyx::job::{Job, Task, TaskKind, TaskScheduler};
+//! use onyx::job::{Job, Task, TaskKind};
 //! use onyx::task::registry::Registry;
 //! use onyx::testing::plugins::{Sink, Source};
 //! use onyx::testing::{Setup, TestCluster};
@@ -26,8 +26,7 @@
 //!             Task { plugin: plugin("numbers"), ..Task::new("in", TaskKind::Input) },
 //!             Task { plugin: plugin("collect"), ..Task::new("out", TaskKind::Output) },
 //!         ],
-//!         lifecycles: vec![],
-//!         task_scheduler: TaskScheduler::Balanced,
+//!         ..Job::new("", [], [])
 //!     });
 //!     let job = job.await.unwrap();
 //!     assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);

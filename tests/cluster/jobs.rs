@@ -1,7 +1,7 @@
 //! Jobs and registries that the tests share.
 
 use onyx::Segment;
-use onyx::job::{Job, Lifecycle, Task, TaskKind, TaskScheduler};
+use onyx::job::{Job, Lifecycle, Task, TaskKind};
 use onyx::task::registry::Registry;
 use onyx::testing::plugins::{Sink, Source};
 use std::num::NonZeroU32;
@@ -47,8 +47,7 @@ pub(crate) fn job(edges: &str, catalog: impl IntoIterator<Item = Task>) -> Job {
         name: edges.into(),
         workflow: edges.split(' ').map(edge).collect(),
         catalog: catalog.into_iter().collect(),
-        lifecycles: Vec::new(),
-        task_scheduler: TaskScheduler::Balanced,
+        ..Job::new("", [], [])
     }
 }
 

@@ -5,7 +5,7 @@ use onyx::coordination::{
     CoordinationError, NODE_BYTES_MAX, Node, Put, Written, read_job, write_job,
 };
 use onyx::ids::{IdSource, JobId, SlotId};
-use onyx::job::{Job, Lifecycle, LifecycleTarget, Task, TaskKind, TaskScheduler};
+use onyx::job::{Job, Lifecycle, LifecycleTarget, Task, TaskKind};
 
 fn job_id(seed: u64) -> JobId {
     IdSource::from_seed(seed).job()
@@ -72,7 +72,7 @@ pub(crate) async fn a_job_is_read_back_as_it_was_written(ground: Ground) {
             task: LifecycleTarget::All,
             calls: "log".into(),
         }],
-        task_scheduler: TaskScheduler::Balanced,
+        ..Job::new("", [], [])
     };
     assert_eq!(read_job(&*session, job_id(1)).await, Ok(None));
     write_job(&*session, job_id(1), &job).await.unwrap();

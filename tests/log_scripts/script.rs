@@ -20,7 +20,6 @@
 use crate::cluster::{Cluster, Event, tasks};
 use crate::show;
 use onyx::ids::{GroupId, JobId, PeerId, WriterId};
-use onyx::job::TaskScheduler;
 use onyx::log::commands::{
     AbortJoinCluster, AcceptJoinCluster, Command, KillJob, LeaveCluster, NotifyJoinCluster,
     SubmitJob, SubmittedJob,
@@ -120,16 +119,13 @@ impl Script {
             group: GroupId(peer(group).0),
             site: Site(group.into()),
             words: Arc::new(knows.iter().map(|word| word.to_string()).collect()),
+            tags: Arc::default(),
         };
         self.cluster.start(peer(name), member);
     }
 
     fn submit(&mut self, name: &str, text: &str) {
-        let job = SubmittedJob {
-            name: name.into(),
-            tasks: tasks(text),
-            task_scheduler: TaskScheduler::Balanced,
-        };
+        let job = SubmittedJob::new(name, tasks(text));
         let submit = Command::SubmitJob(SubmitJob {
             id: self::job(name),
             job,

@@ -3,7 +3,6 @@
 use crate::cluster::{Cluster, Event, tasks};
 use crate::rest;
 use onyx::ids::{GroupId, IdSource, JobId, LogPosition, PeerId, WriterId};
-use onyx::job::TaskScheduler;
 use onyx::log::commands::{
     AbortJoinCluster, AcceptJoinCluster, Command, KillJob, LeaveCluster, NotifyJoinCluster,
     SubmitJob, SubmittedJob,
@@ -68,6 +67,7 @@ impl<'a> Life<'a> {
                 group: GroupId(ids.uuid()),
                 site: Site(format!("site-{group}")),
                 words: Arc::new(words.split_whitespace().map(String::from).collect()),
+                tags: Arc::default(),
             });
             to_start.extend(vec![group; random.random_range(1..=5)]);
         }
@@ -263,11 +263,7 @@ impl<'a> Life<'a> {
         let id = self.ids.job();
         let tasks = tasks(JOBS[self.random.random_range(0..JOBS.len())]);
         self.submitted.push(id);
-        let job = SubmittedJob {
-            name: format!("job-{}", self.submitted.len()),
-            tasks,
-            task_scheduler: TaskScheduler::Balanced,
-        };
+        let job = SubmittedJob::new(format!("job-{}", self.submitted.len()), tasks);
         self.write_as_client(Command::SubmitJob(SubmitJob { id, job }));
     }
 

@@ -308,18 +308,13 @@ fn task(text: &str) -> TaskRecord {
         .next()
         .and_then(|range| range.split_once('-'))
         .unwrap_or(("1", ""));
+    let kind = match kind {
+        "i" => TaskKind::Input,
+        "o" => TaskKind::Output,
+        _ => TaskKind::Function,
+    };
+    let to = to.split(',').filter(|to| !to.is_empty());
     TaskRecord {
-        name: name.into(),
-        kind: match kind {
-            "i" => TaskKind::Input,
-            "o" => TaskKind::Output,
-            _ => TaskKind::Function,
-        },
-        downstream: to
-            .split(',')
-            .filter(|to| !to.is_empty())
-            .map(TaskName::from)
-            .collect(),
         min_peers: min.parse().expect("a minimum"),
         max_peers: max.parse().ok(),
         words: words
@@ -327,5 +322,6 @@ fn task(text: &str) -> TaskRecord {
             .filter(|word| !word.is_empty())
             .map(String::from)
             .collect(),
+        ..TaskRecord::new(name, kind, to.map(TaskName::from).collect())
     }
 }

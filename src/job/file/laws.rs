@@ -3,7 +3,7 @@
 use super::tests::{FLIGHTS, checks, parse, shown, vocabulary as flights_vocabulary};
 use super::*;
 use crate::job::vocabulary::{KeySchema, PluginSignature, Signature};
-use crate::job::{Lifecycle, LifecycleTarget, TaskKind, TaskScheduler};
+use crate::job::{Lifecycle, LifecycleTarget, TaskKind};
 use crate::segment::Segment;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -92,7 +92,7 @@ fn any_job() -> impl Strategy<Value = Job> {
                 .into_iter()
                 .collect(),
             catalog,
-            task_scheduler: TaskScheduler::Balanced,
+            ..Job::new("", [], [])
         })
     })
 }

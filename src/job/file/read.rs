@@ -91,13 +91,7 @@ pub(super) fn read(root: &Node, default_name: &str) -> Reading {
 impl Reading {
     fn empty(name: &str) -> Self {
         Reading {
-            job: Job {
-                name: name.into(),
-                workflow: Vec::new(),
-                catalog: Vec::new(),
-                lifecycles: Vec::new(),
-                task_scheduler: TaskScheduler::default(),
-            },
+            job: Job::new(name, [], []),
             misfits: Misfits {
                 list: Vec::new(),
                 whole: true,

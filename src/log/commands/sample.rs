@@ -69,9 +69,8 @@ pub(crate) fn submit(job: u32, tasks: &str) -> Command {
     let job = SubmitJob {
         id: job_id(job),
         job: SubmittedJob {
-            name: record.name,
-            tasks: record.tasks,
             task_scheduler: record.task_scheduler,
+            ..SubmittedJob::new(record.name, record.tasks)
         },
     };
     Command::SubmitJob(job)

@@ -1,7 +1,8 @@
 //! `submit-job`: a job is to run.
 
-use crate::ids::{JobId, LogPosition, TaskName};
-use crate::job::{TaskKind, TaskScheduler};
+use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
+use crate::job::percent::Percent;
+use crate::job::{AckerRule, TaskKind, TaskScheduler};
 use crate::log::{Applied, LogCommand, Reason};
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
 use crate::scheduler::reallocate;
@@ -30,9 +31,30 @@ pub struct SubmittedJob {
     /// How its peers are shared among its tasks.
     #[serde(default)]
     pub task_scheduler: TaskScheduler,
+    /// Its share of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentage: Option<Percent>,
+    /// Which of its peers keep ledgers.
+    #[serde(default)]
+    pub ackers: AckerRule,
+    /// What it consists of, so that it can be told from another one under the same id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentHash>,
 }
 
 impl SubmittedJob {
+    /// A job of these tasks, with every default.
+    pub fn new(name: impl Into<String>, tasks: Vec<TaskRecord>) -> Self {
+        SubmittedJob {
+            name: name.into(),
+            tasks,
+            task_scheduler: TaskScheduler::default(),
+            percentage: None,
+            ackers: AckerRule::default(),
+            content: None,
+        }
+    }
+
     /// Whether it can be scheduled and can end: whoever submits has validated much more, but the log
     /// may be written by anybody.
     fn is_sound(&self) -> bool {
@@ -74,11 +96,17 @@ impl LogCommand for SubmitJob {
             name,
             tasks,
             task_scheduler,
+            percentage,
+            ackers,
+            content,
         } = self.job.clone();
         let record = JobRecord {
             name,
             tasks,
             task_scheduler,
+            percentage,
+            ackers,
+            content,
             submitted: position,
         };
         let mut new = replica.clone();

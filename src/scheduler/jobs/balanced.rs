@@ -9,7 +9,6 @@
 //! What is left is spare: one peer at a time to the covered job with the fewest, up to its
 //! saturation. A spare peer never stands in the way of another job's coverage.
 
-use crate::job::TaskScheduler;
 use crate::scheduler::capacity::{Capacity, Cover, Growth};
 use crate::scheduler::roster::{Roster, RosterState};
 use crate::scheduler::tasks;
@@ -65,8 +64,6 @@ fn next_task(roster: &Roster<'_>, counts: &[usize], job: usize, open: &[bool]) -
     let job = &roster.jobs[job];
     let first = job.tasks.start;
     let is_open = |task: usize| open[first + task];
-    let next = match job.task_scheduler {
-        TaskScheduler::Balanced => tasks::balanced::next(&counts[job.tasks.clone()], is_open),
-    };
+    let next = tasks::balanced::next(&counts[job.tasks.clone()], is_open);
     next.map(|task| first + task)
 }

@@ -14,7 +14,7 @@ use crate::coordination::{Coordination, write_job};
 use crate::functions::{FunctionContext, FunctionError, TaskFunction};
 use crate::ids::{IdSource, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::vocabulary::Signature;
-use crate::job::{Job, Task, TaskKind, TaskScheduler};
+use crate::job::{Job, Task, TaskKind};
 use crate::log::wants::{Assignment, Read, Seal};
 use crate::messaging::{Inbox, InboxKind, LocalTransport, Message, Transport};
 use crate::segment::Segment;
@@ -53,8 +53,7 @@ fn declared() -> Job {
                 ..Task::new("out", TaskKind::Output)
             },
         ],
-        lifecycles: vec![],
-        task_scheduler: TaskScheduler::Balanced,
+        ..Job::new("", [], [])
     }
 }
 
