@@ -39,6 +39,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("actix_web", &["http"]),
     ("zookeeper_client", &["coordination/zookeeper"]),
     ("zookeeper_embedded", &["node"]),
+    ("rusteron_client", &["messaging/aeron"]),
+    ("rusteron_media_driver", &["messaging/aeron"]),
     ("rmp", &["codec"]),
     ("rmp_serde", &["codec"]),
     ("cel", &["functions/expr"]),
