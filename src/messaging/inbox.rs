@@ -1,15 +1,18 @@
-//! The receiving end, the same for every transport.
+//! The receiving end, the same for every transport, and the door through which they deliver.
 
 use super::Message;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, TryAcquireError, mpsc};
+
+#[cfg(feature = "aeron")]
+use super::aeron::Takings;
 
 /// Messages for one virtual peer, in the order in which each sender sent them. Dropping it closes it.
 pub struct Inbox {
-    messages: mpsc::Receiver<Message>,
-    counts: Arc<InboxCounts>,
+    parcels: mpsc::UnboundedReceiver<Parcel>,
+    room: Arc<Room>,
     on_close: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -20,59 +23,109 @@ pub struct InboxCounts {
     full: AtomicU64,
 }
 
+/// Where messages for an inbox are put. Clones lead to the same inbox.
+///
+/// Who delivers from this process takes a place first. Who delivers for another process has granted
+/// it so many messages before. So the queue between door and inbox is bounded without a bound of
+/// its own.
+#[derive(Clone)]
+pub(super) struct Door {
+    parcels: mpsc::UnboundedSender<Parcel>,
+    room: Arc<Room>,
+}
+
+/// The places of an inbox for senders of this process. Closed with the inbox.
+struct Room {
+    places: Semaphore,
+    capacity: usize,
+    counts: InboxCounts,
+}
+
+/// A message, and who is told when it was taken out.
+struct Parcel {
+    message: Message,
+    receipt: Receipt,
+}
+
+enum Receipt {
+    /// The place it had.
+    Place,
+    /// The link on which it came from another process.
+    #[cfg(feature = "aeron")]
+    Link(Arc<Takings>),
+}
+
+/// Why a door did not take a message, which this is.
+pub(super) enum Turned {
+    Full(Message),
+    Closed(Message),
+}
+
 impl Inbox {
-    /// An inbox for so many messages, and where to put them. A capacity of 0 counts as 1.
-    pub(super) fn new(
-        capacity: usize,
-        on_close: impl FnOnce() + Send + 'static,
-    ) -> (Self, mpsc::Sender<Message>, Arc<InboxCounts>) {
-        let (sender, messages) = mpsc::channel(capacity.max(1));
-        let counts = Arc::new(InboxCounts::default());
+    /// An inbox for so many messages, and its door. A capacity of 0 counts as 1.
+    pub(super) fn new(capacity: usize, on_close: impl FnOnce() + Send + 'static) -> (Self, Door) {
+        let (sender, parcels) = mpsc::unbounded_channel();
+        let capacity = capacity.clamp(1, Semaphore::MAX_PERMITS);
+        let room = Arc::new(Room {
+            places: Semaphore::new(capacity),
+            capacity,
+            counts: InboxCounts::default(),
+        });
         let inbox = Inbox {
-            messages,
-            counts: counts.clone(),
+            parcels,
+            room: room.clone(),
             on_close: Some(Box::new(on_close)),
         };
-        (inbox, sender, counts)
+        let parcels = sender;
+        (inbox, Door { parcels, room })
     }
 
     /// Takes nothing more: what is here already can still be read.
     pub fn close(&mut self) {
-        self.messages.close();
+        self.room.places.close();
+        self.parcels.close();
     }
 
     /// The next message, if one is there.
     pub fn try_next(&mut self) -> Option<Message> {
-        let message = self.messages.try_recv().ok()?;
-        self.counts.received.fetch_add(1, Ordering::Relaxed);
-        Some(message)
+        let parcel = self.parcels.try_recv().ok()?;
+        Some(self.take(parcel))
     }
 
     /// The next message, as soon as one is there; nothing when the transport is gone.
     pub async fn next(&mut self) -> Option<Message> {
-        let message = self.messages.recv().await?;
-        self.counts.received.fetch_add(1, Ordering::Relaxed);
-        Some(message)
+        let parcel = self.parcels.recv().await?;
+        Some(self.take(parcel))
     }
 
     /// How many messages wait.
     pub fn len(&self) -> usize {
-        self.messages.len()
+        self.parcels.len()
     }
 
     /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.parcels.is_empty()
     }
 
-    /// How many messages can wait.
+    /// How many messages from this process can wait.
     pub fn capacity(&self) -> usize {
-        self.messages.max_capacity()
+        self.room.capacity
     }
 
     /// What was seen so far.
     pub fn counts(&self) -> &InboxCounts {
-        &self.counts
+        &self.room.counts
+    }
+
+    fn take(&self, parcel: Parcel) -> Message {
+        self.room.counts.received.fetch_add(1, Ordering::Relaxed);
+        match parcel.receipt {
+            Receipt::Place => self.room.places.add_permits(1),
+            #[cfg(feature = "aeron")]
+            Receipt::Link(takings) => takings.count_one(),
+        }
+        parcel.message
     }
 }
 
@@ -82,20 +135,66 @@ impl InboxCounts {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// How often a sender found no room.
+    /// How often a sender of this process found no room.
     pub fn full(&self) -> u64 {
         self.full.load(Ordering::Relaxed)
     }
+}
 
-    pub(super) fn count_full(&self) {
-        self.full.fetch_add(1, Ordering::Relaxed);
+impl Door {
+    /// Puts a message where there is a place for it.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused message goes back as it came, without an allocation"
+    )]
+    pub(super) fn try_put(&self, message: Message) -> Result<(), Turned> {
+        match self.room.places.try_acquire() {
+            Ok(place) => place.forget(),
+            Err(TryAcquireError::NoPermits) => {
+                self.room.counts.full.fetch_add(1, Ordering::Relaxed);
+                return Err(Turned::Full(message));
+            }
+            Err(TryAcquireError::Closed) => return Err(Turned::Closed(message)),
+        }
+        let receipt = Receipt::Place;
+        let put = self.parcels.send(Parcel { message, receipt });
+        put.map_err(|back| Turned::Closed(back.0.message))
+    }
+
+    /// Waits until there is a place; false when the inbox has closed.
+    pub(super) async fn has_place(&self) -> bool {
+        self.room.places.acquire().await.is_ok()
+    }
+
+    /// Puts a message that its sender had been granted; false when the inbox has closed.
+    #[cfg(feature = "aeron")]
+    pub(super) fn put_granted(&self, message: Message, takings: &Arc<Takings>) -> bool {
+        let receipt = Receipt::Link(takings.clone());
+        !self.is_closed() && self.parcels.send(Parcel { message, receipt }).is_ok()
+    }
+
+    /// How many messages the inbox is for.
+    #[cfg(feature = "aeron")]
+    pub(super) fn capacity(&self) -> usize {
+        self.room.capacity
+    }
+
+    /// Whether the inbox takes nothing more.
+    #[cfg(feature = "aeron")]
+    pub(super) fn is_closed(&self) -> bool {
+        self.room.places.is_closed() || self.parcels.is_closed()
+    }
+
+    /// Closes the inbox to every sender, although somebody may still hold and read it.
+    pub(super) fn shut(&self) {
+        self.room.places.close();
     }
 }
 
 impl Drop for Inbox {
     fn drop(&mut self) {
         // Links must find it closed before its name is free for another.
-        self.messages.close();
+        self.close();
         if let Some(on_close) = self.on_close.take() {
             on_close();
         }
@@ -105,5 +204,11 @@ impl Drop for Inbox {
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Inbox({} of {} messages)", self.len(), self.capacity())
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Door(to {} messages)", self.room.capacity)
     }
 }

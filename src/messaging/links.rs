@@ -10,7 +10,20 @@ use std::fmt;
 /// Links to inboxes of one kind, by peer.
 pub struct Links {
     kind: InboxKind,
-    open: BTreeMap<PeerId, Box<dyn Link>>,
+    open: BTreeMap<PeerId, OpenLink>,
+}
+
+struct OpenLink {
+    link: Box<dyn Link>,
+    history: History,
+}
+
+/// Whether an inbox was ever at the end of the link: where links are opened by asking another
+/// process, the answer comes later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum History {
+    NothingTaken,
+    SomethingTaken,
 }
 
 impl Links {
@@ -33,19 +46,26 @@ impl Links {
         to: PeerId,
         mut message: Message,
     ) -> Result<(), TrySendError> {
-        if let Some(link) = self.open.get_mut(&to) {
-            match link.try_send(message) {
+        if let Some(open) = self.open.get_mut(&to) {
+            match open.try_send(message) {
                 Err(TrySendError::Closed(back)) => message = back,
                 known => return known,
             }
-            // The peer may have started another task since, with another inbox.
+            let history = open.history;
             self.open.remove(&to);
+            if history == History::NothingTaken {
+                // It was opened for this, and nobody is there.
+                return Err(TrySendError::Closed(message));
+            }
+            // The peer may have started another task since, with another inbox.
         }
-        let Ok(mut link) = transport.link(to, self.kind) else {
+        let Ok(link) = transport.link(to, self.kind) else {
             return Err(TrySendError::Closed(message));
         };
-        let sent = link.try_send(message);
-        self.open.insert(to, link);
+        let history = History::NothingTaken;
+        let mut open = OpenLink { link, history };
+        let sent = open.try_send(message);
+        self.open.insert(to, open);
         sent
     }
 
@@ -57,7 +77,7 @@ impl Links {
     /// Waits until the open link to a peer has room or is closed; for ever when there is none.
     pub async fn ready(&mut self, peer: PeerId) -> Result<(), LinkClosed> {
         match self.open.get_mut(&peer) {
-            Some(link) => link.ready().await,
+            Some(open) => open.link.ready().await,
             None => std::future::pending().await,
         }
     }
@@ -68,7 +88,19 @@ impl Links {
             return std::future::pending().await;
         }
         // A link that closed is found closed when it is used.
-        let _ = select_all(self.open.values_mut().map(|link| link.ready())).await;
+        let _ = select_all(self.open.values_mut().map(|open| open.link.ready())).await;
+    }
+}
+
+impl OpenLink {
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused message goes back as it came, without an allocation"
+    )]
+    fn try_send(&mut self, message: Message) -> Result<(), TrySendError> {
+        self.link.try_send(message)?;
+        self.history = History::SomethingTaken;
+        Ok(())
     }
 }
 

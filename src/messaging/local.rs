@@ -1,31 +1,21 @@
 //! The transport within one process: messages are handed over as values, their payload still encoded
 //! and not copied. Works across threads and runtimes.
 
-use super::inbox::{Inbox, InboxCounts};
+use super::inbox::{Door, Inbox, Turned};
 use super::{InboxKind, Link, LinkClosed, Message, Transport, TransportError, TrySendError};
 use crate::ids::PeerId;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError as ChannelError;
 
 /// The inboxes of one process. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct LocalTransport {
-    inboxes: Arc<RwLock<Inboxes>>,
+    doors: Arc<RwLock<Doors>>,
 }
 
-type Inboxes = BTreeMap<(PeerId, InboxKind), LocalLink>;
-
-#[derive(Clone, Debug)]
-struct LocalLink {
-    messages: mpsc::Sender<Message>,
-    counts: Arc<InboxCounts>,
-    shut: Arc<AtomicBool>,
-}
+type Doors = BTreeMap<(PeerId, InboxKind), Door>;
 
 impl LocalTransport {
     /// No inboxes yet.
@@ -33,13 +23,38 @@ impl LocalTransport {
         LocalTransport::default()
     }
 
-    // A poisoned lock means that another thread panicked between two whole map operations.
-    fn read(&self) -> RwLockReadGuard<'_, Inboxes> {
-        self.inboxes.read().unwrap_or_else(PoisonError::into_inner)
+    /// Opens an inbox; `on_close` is called after it has closed.
+    pub(super) fn open(
+        &self,
+        (peer, kind): (PeerId, InboxKind),
+        capacity: usize,
+        on_close: impl FnOnce() + Send + 'static,
+    ) -> Result<Inbox, TransportError> {
+        let mut doors = self.write();
+        let Entry::Vacant(place) = doors.entry((peer, kind)) else {
+            return Err(TransportError::AlreadyOpen { peer, kind });
+        };
+        let transport = self.clone();
+        let (inbox, door) = Inbox::new(capacity, move || {
+            transport.write().remove(&(peer, kind));
+            on_close();
+        });
+        place.insert(door);
+        Ok(inbox)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Inboxes> {
-        self.inboxes.write().unwrap_or_else(PoisonError::into_inner)
+    /// The door of the inbox that is open now.
+    pub(super) fn door(&self, peer: PeerId, kind: InboxKind) -> Option<Door> {
+        self.read().get(&(peer, kind)).cloned()
+    }
+
+    // A poisoned lock means that another thread panicked between two whole map operations.
+    fn read(&self) -> RwLockReadGuard<'_, Doors> {
+        self.doors.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Doors> {
+        self.doors.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,35 +65,21 @@ impl Transport for LocalTransport {
         kind: InboxKind,
         capacity: usize,
     ) -> Result<Inbox, TransportError> {
-        let mut inboxes = self.write();
-        let Entry::Vacant(place) = inboxes.entry((peer, kind)) else {
-            return Err(TransportError::AlreadyOpen { peer, kind });
-        };
-        let transport = self.clone();
-        let on_close = move || {
-            transport.write().remove(&(peer, kind));
-        };
-        let (inbox, messages, counts) = Inbox::new(capacity, on_close);
-        place.insert(LocalLink {
-            messages,
-            counts,
-            shut: Arc::default(),
-        });
-        Ok(inbox)
+        self.open((peer, kind), capacity, || {})
     }
 
     fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError> {
-        match self.read().get(&(to, kind)) {
-            Some(link) => Ok(Box::new(link.clone())),
+        match self.door(to, kind) {
+            Some(door) => Ok(Box::new(door)),
             None => Err(TransportError::UnknownPeer { peer: to, kind }),
         }
     }
 
     fn shut(&self, peer: PeerId) {
-        let mut inboxes = self.write();
+        let mut doors = self.write();
         for kind in [InboxKind::Task, InboxKind::Acker] {
-            if let Some(link) = inboxes.remove(&(peer, kind)) {
-                link.shut.store(true, Ordering::SeqCst);
+            if let Some(door) = doors.remove(&(peer, kind)) {
+                door.shut();
             }
         }
     }
@@ -88,29 +89,16 @@ impl Transport for LocalTransport {
     }
 }
 
-impl Link for LocalLink {
+impl Link for Door {
     fn try_send(&mut self, message: Message) -> Result<(), TrySendError> {
-        if self.shut.load(Ordering::SeqCst) {
-            return Err(TrySendError::Closed(message));
-        }
-        match self.messages.try_send(message) {
-            Ok(()) => Ok(()),
-            Err(ChannelError::Full(message)) => {
-                self.counts.count_full();
-                Err(TrySendError::Full(message))
-            }
-            Err(ChannelError::Closed(message)) => Err(TrySendError::Closed(message)),
-        }
+        self.try_put(message).map_err(|turned| match turned {
+            Turned::Full(message) => TrySendError::Full(message),
+            Turned::Closed(message) => TrySendError::Closed(message),
+        })
     }
 
     fn ready(&mut self) -> BoxFuture<'_, Result<(), LinkClosed>> {
-        Box::pin(async {
-            if self.shut.load(Ordering::SeqCst) {
-                return Err(LinkClosed);
-            }
-            let room = self.messages.reserve().await;
-            room.map(drop).map_err(|_| LinkClosed)
-        })
+        Box::pin(async { self.has_place().await.then_some(()).ok_or(LinkClosed) })
     }
 }
 

@@ -3,12 +3,17 @@
 //! A transport hands out inboxes and links to them. Both are bounded: a link that is full says so,
 //! and its owner waits; nothing is dropped. A link keeps the order of what was sent on it.
 
+#[cfg(feature = "aeron")]
+pub mod aeron;
 mod frames;
 mod inbox;
 mod links;
 mod local;
 
-pub use frames::{Envelope, FRAME_BYTES_MAX, FrameError, decode_frame, encode_frame};
+pub use frames::{
+    Cargo, Control, Envelope, FRAME_BYTES_MAX, FrameError, LinkId, Open, RefuseReason,
+    decode_frame, encode_control, encode_frame,
+};
 pub use inbox::{Inbox, InboxCounts};
 pub use links::Links;
 pub use local::LocalTransport;
@@ -111,7 +116,7 @@ pub trait Transport: Send + Sync {
 
 /// One way to one inbox.
 pub trait Link: Send {
-    /// Sends, or gives the message back.
+    /// Sends, or gives back what was not sent: the message, or the rest of its batch.
     #[expect(
         clippy::result_large_err,
         reason = "a refused message goes back as it came, without an allocation"
@@ -131,6 +136,17 @@ pub enum TrySendError {
     /// The inbox is closed for good.
     #[error("the inbox is closed")]
     Closed(Message),
+    /// It is larger than what the transport can carry, and will never be sent. What could be sent of
+    /// a batch was; the segment that could not is the first of the message.
+    #[error("{bytes} bytes are more than the transport can carry at once, {limit}")]
+    TooLarge {
+        /// What was not sent.
+        message: Message,
+        /// How large it would be, or its first segment.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
 }
 
 /// The inbox at the other end is closed for good.

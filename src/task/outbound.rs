@@ -140,6 +140,20 @@ impl Outbound {
                     self.queue.push_front(Parcel { to, message });
                     return Flushed::Blocked;
                 }
+                (
+                    Err(TrySendError::TooLarge {
+                        message,
+                        bytes,
+                        limit,
+                    }),
+                    _,
+                ) => {
+                    tracing::error!(bytes, limit, "a message is too large for the transport");
+                    self.counters.add(Count::Misdirected, 1);
+                    if let Some(message) = without_first(message) {
+                        self.queue.push_front(Parcel { to, message });
+                    }
+                }
             }
         }
         Flushed::All
@@ -178,8 +192,20 @@ impl Route {
                     return Ok(());
                 }
                 Err(TrySendError::Full(back) | TrySendError::Closed(back)) => message = back,
+                too_large => return too_large,
             }
         }
         Err(TrySendError::Full(message))
+    }
+}
+
+/// What is left when the first segment of a batch cannot be sent.
+fn without_first(message: Message) -> Option<Message> {
+    match message {
+        Message::Segments(message) if message.batch.len() > 1 => {
+            let (_, batch) = message.batch.split_at(1);
+            Some(Message::Segments(SegmentsMessage { batch, ..message }))
+        }
+        _ => None,
     }
 }

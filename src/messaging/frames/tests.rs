@@ -1,0 +1,220 @@
+//! That frames read back, and that damaged, foreign and lying ones are refused.
+
+use super::*;
+use crate::acking::{Ack, AckGroup, AckMessage};
+use crate::codec::{BatchMeta, EncodedBuilder, Origin, Row};
+use crate::ids::IdSource;
+use crate::messaging::InboxKind;
+use crate::segment::Segment;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const CLUSTER: u64 = 0x0123_4567_89ab_cdef;
+
+fn peer(seed: u64) -> PeerId {
+    IdSource::from_seed(seed).peer()
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        cluster: CLUSTER,
+        epoch: 0x1111_2222_3333_4444,
+        link: LinkId(9),
+        sequence: 77,
+    }
+}
+
+fn encoded(message: &Message) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode_frame(&envelope(), message, &mut frame).unwrap();
+    frame
+}
+
+fn decoded(frame: &[u8]) -> Result<(Envelope, Cargo), FrameError> {
+    decode_frame(Bytes::copy_from_slice(frame), CLUSTER)
+}
+
+fn segments(rows: Vec<(u16, u64, u64)>) -> Message {
+    let mut payload = EncodedBuilder::default();
+    for (index, _) in rows.iter().enumerate() {
+        let segment: Segment = [("n", index as i64)].into_iter().collect();
+        payload.push(&segment).unwrap();
+    }
+    let origins = [1, 2].map(|seed| Origin {
+        source: peer(seed),
+        acker: peer(seed + 10),
+        epoch: seed,
+    });
+    let rows = rows.into_iter().map(|(origin, root, ack_value)| Row {
+        origin,
+        root,
+        ack_value,
+    });
+    let meta = BatchMeta::from_rows(origins.into(), rows).unwrap();
+    Message::Segments(SegmentsMessage {
+        job: IdSource::from_seed(3).job(),
+        task: "enrich".into(),
+        sender: peer(4),
+        version: LogPosition(5),
+        batch: Batch::new(meta, payload.finish()).unwrap(),
+    })
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let acks = vec((any::<u64>(), any::<u64>()), 0..20)
+        .prop_map(|acks| acks.into_iter().map(|(root, value)| Ack { root, value }));
+    let groups = vec((0..3_u64, any::<u64>(), acks), 0..4);
+    let roots = || (0..9_u64, any::<u64>(), vec(any::<u64>(), 0..20));
+    prop_oneof![
+        vec((0..2_u16, any::<u64>(), any::<u64>()), 0..20).prop_map(segments),
+        (any::<u64>(), any::<u64>(), groups).prop_map(|(epoch, sequence, groups)| {
+            let group = |(source, epoch, acks): (u64, u64, _)| AckGroup {
+                source: peer(source),
+                epoch,
+                acks: Iterator::collect(acks),
+            };
+            Message::Acks(AckMessage {
+                sender: peer(8),
+                epoch,
+                sequence,
+                groups: groups.into_iter().map(group).collect(),
+            })
+        }),
+        roots().prop_map(|(source, epoch, roots)| Message::Completions(Completions {
+            source: peer(source),
+            epoch,
+            roots,
+        })),
+        roots().prop_map(|(source, epoch, roots)| Message::Retries(Retries {
+            source: peer(source),
+            epoch,
+            roots,
+        })),
+    ]
+}
+
+fn any_control() -> impl Strategy<Value = Control> {
+    let link = || any::<u64>().prop_map(LinkId);
+    let inbox = prop_oneof![Just(InboxKind::Task), Just(InboxKind::Acker)];
+    let reason = prop_oneof![
+        Just(RefuseReason::NoInbox),
+        Just(RefuseReason::Gap),
+        Just(RefuseReason::BeyondLimit),
+    ];
+    let open = (link(), any::<u64>(), inbox, 0..9_u64, "[ -~]{0,40}");
+    prop_oneof![
+        open.prop_map(|(link, sent, inbox, seed, site)| Control::Open(Open {
+            link,
+            sent,
+            inbox,
+            peer: peer(seed),
+            site,
+        })),
+        (link(), any::<u64>()).prop_map(|(link, limit)| Control::Grant { link, limit }),
+        (link(), reason).prop_map(|(link, reason)| Control::Refuse { link, reason }),
+        link().prop_map(|link| Control::Leave { link }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_word_about_a_link_reads_back(control in any_control()) {
+        let mut frame = Vec::new();
+        encode_control(&envelope(), &control, &mut frame).unwrap();
+        prop_assert_eq!(decoded(&frame), Ok((envelope(), Cargo::Control(control))));
+    }
+
+    #[test]
+    fn bytes_of_anybody_never_panic(bytes in vec(any::<u8>(), 0..400), kind in any::<u8>()) {
+        prop_assert!(decoded(&bytes).is_err());
+        let mut frame = Vec::new();
+        put_header(&mut frame, &envelope(), kind, Subject::default());
+        frame.extend_from_slice(&bytes);
+        let mut sealed = Vec::new();
+        enclose(&mut sealed, |out| {
+            out.extend_from_slice(&frame);
+            Ok(())
+        })
+        .unwrap();
+        let _ = decoded(&sealed);
+    }
+
+    #[test]
+    fn every_message_reads_back(message in any_message()) {
+        prop_assert_eq!(decoded(&encoded(&message)), Ok((envelope(), Cargo::Message(message))));
+    }
+
+    #[test]
+    fn bodies_that_lie_never_panic(
+        message in any_message(),
+        place in any::<prop::sample::Index>(),
+        damage in vec(any::<u8>(), 1..9),
+    ) {
+        let mut frame = encoded(&message);
+        let place = HEADER_LEN - 20 + place.index(frame.len() - HEADER_LEN + 20);
+        for (byte, damage) in frame[place..].iter_mut().zip(damage) {
+            *byte = damage;
+        }
+        let checksum = checksum(&frame).to_le_bytes();
+        frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
+        let _ = decoded(&frame);
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_truncation_is_refused() {
+    for message in [segments(vec![(0, 1, 2), (1, 3, 4)]), segments(vec![])] {
+        let frame = encoded(&message);
+        for bit in 0..8 * frame.len() {
+            let mut flipped = frame.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decoded(&flipped).is_err(), "bit {bit}");
+        }
+        for length in 0..frame.len() {
+            assert!(decoded(&frame[..length]).is_err(), "{length} bytes");
+        }
+        assert!(decoded(&[&frame[..], &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let frame = encoded(&segments(vec![(0, 1, 2)]));
+    let with = |at: usize, byte: u8| {
+        let mut frame = frame.clone();
+        frame[at] = byte;
+        let checksum = checksum(&frame).to_le_bytes();
+        frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
+        decoded(&frame).unwrap_err()
+    };
+    assert_eq!(with(0, b'A'), FrameError::Magic(*b"Ax"));
+    assert_eq!(with(2, 9), FrameError::Version(9));
+    assert_eq!(with(3, 9), FrameError::Kind(9));
+    assert_eq!(with(4, 1), FrameError::Flags(1));
+    let (said, found) = (255, frame.len());
+    assert_eq!(with(LENGTH_AT, 255), FrameError::Length { said, found });
+    assert!(matches!(
+        with(16, 0),
+        FrameError::Cluster { own: CLUSTER, .. }
+    ));
+    let mut damaged = frame.clone();
+    damaged[HEADER_LEN] ^= 1;
+    assert!(matches!(
+        decoded(&damaged),
+        Err(FrameError::Checksum { .. })
+    ));
+    assert_eq!(decoded(&[1; 5]), Err(FrameError::TooShort(5)));
+}
+
+#[test]
+fn a_message_that_is_too_long_leaves_nothing_behind() {
+    let message = Message::Retries(Retries {
+        source: peer(1),
+        epoch: 1,
+        roots: vec![0; FRAME_BYTES_MAX / 8],
+    });
+    let mut out = vec![1, 2, 3];
+    let refused = encode_frame(&envelope(), &message, &mut out);
+    assert!(matches!(refused, Err(FrameError::TooLong(_))));
+    assert_eq!(out, [1, 2, 3]);
+}
