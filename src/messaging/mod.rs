@@ -5,6 +5,8 @@
 
 #[cfg(feature = "aeron")]
 pub mod aeron;
+#[cfg(test)]
+mod contract;
 mod frames;
 mod inbox;
 mod links;
@@ -22,7 +24,9 @@ use crate::acking::AckMessage;
 use crate::acking::Completions;
 use crate::codec::Batch;
 use crate::ids::{AllocationVersion, JobId, PeerId, TaskName};
+use crate::replica::Member;
 use futures_util::future::BoxFuture;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What virtual peers say to each other while a job runs.
@@ -109,6 +113,10 @@ pub trait Transport: Send + Sync {
     /// Closes the inboxes of a dead peer of this process for every sender, although they may still
     /// be held. What is sent to it after its death is told as closed, not lost.
     fn shut(&self, peer: PeerId);
+
+    /// Takes over who is in the cluster, whenever that has changed: a transport that leaves the
+    /// process finds their sites there.
+    fn learn_sites(&self, members: &BTreeMap<PeerId, Member>);
 
     /// Whether the transport works, or why not.
     fn alive(&self) -> Result<(), String>;

@@ -1,1 +1,198 @@
+//! The transport between processes: over Aeron, in shared memory on one machine and over UDP between
+//! machines. What it promises is in `docs/messaging.md`.
+//!
+//! Whoever sends on a link writes frames into the log of a publication by itself, as far as it was
+//! granted. One thread, the courier, reads everything that arrives for the process and puts it where
+//! its link leads; it never waits. Inboxes are those of the process: see [`LocalTransport`].
 
+mod arrivals;
+mod bell;
+mod client;
+mod courier;
+mod departures;
+mod driver;
+mod idle;
+mod link;
+mod pieces;
+mod publications;
+mod refusals;
+mod settings;
+mod shared;
+mod site;
+mod window;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use bell::Takings;
+pub use client::AeronError;
+pub use driver::{DriverError, MediaDriver};
+pub use refusals::{Refusal, Refusals};
+pub use settings::{AeronSettings, DriverChoice, LocalPeers, TERM_BYTES};
+pub use site::{AeronSite, DriverId, NotASite, stable_hash};
+
+use super::{Inbox, InboxKind, Link, LinkId, LocalTransport, Transport, TransportError};
+use crate::ids::PeerId;
+use crate::replica::Member;
+use bell::{Bell, Wish};
+use courier::Courier;
+use departures::OutLink;
+use link::AeronLink;
+use rusteron_client::AeronPublication;
+use shared::Shared;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+/// The transport of one process. Dropping it closes all links, and the driver if that is embedded.
+pub struct AeronTransport {
+    local: LocalTransport,
+    local_peers: LocalPeers,
+    site: AeronSite,
+    cluster: u64,
+    frame_max: usize,
+    links: AtomicU64,
+    bell: Bell,
+    shared: Arc<Shared>,
+    courier: Option<JoinHandle<()>>,
+}
+
+/// What leads to other sites.
+trait Channels {
+    fn publication(&self, site: AeronSite) -> Option<AeronPublication>;
+}
+
+impl AeronTransport {
+    /// Starts the driver, if it is embedded, and the thread that reads.
+    pub fn start(settings: AeronSettings) -> Result<Self, AeronError> {
+        let local = LocalTransport::new();
+        let shared = Arc::new(Shared::default());
+        let (bell, wishes) = Bell::new();
+        let (cluster, frame_max) = (settings.cluster, settings.frame_max());
+        let local_peers = settings.local_peers;
+        let (connected, is_connected) = mpsc::sync_channel(1);
+        let courier = std::thread::Builder::new()
+            .name("onyx-courier".into())
+            .spawn({
+                let (local, shared, bell) = (local.clone(), shared.clone(), bell.clone());
+                move || {
+                    let ends = Ends(shared.clone());
+                    Courier::new(settings, local, shared, (bell, wishes)).work(&connected);
+                    drop(ends);
+                }
+            })
+            .map_err(AeronError::Thread)?;
+        bell.wake(courier.thread().clone());
+        let site = match is_connected.recv() {
+            Ok(site) => site?,
+            Err(_) => {
+                let error = std::io::Error::other("the courier ended");
+                return Err(AeronError::Thread(error));
+            }
+        };
+        Ok(AeronTransport {
+            local,
+            local_peers,
+            site,
+            cluster,
+            frame_max,
+            links: AtomicU64::new(1),
+            bell,
+            shared,
+            courier: Some(courier),
+        })
+    }
+
+    /// Where others reach this process: what its peers say in their `Member`.
+    pub fn site(&self) -> AeronSite {
+        self.site
+    }
+
+    /// What was refused so far.
+    pub fn refusals(&self) -> &Refusals {
+        &self.shared.refusals
+    }
+}
+
+impl Transport for AeronTransport {
+    fn open_inbox(
+        &self,
+        peer: PeerId,
+        kind: InboxKind,
+        capacity: usize,
+    ) -> Result<Inbox, TransportError> {
+        let bell = self.bell.clone();
+        let on_close = move || bell.say(Wish::Closed(peer));
+        self.local.open((peer, kind), capacity, on_close)
+    }
+
+    fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError> {
+        if self.local_peers == LocalPeers::ShortCircuit
+            && let Ok(link) = self.local.link(to, kind)
+        {
+            return Ok(link);
+        }
+        let Some(site) = self.shared.site(to) else {
+            return Err(TransportError::UnknownPeer { peer: to, kind });
+        };
+        let short_circuit = self.local_peers == LocalPeers::ShortCircuit;
+        if short_circuit && site == self.site {
+            return Err(TransportError::UnknownPeer { peer: to, kind });
+        }
+        let id = LinkId(self.links.fetch_add(1, Ordering::Relaxed));
+        let out = Arc::new(OutLink::new(id, to, kind, site));
+        self.bell.say(Wish::Open(out.clone()));
+        let bell = self.bell.clone();
+        Ok(Box::new(AeronLink::new(
+            out,
+            self.cluster,
+            self.frame_max,
+            bell,
+        )))
+    }
+
+    fn shut(&self, peer: PeerId) {
+        self.local.shut(peer);
+        self.bell.say(Wish::Closed(peer));
+    }
+
+    fn learn_sites(&self, members: &BTreeMap<PeerId, Member>) {
+        let site = |member: &Member| member.site.0.parse().ok();
+        let sites = members
+            .iter()
+            .filter_map(|(peer, member)| Some((*peer, site(member)?)));
+        self.shared.learn(sites.collect());
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        self.shared.fault().map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for AeronTransport {
+    fn drop(&mut self) {
+        self.bell.say(Wish::Stop);
+        if let Some(courier) = self.courier.take() {
+            // One that panicked has said so.
+            let _ = courier.join();
+        }
+    }
+}
+
+impl fmt::Debug for AeronTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AeronTransport({})", self.site)
+    }
+}
+
+/// Says that the transport has ended, however that came.
+struct Ends(Arc<Shared>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.fail("the transport has ended".into());
+    }
+}

@@ -1,0 +1,423 @@
+//! The receiving ends of links from other processes: which inbox each leads to, what has arrived, and
+//! how much more may come.
+
+use super::bell::{Bell, Takings};
+use super::refusals::Refusal;
+use super::site::AeronSite;
+use super::window::{Misplaced, Window};
+use super::words::Words;
+use crate::clock::Millis;
+use crate::ids::PeerId;
+use crate::messaging::inbox::Door;
+use crate::messaging::{Control, InboxKind, LinkId, Message, Open, RefuseReason};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The receiving end of one link.
+#[derive(Debug)]
+struct InLink {
+    id: LinkId,
+    sender: Sender,
+    site: AeronSite,
+    inbox: (PeerId, InboxKind),
+    door: Door,
+    window: Window,
+    takings: Arc<Takings>,
+    /// When its sender last spoke of it.
+    heard: Millis,
+}
+
+/// The other end of a link: the life of its process, and what it calls the link there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Sender {
+    pub(super) epoch: u64,
+    pub(super) link: LinkId,
+}
+
+/// All links into this process. The id of a link is its place and, above it, a number that no other
+/// link has had: so a message finds its link at once, and never the next one at that place.
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    places: Vec<Option<InLink>>,
+    free: Vec<usize>,
+    given: u64,
+    by_sender: BTreeMap<Sender, LinkId>,
+    bell: Bell,
+}
+
+const PLACE_BITS: u32 = 24;
+const LINKS_MAX: usize = 1 << PLACE_BITS;
+
+impl Arrivals {
+    pub(super) fn new(bell: Bell) -> Self {
+        Arrivals {
+            places: Vec::new(),
+            free: Vec::new(),
+            given: 0,
+            by_sender: BTreeMap::new(),
+            bell,
+        }
+    }
+
+    /// Somebody wants a link, or asks whether it is still there.
+    pub(super) fn opened(
+        &mut self,
+        open: &Open,
+        epoch: u64,
+        (site, door): (AeronSite, Option<Door>),
+        now: Millis,
+        words: &mut Words,
+    ) {
+        let link = open.link;
+        let sender = Sender { epoch, link };
+        let refuse = |reason| Control::Refuse { link, reason };
+        if let Some(id) = self.by_sender.get(&sender).copied() {
+            let Some(known) = self.get_mut(id) else {
+                return;
+            };
+            known.heard = now;
+            if !known.window.has_seen(open.sent) {
+                return self.refuse(id, RefuseReason::Gap, words);
+            }
+            if known.door.is_closed() {
+                return self.refuse(id, RefuseReason::NoInbox, words);
+            }
+            return self.grant(id, words);
+        }
+        if open.sent > 0 {
+            return words.say(site, link, refuse(RefuseReason::Gap));
+        }
+        let door = door.filter(|door| !door.is_closed());
+        let (Some(door), Some(id)) = (door, self.free_id()) else {
+            return words.say(site, link, refuse(RefuseReason::NoInbox));
+        };
+        self.by_sender.insert(sender, id);
+        self.places[place(id)] = Some(InLink {
+            id,
+            sender,
+            site,
+            inbox: (open.peer, open.inbox),
+            door,
+            window: Window::default(),
+            takings: Arc::new(Takings::new(id, self.bell.clone())),
+            heard: now,
+        });
+        self.grant(id, words);
+    }
+
+    /// Puts a message where its link leads.
+    pub(super) fn deliver(
+        &mut self,
+        (id, epoch, sequence): (LinkId, u64, u64),
+        message: Message,
+        words: &mut Words,
+    ) -> Result<(), Refusal> {
+        let link = self.get_mut(id).ok_or(Refusal::NoLink)?;
+        if link.sender.epoch != epoch {
+            return Err(Refusal::Stale);
+        }
+        if let Err(misplaced) = link.window.receive(sequence) {
+            match misplaced {
+                Misplaced::Again => {}
+                Misplaced::Gap => self.refuse(id, RefuseReason::Gap, words),
+                Misplaced::BeyondLimit => self.refuse(id, RefuseReason::BeyondLimit, words),
+            }
+            return Err(misplaced.into());
+        }
+        if !link.door.put_granted(message, &link.takings) {
+            self.refuse(id, RefuseReason::NoInbox, words);
+            return Err(Refusal::Closed);
+        }
+        Ok(())
+    }
+
+    /// Grants a link what its inbox has places for.
+    pub(super) fn grant(&mut self, id: LinkId, words: &mut Words) {
+        let Some(link) = self.get(id) else {
+            return;
+        };
+        let same_inbox = |other: &&InLink| other.inbox == link.inbox && other.id != id;
+        let others = self.places.iter().flatten().filter(same_inbox);
+        let (others, elsewhere) = others.fold((0, 0), |(others, elsewhere), other| {
+            let outstanding = other.window.outstanding(other.takings.taken());
+            (others + 1, elsewhere + outstanding)
+        });
+        let Some(link) = self.get_mut(id) else {
+            return;
+        };
+        let capacity = link.door.capacity() as u64;
+        let taken = link.takings.taken();
+        let limit = link.window.grant(taken, capacity, others, elsewhere);
+        // The sender hears of more room when half of what it has is used up.
+        link.takings.tell_at(taken + (limit - taken).div_ceil(2));
+        let (site, sender) = (link.site, link.sender.link);
+        let grant = Control::Grant { link: id, limit };
+        words.say(site, sender, grant);
+    }
+
+    /// The sender does not need the link any more.
+    pub(super) fn left(&mut self, sender: Sender) {
+        if let Some(id) = self.by_sender.get(&sender).copied() {
+            self.remove(id);
+        }
+    }
+
+    /// Inboxes of a peer have closed: the links that led to them end.
+    pub(super) fn closed(&mut self, peer: PeerId, words: &mut Words) {
+        let ids = self.ids(|link| link.inbox.0 == peer && link.door.is_closed());
+        for id in ids {
+            self.refuse(id, RefuseReason::NoInbox, words);
+        }
+    }
+
+    /// The way to a site is lost, or to all of them.
+    pub(super) fn lost(&mut self, site: Option<AeronSite>) {
+        for id in self.ids(|link| site.is_none_or(|site| site == link.site)) {
+            self.remove(id);
+        }
+    }
+
+    /// Forgets links of which their senders have not spoken for so long.
+    pub(super) fn tick(&mut self, now: Millis, silence_max: Duration) {
+        for id in self.ids(|link| now.since(link.heard) > silence_max) {
+            self.remove(id);
+        }
+    }
+
+    /// Whether a link comes from there.
+    pub(super) fn any_from(&self, site: AeronSite) -> bool {
+        self.places.iter().flatten().any(|link| link.site == site)
+    }
+
+    fn refuse(&mut self, id: LinkId, reason: RefuseReason, words: &mut Words) {
+        if let Some(link) = self.remove(id) {
+            let theirs = link.sender.link;
+            let refuse = Control::Refuse {
+                link: theirs,
+                reason,
+            };
+            words.say(link.site, theirs, refuse);
+        }
+    }
+
+    fn remove(&mut self, id: LinkId) -> Option<InLink> {
+        self.get(id)?;
+        let link = self.places[place(id)].take()?;
+        self.by_sender.remove(&link.sender);
+        self.free.push(place(id));
+        Some(link)
+    }
+
+    fn ids(&self, which: impl Fn(&InLink) -> bool) -> Vec<LinkId> {
+        let links = self.places.iter().flatten().filter(|link| which(link));
+        links.map(|link| link.id).collect()
+    }
+
+    fn get(&self, id: LinkId) -> Option<&InLink> {
+        let link = self.places.get(place(id))?.as_ref();
+        link.filter(|link| link.id == id)
+    }
+
+    fn get_mut(&mut self, id: LinkId) -> Option<&mut InLink> {
+        let link = self.places.get_mut(place(id))?.as_mut();
+        link.filter(|link| link.id == id)
+    }
+
+    fn free_id(&mut self) -> Option<LinkId> {
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None if self.places.len() == LINKS_MAX => return None,
+            None => {
+                self.places.push(None);
+                self.places.len() - 1
+            }
+        };
+        self.given += 1;
+        Some(LinkId((self.given << PLACE_BITS) | at as u64))
+    }
+}
+
+fn place(id: LinkId) -> usize {
+    id.0 as usize & (LINKS_MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::IdSource;
+    use crate::messaging::aeron::site::DriverId;
+    use crate::messaging::inbox::Inbox;
+    use crate::messaging::{LocalTransport, Retries, Transport};
+
+    const SITE: AeronSite = AeronSite {
+        driver: DriverId(1),
+        address: std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9),
+        stream: 7,
+    };
+    const EPOCH: u64 = 50;
+
+    struct Receiver {
+        local: LocalTransport,
+        arrivals: Arrivals,
+        words: Words,
+    }
+
+    fn peer() -> PeerId {
+        IdSource::from_seed(1).peer()
+    }
+
+    fn message(root: u64) -> Message {
+        Message::Retries(Retries {
+            source: peer(),
+            epoch: 1,
+            roots: vec![root],
+        })
+    }
+
+    impl Receiver {
+        fn with_inbox(capacity: usize) -> (Self, Inbox) {
+            let local = LocalTransport::new();
+            let inbox = local.open_inbox(peer(), InboxKind::Task, capacity).unwrap();
+            let arrivals = Arrivals::new(Bell::new().0);
+            let words = Words::default();
+            let receiver = Receiver {
+                local,
+                arrivals,
+                words,
+            };
+            (receiver, inbox)
+        }
+
+        fn open(&mut self, link: u64, sent: u64, epoch: u64) -> Vec<Control> {
+            let open = Open {
+                link: LinkId(link),
+                sent,
+                inbox: InboxKind::Task,
+                peer: peer(),
+                site: SITE.to_string(),
+            };
+            let door = self.local.door(peer(), InboxKind::Task);
+            let (arrivals, words) = (&mut self.arrivals, &mut self.words);
+            arrivals.opened(&open, epoch, (SITE, door), Millis(0), words);
+            self.said()
+        }
+
+        fn said(&mut self) -> Vec<Control> {
+            let words = self.words.waiting().flat_map(|(_, words)| words.drain(..));
+            words.map(|word| word.control).collect()
+        }
+
+        fn granted(&mut self, link: u64) -> (LinkId, u64) {
+            match self.open(link, 0, EPOCH)[..] {
+                [Control::Grant { link, limit }] => (link, limit),
+                ref other => panic!("{other:?}"),
+            }
+        }
+
+        fn deliver(&mut self, id: LinkId, sequence: u64) -> Result<(), Refusal> {
+            let to = (id, EPOCH, sequence);
+            let (arrivals, words) = (&mut self.arrivals, &mut self.words);
+            arrivals.deliver(to, message(sequence), words)
+        }
+    }
+
+    fn refused(link: u64, reason: RefuseReason) -> Vec<Control> {
+        let link = LinkId(link);
+        vec![Control::Refuse { link, reason }]
+    }
+
+    #[test]
+    fn messages_go_where_their_link_leads_and_no_further_than_granted() {
+        let (mut receiver, mut inbox) = Receiver::with_inbox(3);
+        let (id, limit) = receiver.granted(5);
+        assert_eq!(limit, 3);
+        for sequence in 0..3 {
+            assert_eq!(receiver.deliver(id, sequence), Ok(()));
+        }
+        assert_eq!(receiver.deliver(id, 3), Err(Refusal::BeyondLimit));
+        assert_eq!(receiver.said(), refused(5, RefuseReason::BeyondLimit));
+        assert_eq!(receiver.deliver(id, 3), Err(Refusal::NoLink));
+        for root in 0..3 {
+            assert_eq!(inbox.try_next(), Some(message(root)));
+        }
+    }
+
+    #[test]
+    fn a_gap_ends_the_link_and_a_repeated_message_does_not() {
+        let (mut receiver, _inbox) = Receiver::with_inbox(9);
+        let (id, _) = receiver.granted(5);
+        assert_eq!(receiver.deliver(id, 0), Ok(()));
+        assert_eq!(receiver.deliver(id, 0), Err(Refusal::Repeated));
+        assert_eq!(receiver.deliver(id, 2), Err(Refusal::Gap));
+        assert_eq!(receiver.said(), refused(5, RefuseReason::Gap));
+    }
+
+    #[test]
+    fn a_sender_that_asks_hears_what_it_has_or_that_something_was_lost() {
+        let (mut receiver, _inbox) = Receiver::with_inbox(9);
+        let (id, limit) = receiver.granted(5);
+        assert_eq!(receiver.granted(5), (id, limit));
+        assert_eq!(receiver.open(5, 1, EPOCH), refused(5, RefuseReason::Gap));
+        assert_eq!(receiver.open(6, 1, EPOCH), refused(6, RefuseReason::Gap));
+    }
+
+    #[test]
+    fn an_earlier_life_and_an_earlier_link_are_refused() {
+        let (mut receiver, _inbox) = Receiver::with_inbox(9);
+        let (id, _) = receiver.granted(5);
+        let stale = (id, EPOCH - 1, 0);
+        let (arrivals, words) = (&mut receiver.arrivals, &mut receiver.words);
+        let stale = arrivals.deliver(stale, message(0), words);
+        assert_eq!(stale, Err(Refusal::Stale));
+        let link = LinkId(5);
+        receiver.arrivals.left(Sender { epoch: EPOCH, link });
+        let (next, _) = receiver.granted(6);
+        assert_eq!((place(next), next == id), (place(id), false));
+        assert_eq!(receiver.deliver(id, 0), Err(Refusal::NoLink));
+    }
+
+    #[test]
+    fn an_inbox_that_closes_ends_its_links_and_refuses_others() {
+        let (mut receiver, inbox) = Receiver::with_inbox(9);
+        let (id, _) = receiver.granted(5);
+        receiver.granted(6);
+        drop(inbox);
+        assert_eq!(receiver.deliver(id, 0), Err(Refusal::Closed));
+        assert_eq!(receiver.said(), refused(5, RefuseReason::NoInbox));
+        receiver.arrivals.closed(peer(), &mut receiver.words);
+        assert_eq!(receiver.said(), refused(6, RefuseReason::NoInbox));
+        assert_eq!(
+            receiver.open(7, 0, EPOCH),
+            refused(7, RefuseReason::NoInbox)
+        );
+        assert!(!receiver.arrivals.any_from(SITE));
+    }
+
+    #[test]
+    fn what_is_taken_is_granted_again() {
+        let (mut receiver, mut inbox) = Receiver::with_inbox(4);
+        let (id, _) = receiver.granted(5);
+        for sequence in 0..4 {
+            receiver.deliver(id, sequence).unwrap();
+        }
+        receiver.arrivals.grant(id, &mut receiver.words);
+        let link = id;
+        assert_eq!(receiver.said(), [Control::Grant { link, limit: 4 }]);
+        inbox.try_next();
+        inbox.try_next();
+        receiver.arrivals.grant(id, &mut receiver.words);
+        assert_eq!(receiver.said(), [Control::Grant { link, limit: 6 }]);
+    }
+
+    #[test]
+    fn links_of_whom_nobody_speaks_are_forgotten() {
+        let (mut receiver, _inbox) = Receiver::with_inbox(4);
+        receiver.granted(5);
+        let silence_max = Duration::from_secs(10);
+        receiver.arrivals.tick(Millis(10_000), silence_max);
+        assert!(receiver.arrivals.any_from(SITE));
+        receiver.arrivals.tick(Millis(10_001), silence_max);
+        assert!(!receiver.arrivals.any_from(SITE));
+    }
+}

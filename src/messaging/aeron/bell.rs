@@ -1,0 +1,122 @@
+//! What other threads want of the courier, and how they wake it.
+
+use super::departures::OutLink;
+use crate::ids::PeerId;
+use crate::messaging::LinkId;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+
+/// A wish. Each is said once for each thing that happened to a link or an inbox, so their number is
+/// bounded by that of links.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// A link was made and wants an inbox.
+    Open(Arc<OutLink>),
+    /// A link found its stream full.
+    Blocked(Arc<OutLink>),
+    /// A link is not needed any more.
+    Leave(LinkId),
+    /// So much was taken from a link that it can be granted more.
+    Grant(LinkId),
+    /// An inbox of this peer has closed.
+    Closed(PeerId),
+    /// Everything ends.
+    Stop,
+}
+
+/// Says wishes. Clones say them to the same courier.
+#[derive(Clone, Debug)]
+pub(super) struct Bell {
+    wishes: mpsc::Sender<Wish>,
+    courier: Arc<OnceLock<Thread>>,
+}
+
+/// How many messages of a link from another process were taken out of its inbox.
+#[derive(Debug)]
+pub struct Takings {
+    link: LinkId,
+    taken: AtomicU64,
+    /// When so many are taken, the courier is told, once.
+    tell_at: AtomicU64,
+    bell: Bell,
+}
+
+impl Bell {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Wish>) {
+        let (wishes, heard) = mpsc::channel();
+        let courier = Arc::default();
+        (Bell { wishes, courier }, heard)
+    }
+
+    /// Names the thread that hears the wishes.
+    pub(super) fn wake(&self, courier: Thread) {
+        // Only the one courier says this, once.
+        let _ = self.courier.set(courier);
+    }
+
+    /// A courier that is gone has closed every link: nobody is left who would miss what it does.
+    pub(super) fn say(&self, wish: Wish) {
+        let _ = self.wishes.send(wish);
+        if let Some(courier) = self.courier.get() {
+            courier.unpark();
+        }
+    }
+}
+
+impl Takings {
+    pub(super) fn new(link: LinkId, bell: Bell) -> Self {
+        Takings {
+            link,
+            taken: AtomicU64::new(0),
+            tell_at: AtomicU64::new(u64::MAX),
+            bell,
+        }
+    }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    /// Asks to be told when so many are taken.
+    pub(super) fn tell_at(&self, taken: u64) {
+        self.tell_at.store(taken, Ordering::SeqCst);
+        // They may have been taken just before.
+        self.tell_if(self.taken());
+    }
+
+    /// One more was taken.
+    pub(in crate::messaging) fn count_one(&self) {
+        self.tell_if(self.taken.fetch_add(1, Ordering::SeqCst) + 1);
+    }
+
+    fn tell_if(&self, taken: u64) {
+        let due = self.tell_at.load(Ordering::SeqCst) <= taken;
+        if due && self.tell_at.swap(u64::MAX, Ordering::SeqCst) != u64::MAX {
+            self.bell.say(Wish::Grant(self.link));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takings_are_told_once_for_each_time_they_were_asked_for() {
+        let (bell, wishes) = Bell::new();
+        let takings = Takings::new(LinkId(7), bell);
+        let told = || wishes.try_iter().count();
+        takings.count_one();
+        assert_eq!(told(), 0);
+        takings.tell_at(3);
+        takings.count_one();
+        assert_eq!(told(), 0);
+        takings.count_one();
+        takings.count_one();
+        assert_eq!(told(), 1);
+        takings.tell_at(4);
+        assert_eq!((told(), takings.taken()), (1, 4));
+    }
+}

@@ -1,0 +1,158 @@
+//! A link to an inbox of another process, in the hands of who sends on it.
+
+use super::bell::{Bell, Wish};
+use super::departures::{OutLink, Readiness};
+use super::pieces::{parts, pieces, rest};
+use crate::messaging::{
+    Envelope, FrameError, Link, LinkClosed, Message, TrySendError, encode_frame,
+};
+use futures_util::future::BoxFuture;
+use rusteron_client::AeronOfferError;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// The link. Dropping it tells the other end.
+pub(super) struct AeronLink {
+    out: Arc<OutLink>,
+    cluster: u64,
+    frame_max: usize,
+    bell: Bell,
+}
+
+/// What became of one frame.
+enum Offered {
+    Sent,
+    Wait,
+    Closed,
+    TooLong(usize),
+}
+
+thread_local! {
+    // One for each thread that sends, not for each of its links.
+    static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How often an offer is repeated while the log changes to its next term, which takes microseconds.
+const ADMIN_TRIES: usize = 3;
+
+impl AeronLink {
+    pub(super) fn new(out: Arc<OutLink>, cluster: u64, frame_max: usize, bell: Bell) -> Self {
+        AeronLink {
+            out,
+            cluster,
+            frame_max,
+            bell,
+        }
+    }
+
+    fn offer(&self, message: &Message) -> Offered {
+        match self.out.readiness() {
+            Readiness::Ready => {}
+            Readiness::Wait => return Offered::Wait,
+            Readiness::Closed => return Offered::Closed,
+        }
+        FRAME.with_borrow_mut(|frame| {
+            frame.clear();
+            match self.encode(message, frame) {
+                Ok(()) if frame.len() <= self.frame_max => self.offer_frame(frame),
+                Ok(()) => Offered::TooLong(frame.len()),
+                Err(FrameError::TooLong(length)) => Offered::TooLong(length),
+                // A list or a text with more than 2³² parts.
+                Err(_) => Offered::TooLong(usize::MAX),
+            }
+        })
+    }
+
+    fn encode(&self, message: &Message, frame: &mut Vec<u8>) -> Result<(), FrameError> {
+        let heading = self.out.heading();
+        let envelope = Envelope {
+            cluster: self.cluster,
+            epoch: heading.epoch,
+            link: heading.link,
+            sequence: heading.sequence,
+        };
+        encode_frame(&envelope, message, frame)
+    }
+
+    fn offer_frame(&self, frame: &[u8]) -> Offered {
+        let publication = self.out.publication();
+        let Some(stream) = &*publication else {
+            return Offered::Closed;
+        };
+        let mut offered = stream.offer(frame);
+        for _ in 1..ADMIN_TRIES {
+            if offered != Err(AeronOfferError::AdminAction) {
+                break;
+            }
+            offered = stream.offer(frame);
+        }
+        match offered {
+            Ok(_) => {
+                self.out.count_sent();
+                Offered::Sent
+            }
+            // Not connected: the courier finds out whether that lasts.
+            Err(error) if error.is_retryable() => {
+                self.out.block();
+                self.bell.say(Wish::Blocked(self.out.clone()));
+                Offered::Wait
+            }
+            Err(error) => {
+                drop(publication);
+                tracing::debug!(link = ?self.out, ?error, "a link cannot send any more");
+                self.out.close();
+                Offered::Closed
+            }
+        }
+    }
+
+    /// Sends a message that does not fit into one frame, as far as there is room.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused message goes back as it came, without an allocation"
+    )]
+    fn send_in_pieces(&self, message: Message) -> Result<(), TrySendError> {
+        let mut sent = 0;
+        for piece in pieces(&message, self.frame_max) {
+            match self.offer(&piece) {
+                Offered::Sent => sent += parts(&piece),
+                Offered::Wait => return Err(TrySendError::Full(rest(message, sent))),
+                Offered::Closed => return Err(TrySendError::Closed(rest(message, sent))),
+                Offered::TooLong(bytes) => {
+                    return Err(TrySendError::TooLarge {
+                        message: rest(message, sent),
+                        bytes,
+                        limit: self.frame_max,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Link for AeronLink {
+    fn try_send(&mut self, message: Message) -> Result<(), TrySendError> {
+        match self.offer(&message) {
+            Offered::Sent => Ok(()),
+            Offered::Wait => Err(TrySendError::Full(message)),
+            Offered::Closed => Err(TrySendError::Closed(message)),
+            Offered::TooLong(_) => self.send_in_pieces(message),
+        }
+    }
+
+    fn ready(&mut self) -> BoxFuture<'_, Result<(), LinkClosed>> {
+        Box::pin(async {
+            match self.out.changed().await {
+                Readiness::Closed => Err(LinkClosed),
+                Readiness::Ready | Readiness::Wait => Ok(()),
+            }
+        })
+    }
+}
+
+impl Drop for AeronLink {
+    fn drop(&mut self) {
+        self.bell.say(Wish::Leave(self.out.id));
+    }
+}

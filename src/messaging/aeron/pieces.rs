@@ -1,0 +1,144 @@
+//! Messages that are longer than a frame may be, in pieces that are not.
+
+use crate::messaging::frames::HEADER_LEN;
+use crate::messaging::{Message, SegmentsMessage};
+
+/// Of a list of roots: source, epoch, count.
+const ROOTS_OVERHEAD: usize = HEADER_LEN + 16 + 8 + 4;
+const ROOT_LEN: usize = 8;
+/// Of segments: the length of the task's name.
+const TASK_OVERHEAD: usize = HEADER_LEN + 4;
+
+/// The message in pieces whose frames have at most so many bytes. What cannot be cut, such as one
+/// large segment, is a piece on its own: whoever sends it finds that it is too long.
+pub(super) fn pieces(message: &Message, frame_max: usize) -> Vec<Message> {
+    let roots_max = (frame_max.saturating_sub(ROOTS_OVERHEAD) / ROOT_LEN).max(1);
+    match message {
+        Message::Segments(whole) => {
+            let overhead = TASK_OVERHEAD + whole.task.as_str().len();
+            let batch_max = frame_max.saturating_sub(overhead);
+            let batches = whole.batch.clone().split_to_fit(batch_max);
+            let with = |batch| {
+                Message::Segments(SegmentsMessage {
+                    batch,
+                    ..whole.clone()
+                })
+            };
+            batches.into_iter().map(with).collect()
+        }
+        Message::Completions(whole) => {
+            let parts = whole.roots.chunks(roots_max).map(|roots| {
+                let mut part = whole.clone();
+                part.roots = roots.into();
+                Message::Completions(part)
+            });
+            parts.collect()
+        }
+        Message::Retries(whole) => {
+            let parts = whole.roots.chunks(roots_max).map(|roots| {
+                let mut part = whole.clone();
+                part.roots = roots.into();
+                Message::Retries(part)
+            });
+            parts.collect()
+        }
+        // One ack message is applied as a whole.
+        Message::Acks(_) => vec![message.clone()],
+    }
+}
+
+/// How many segments or roots a message has; pieces of it have as many together.
+pub(super) fn parts(message: &Message) -> usize {
+    match message {
+        Message::Segments(it) => it.batch.len(),
+        Message::Completions(it) => it.roots.len(),
+        Message::Retries(it) => it.roots.len(),
+        Message::Acks(_) => 0,
+    }
+}
+
+/// The message without its first parts.
+pub(super) fn rest(mut message: Message, sent: usize) -> Message {
+    match &mut message {
+        Message::Segments(it) => it.batch = it.batch.split_at(sent).1,
+        Message::Completions(it) => drop(it.roots.drain(..sent)),
+        Message::Retries(it) => drop(it.roots.drain(..sent)),
+        Message::Acks(_) => {}
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Batch, BatchMeta, EncodedBuilder, Origin};
+    use crate::ids::{IdSource, LogPosition};
+    use crate::messaging::{Envelope, LinkId, Retries, encode_frame};
+    use crate::segment::Segment;
+    use proptest::prelude::*;
+
+    fn segments(count: usize, text: usize) -> Message {
+        let mut ids = IdSource::from_seed(1);
+        let mut payload = EncodedBuilder::default();
+        for _ in 0..count {
+            let segment: Segment = [("text", "x".repeat(text))].into_iter().collect();
+            payload.push(&segment).unwrap();
+        }
+        let origin = Origin {
+            source: ids.peer(),
+            acker: ids.peer(),
+            epoch: 1,
+        };
+        let meta = BatchMeta::of_roots(origin, 1, count);
+        Message::Segments(SegmentsMessage {
+            job: ids.job(),
+            task: "write".into(),
+            sender: ids.peer(),
+            version: LogPosition(1),
+            batch: Batch::new(meta, payload.finish()).unwrap(),
+        })
+    }
+
+    fn frame_len(message: &Message) -> usize {
+        let envelope = Envelope {
+            cluster: 1,
+            epoch: 1,
+            link: LinkId(1),
+            sequence: 1,
+        };
+        let mut frame = Vec::new();
+        encode_frame(&envelope, message, &mut frame).unwrap();
+        frame.len()
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_fit_and_nothing_is_lost(
+            count in 1..60_usize,
+            text in 0..200_usize,
+            roots in 1..500_usize,
+            frame_max in 500..2000_usize,
+        ) {
+            let source = IdSource::from_seed(2).peer();
+            let roots = (0..roots as u64).collect();
+            let retries = Message::Retries(Retries { source, epoch: 1, roots });
+            for message in [segments(count, text), retries] {
+                let mut sent = 0;
+                for piece in pieces(&message, frame_max) {
+                    prop_assert!(frame_len(&piece) <= frame_max);
+                    let left = rest(message.clone(), sent);
+                    prop_assert_eq!(&pieces(&left, frame_max)[0], &piece);
+                    sent += parts(&piece);
+                }
+                prop_assert_eq!(sent, parts(&message));
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_segment_is_a_piece_on_its_own() {
+        let pieces = pieces(&segments(3, 5000), 1000);
+        assert_eq!(pieces.len(), 3);
+        assert!(pieces.iter().all(|piece| frame_len(piece) > 1000));
+    }
+}

@@ -1,0 +1,292 @@
+//! The transport with real drivers: what it promises, what it refuses, what it leaves behind.
+
+use super::*;
+use crate::ids::{GroupId, IdSource};
+use crate::messaging::contract::{self, Ends, closed, message, peer, peers, segments, send};
+use crate::messaging::{
+    Control, Envelope, Message, Open, TrySendError, encode_control, encode_frame,
+};
+use crate::replica::Site;
+use std::path::PathBuf;
+
+const CLUSTER: u64 = 77;
+
+fn settings(local_peers: LocalPeers) -> AeronSettings {
+    let epoch = IdSource::from_entropy().bits();
+    AeronSettings {
+        local_peers,
+        term_bytes: 1 << 20,
+        ..AeronSettings::new(CLUSTER, epoch)
+    }
+}
+
+fn started(local_peers: LocalPeers) -> AeronTransport {
+    AeronTransport::start(settings(local_peers)).unwrap()
+}
+
+/// All peers of the tests live at one site.
+fn living_at(site: AeronSite) -> BTreeMap<PeerId, Member> {
+    let member = Member {
+        group: GroupId(IdSource::from_seed(1).uuid()),
+        site: Site::from(site),
+        words: Arc::default(),
+        tags: Arc::default(),
+    };
+    peers().map(|peer| (peer, member.clone())).collect()
+}
+
+fn directory(settings: &AeronSettings) -> PathBuf {
+    PathBuf::from(format!("/dev/shm/onyx-driver-{:016x}", settings.epoch))
+}
+
+#[tokio::test]
+async fn the_contract_holds_in_shared_memory() {
+    let transport = started(LocalPeers::OverAeron);
+    transport.learn_sites(&living_at(transport.site()));
+    let ends = Ends {
+        sending: &transport,
+        receiving: &transport,
+    };
+    ends.keep_the_contract().await;
+    assert_eq!(transport.alive(), Ok(()));
+}
+
+#[tokio::test]
+async fn the_contract_holds_between_two_drivers_over_udp() {
+    let (sending, receiving) = (
+        started(LocalPeers::ShortCircuit),
+        started(LocalPeers::ShortCircuit),
+    );
+    sending.learn_sites(&living_at(receiving.site()));
+    let ends = Ends {
+        sending: &sending,
+        receiving: &receiving,
+    };
+    ends.keep_the_contract().await;
+}
+
+#[tokio::test]
+async fn the_contract_holds_where_peers_are_short_circuited() {
+    let transport = started(LocalPeers::ShortCircuit);
+    transport.learn_sites(&living_at(transport.site()));
+    let ends = Ends {
+        sending: &transport,
+        receiving: &transport,
+    };
+    ends.keep_the_contract().await;
+}
+
+#[tokio::test]
+async fn a_segment_that_no_frame_can_hold_is_given_back_and_the_others_are_sent() {
+    let transport = started(LocalPeers::OverAeron);
+    transport.learn_sites(&living_at(transport.site()));
+    let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 9).unwrap();
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    let large = 200_000;
+    let sent = send(&mut *link, segments(2, large)).await;
+    let Err(TrySendError::TooLarge {
+        message,
+        bytes,
+        limit,
+    }) = sent
+    else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(limit, (1 << 20) / 8);
+    assert!(bytes > large);
+    assert!(matches!(message, Message::Segments(it) if it.batch.len() == 2));
+    send(&mut *link, contract::message(0, 7)).await.unwrap();
+    assert_eq!(inbox.next().await, Some(contract::message(0, 7)));
+}
+
+#[tokio::test]
+async fn links_close_when_the_process_at_their_end_goes() {
+    let sending = started(LocalPeers::ShortCircuit);
+    let receiving = started(LocalPeers::ShortCircuit);
+    sending.learn_sites(&living_at(receiving.site()));
+    let mut inbox = receiving.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
+    let mut link = sending.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 1)).await.unwrap();
+    assert_eq!(inbox.next().await, Some(message(0, 1)));
+    drop(receiving);
+    closed(&mut *link).await;
+}
+
+#[tokio::test]
+async fn links_that_are_still_asked_for_end_when_their_peer_has_left_the_cluster() {
+    let sending = started(LocalPeers::ShortCircuit);
+    let receiving = started(LocalPeers::ShortCircuit);
+    let site = receiving.site();
+    drop(receiving);
+    sending.learn_sites(&living_at(site));
+    let mut link = sending.link(peer(1), InboxKind::Task).unwrap();
+    sending.learn_sites(&BTreeMap::new());
+    closed(&mut *link).await;
+    assert!(sending.link(peer(1), InboxKind::Task).is_err());
+}
+
+#[tokio::test]
+async fn links_close_with_their_transport() {
+    let transport = started(LocalPeers::OverAeron);
+    transport.learn_sites(&living_at(transport.site()));
+    let _inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 1)).await.unwrap();
+    drop(transport);
+    closed(&mut *link).await;
+}
+
+/// Writes frames of its own to the stream of a transport.
+struct Stranger {
+    publication: AeronPublication,
+}
+
+impl Stranger {
+    fn at(site: AeronSite, directory: &std::path::Path) -> Self {
+        let wait = std::time::Duration::from_secs(5);
+        let aeron = rusteron_client::Aeron::connect(directory.to_str()).unwrap();
+        let adding = aeron.async_add_publication(c"aeron:ipc", site.stream);
+        let publication = adding.unwrap().poll_blocking(wait).unwrap();
+        Stranger { publication }
+    }
+
+    async fn say(&self, frame: &[u8]) {
+        while self.publication.offer(frame).is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_foreign_stale_or_for_nobody_is_counted_and_refused() {
+    let settings = settings(LocalPeers::OverAeron);
+    let directory = directory(&settings);
+    let transport = AeronTransport::start(settings).unwrap();
+    transport.learn_sites(&living_at(transport.site()));
+    let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
+    let stranger = Stranger::at(transport.site(), &directory);
+    let envelope = Envelope {
+        cluster: CLUSTER,
+        epoch: 1,
+        link: LinkId(99),
+        sequence: 0,
+    };
+    let frame = |envelope: &Envelope| {
+        let mut frame = Vec::new();
+        encode_frame(envelope, &message(0, 1), &mut frame).unwrap();
+        frame
+    };
+    stranger.say(&frame(&envelope)).await;
+    let foreign = Envelope {
+        cluster: CLUSTER + 1,
+        ..envelope
+    };
+    stranger.say(&frame(&foreign)).await;
+    let mut damaged = frame(&envelope);
+    damaged[90] ^= 1;
+    stranger.say(&damaged).await;
+    stranger.say(b"hello").await;
+    let mut other_version = frame(&envelope);
+    other_version[2] = 9;
+    stranger.say(&other_version).await;
+    let mut nowhere = Vec::new();
+    let open = Control::Open(Open {
+        link: LinkId(1),
+        sent: 0,
+        inbox: InboxKind::Task,
+        peer: peer(1),
+        site: "local:1".into(),
+    });
+    encode_control(&envelope, &open, &mut nowhere).unwrap();
+    stranger.say(&nowhere).await;
+    let expected = [
+        ("damaged", 2),
+        ("other-version", 1),
+        ("foreign", 1),
+        ("no-link", 1),
+        ("no-site", 1),
+    ];
+    let refused = || -> Vec<(&str, u64)> {
+        let all = transport.refusals().all();
+        all.filter(|(_, count)| *count > 0).collect()
+    };
+    while refused().iter().map(|(_, count)| count).sum::<u64>() < 6 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(refused(), expected);
+    // Who sends in order is not disturbed.
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 2)).await.unwrap();
+    assert_eq!(inbox.next().await, Some(message(0, 2)));
+}
+
+#[test]
+fn a_driver_leaves_nothing_behind_and_takes_over_nobody() {
+    let settings = settings(LocalPeers::ShortCircuit);
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let place = folder.path().join("driver");
+    let driver = MediaDriver::start_at(&place, &settings).unwrap();
+    assert!(driver.directory().join("cnc.dat").exists());
+    let second = MediaDriver::start_at(&place, &settings).unwrap_err();
+    assert_eq!(
+        second.to_string(),
+        format!(
+            "a media driver is alive at {}: use it, or choose another directory",
+            place.display()
+        )
+    );
+    drop(driver);
+    assert!(!place.exists());
+    // What a dead one has left is no obstacle.
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("cnc.dat"), [0; 4096]).unwrap();
+    let driver = MediaDriver::start_at(&place, &settings).unwrap();
+    drop(driver);
+    assert!(!place.exists());
+}
+
+#[tokio::test]
+async fn a_driver_that_comes_back_is_used_again_and_links_can_be_made_again() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let place = folder.path().join("driver");
+    let settings = AeronSettings {
+        driver: DriverChoice::External(place.clone()),
+        ..settings(LocalPeers::OverAeron)
+    };
+    let driver = MediaDriver::start_at(&place, &settings).unwrap();
+    let transport = AeronTransport::start(settings.clone()).unwrap();
+    let site = transport.site();
+    transport.learn_sites(&living_at(site));
+    let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 1)).await.unwrap();
+    assert_eq!(inbox.next().await, Some(message(0, 1)));
+    drop(driver);
+    // The loss is noticed by who waits, within the liveness time.
+    while link.try_send(message(0, 2)).is_ok() {
+        tokio::task::yield_now().await;
+        inbox.try_next();
+    }
+    closed(&mut *link).await;
+    let driver = MediaDriver::start_at(&place, &settings).unwrap();
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 3)).await.unwrap();
+    while inbox.next().await != Some(message(0, 3)) {}
+    assert_eq!(transport.alive(), Ok(()));
+    assert_eq!(transport.site(), site);
+    drop(transport);
+    drop(driver);
+    assert!(!place.exists());
+}
+
+#[test]
+fn a_driver_that_is_not_there_is_named() {
+    let settings = AeronSettings {
+        driver: DriverChoice::External("/dev/shm/onyx-no-driver-here".into()),
+        liveness: std::time::Duration::from_millis(200),
+        ..settings(LocalPeers::ShortCircuit)
+    };
+    let error = AeronTransport::start(settings).unwrap_err().to_string();
+    let expected = "no media driver can be used at /dev/shm/onyx-no-driver-here: ";
+    assert!(error.starts_with(expected), "{error}");
+}

@@ -1,0 +1,187 @@
+//! Credits: how much a link may send before something was taken out of the inbox at its end.
+//!
+//! The receiver names a limit, which never falls; the sender stops when it has sent so many. What
+//! lies between what was taken and the limit has a place in the receiver's memory. The links to one
+//! inbox share its capacity: each gets an equal part of what the others have not been granted, and
+//! [`SHARE_MIN`] in any case. So all of them together are never granted more than the capacity and
+//! `SHARE_MIN` for each link.
+
+/// A link may always have so many messages under way.
+pub(super) const SHARE_MIN: u64 = 2;
+
+/// What the receiver of a link knows of its credits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    /// The sequence that comes next.
+    next: u64,
+    /// The first sequence that has not been granted.
+    limit: u64,
+}
+
+/// Why a message is not the next of its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misplaced {
+    /// It has been here.
+    Again,
+    /// Others before it are missing.
+    Gap,
+    /// It was not granted.
+    BeyondLimit,
+}
+
+impl Window {
+    /// Takes note of a message.
+    pub(super) fn receive(&mut self, sequence: u64) -> Result<(), Misplaced> {
+        if sequence < self.next {
+            return Err(Misplaced::Again);
+        }
+        if sequence > self.next {
+            return Err(Misplaced::Gap);
+        }
+        if sequence >= self.limit {
+            return Err(Misplaced::BeyondLimit);
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Whether all messages that the sender speaks of have been here.
+    pub(super) fn has_seen(&self, sent: u64) -> bool {
+        sent <= self.next
+    }
+
+    /// How many messages have a place, of a link of which so many were taken.
+    pub(super) fn outstanding(&self, taken: u64) -> u64 {
+        self.limit.saturating_sub(taken)
+    }
+
+    /// Raises the limit as far as there are places: the inbox is for `capacity` messages, the other
+    /// `others` links to it have `elsewhere` places. Answers with the new limit.
+    pub(super) fn grant(&mut self, taken: u64, capacity: u64, others: u64, elsewhere: u64) -> u64 {
+        let fair = capacity / (others + 1);
+        let places = fair.min(capacity.saturating_sub(elsewhere)).max(SHARE_MIN);
+        self.limit = self.limit.max(taken + places);
+        self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Move {
+        Send(usize),
+        Take(usize),
+        Grant(usize),
+        Hear(usize),
+    }
+
+    /// One link: what its sender knows, and what is on its way in both directions.
+    #[derive(Default)]
+    struct Played {
+        window: Window,
+        sent: u64,
+        heard: u64,
+        granted: VecDeque<u64>,
+        queued: VecDeque<u64>,
+        taken: u64,
+    }
+
+    fn any_move() -> impl Strategy<Value = Move> {
+        let link = || 0..4_usize;
+        prop_oneof![
+            3 => link().prop_map(Move::Send),
+            3 => link().prop_map(Move::Take),
+            1 => link().prop_map(Move::Grant),
+            1 => link().prop_map(Move::Hear),
+        ]
+    }
+
+    fn grant(links: &mut [Played], at: usize, capacity: u64) {
+        let others = links.len() as u64 - 1;
+        let places = |link: &Played| link.window.outstanding(link.taken);
+        let elsewhere = links.iter().map(places).sum::<u64>() - places(&links[at]);
+        let link = &mut links[at];
+        let limit = link.window.grant(link.taken, capacity, others, elsewhere);
+        link.granted.push_back(limit);
+    }
+
+    fn play(links: &mut [Played], capacity: u64, step: Move) {
+        match step {
+            Move::Send(at) => {
+                let link = &mut links[at];
+                if link.sent < link.heard {
+                    assert_eq!(link.window.receive(link.sent), Ok(()));
+                    link.queued.push_back(link.sent);
+                    link.sent += 1;
+                }
+            }
+            Move::Take(at) => {
+                let link = &mut links[at];
+                if let Some(sequence) = link.queued.pop_front() {
+                    assert_eq!(sequence, link.taken, "in order, and none is missing");
+                    link.taken += 1;
+                }
+            }
+            Move::Grant(at) => grant(links, at, capacity),
+            Move::Hear(at) => {
+                let link = &mut links[at];
+                if let Some(limit) = link.granted.pop_front() {
+                    link.heard = link.heard.max(limit);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_memory_is_bounded_and_nothing_is_lost(
+            capacity in 1..40_u64,
+            moves in vec(any_move(), 0..400),
+        ) {
+            let mut links: Vec<Played> = (0..4).map(|_| Played::default()).collect();
+            let bound = capacity + SHARE_MIN * links.len() as u64;
+            for step in moves {
+                play(&mut links, capacity, step);
+                let queued: usize = links.iter().map(|link| link.queued.len()).sum();
+                let places = links.iter().map(|link| link.window.outstanding(link.taken));
+                prop_assert!(queued as u64 <= places.sum::<u64>());
+                let places = links.iter().map(|link| link.window.outstanding(link.taken));
+                prop_assert!(places.sum::<u64>() <= bound);
+            }
+            // Once everything is taken and heard, every link may send again.
+            for at in 0..links.len() {
+                for step in [Move::Take(at), Move::Hear(at)].repeat(400) {
+                    play(&mut links, capacity, step);
+                }
+                play(&mut links, capacity, Move::Grant(at));
+                play(&mut links, capacity, Move::Hear(at));
+                prop_assert!(links[at].heard > links[at].sent);
+                prop_assert_eq!(links[at].taken, links[at].sent);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_next_is_named() {
+        let mut window = Window::default();
+        assert_eq!(window.receive(0), Err(Misplaced::BeyondLimit));
+        assert_eq!(window.grant(0, 8, 0, 0), 8);
+        assert_eq!(window.receive(0), Ok(()));
+        assert_eq!(window.receive(0), Err(Misplaced::Again));
+        assert_eq!(window.receive(2), Err(Misplaced::Gap));
+        assert!(window.has_seen(1) && !window.has_seen(2));
+    }
+
+    #[test]
+    fn links_share_an_inbox_and_none_is_left_without() {
+        let mut window = Window::default();
+        assert_eq!(window.grant(0, 64, 3, 0), 16);
+        assert_eq!(window.grant(10, 64, 3, 60), 16);
+        assert_eq!(window.grant(16, 64, 3, 64), 18);
+    }
+}

@@ -1,0 +1,46 @@
+//! What is to be said to other processes about links, in order, until there is a way to them.
+
+use super::site::AeronSite;
+use crate::messaging::{Control, LinkId};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Words for each site. A site that cannot be reached is lost after a while, with its words; until
+/// then there are a few for each link.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    sites: BTreeMap<AeronSite, VecDeque<Word>>,
+}
+
+/// A word, and what its receiver calls the link.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Word {
+    pub(super) link: LinkId,
+    pub(super) control: Control,
+}
+
+impl Words {
+    pub(super) fn say(&mut self, site: AeronSite, link: LinkId, control: Control) {
+        let words = self.sites.entry(site).or_default();
+        words.push_back(Word { link, control });
+    }
+
+    /// Says what is said again later anyway, unless others wait.
+    pub(super) fn ask(&mut self, site: AeronSite, control: Control) {
+        if self.sites.get(&site).is_none_or(VecDeque::is_empty) {
+            self.say(site, LinkId::default(), control);
+        }
+    }
+
+    /// The sites to which there is something to say.
+    pub(super) fn waiting(&mut self) -> impl Iterator<Item = (AeronSite, &mut VecDeque<Word>)> {
+        let sites = self.sites.iter_mut();
+        sites
+            .filter(|(_, words)| !words.is_empty())
+            .map(|(site, words)| (*site, words))
+    }
+
+    /// Nobody is there any more.
+    pub(super) fn forget(&mut self, site: AeronSite) {
+        self.sites.remove(&site);
+    }
+}
