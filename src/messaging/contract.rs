@@ -135,6 +135,10 @@ impl Ends<'_> {
                     *sent += 1;
                 }
             }
+            if inbox.is_empty() {
+                send(&mut *one, message(0, sent[0])).await.unwrap();
+                sent[0] += 1;
+            }
             assert!(inbox.len() <= 4 + 2 * 2, "{} wait", inbox.len());
             inbox.next().await.unwrap();
             taken += 1;

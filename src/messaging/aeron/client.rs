@@ -1,6 +1,6 @@
 //! A client of a media driver: what one process has with it, until either of them is lost.
 
-use super::driver::{DriverError, MediaDriver, c_path};
+use super::driver::{DriverError, MediaDriver, c_path, words_of};
 use super::publications::publication_uri;
 use super::settings::{AeronSettings, DriverChoice};
 use super::site::{AeronSite, DriverId};
@@ -80,18 +80,18 @@ impl Client {
         };
         let id = DriverId::of(&directory).map_err(|error| refused(error.to_string()))?;
         let fault = Arc::default();
-        let aeron = aeron(&directory, settings, &fault)
-            .map_err(|error| refused(error.get_last_err_message().to_owned()))?;
+        let aeron =
+            aeron(&directory, settings, &fault).map_err(|error| refused(words_of(&error)))?;
         let stream = settings.stream();
-        let ipc = Ear::new(&aeron, "aeron:ipc", stream)
-            .map_err(|error| refused(error.get_last_err_message().to_owned()))?;
+        let ipc =
+            Ear::new(&aeron, "aeron:ipc", stream).map_err(|error| refused(words_of(&error)))?;
         let wanted = SocketAddr::new(settings.address, port.unwrap_or(settings.port));
         let udp = Ear::new(&aeron, &format!("aeron:udp?endpoint={wanted}"), stream);
         let refused = |reason: String| AeronError::Address {
             address: wanted,
             reason,
         };
-        let udp = udp.map_err(|error| refused(error.get_last_err_message().to_owned()))?;
+        let udp = udp.map_err(|error| refused(words_of(&error)))?;
         let address = udp.address().map_err(refused)?;
         let site = AeronSite {
             driver: id,
@@ -121,7 +121,7 @@ impl Client {
         for ear in &mut self.ears {
             let assembler = &mut ear.assembler;
             let polled = assembler.poll(&ear.subscription, reader, read, FRAGMENTS);
-            let polled = polled.map_err(|error| error.capture_errmsg().to_string())?;
+            let polled = polled.map_err(|error| words_of(&error.capture_errmsg()))?;
             fragments += polled.max(0) as usize;
         }
         Ok(fragments)

@@ -9,6 +9,7 @@ use rusteron_media_driver::{
     Aeron, AeronCError, AeronDriver, AeronDriverContext, AeronIdleStrategyKind, bindings,
 };
 use std::ffi::CString;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use std::time::Duration;
 const DIRECTORY_PREFIX: &str = "onyx-driver-";
 /// Counters for some thousand streams, where Aeron's default would take 48 MB.
 const COUNTERS_BYTES: usize = 1 << 20;
-const REPORT_BYTES: usize = 64 << 10;
+const LOSS_REPORT_BYTES: usize = 64 << 10;
 /// UDP buffers and windows, where the system allows them.
 const SOCKET_BYTES: usize = 2 << 20;
 /// The largest fragment in memory: a message that is not longer is not taken apart.
@@ -168,7 +169,7 @@ fn live(
         Ok(driver) => driver,
         Err(error) => {
             // Who waits for it hears this; who does not has gone.
-            let _ = started.send(Err(error.get_last_err_message().into()));
+            let _ = started.send(Err(words_of(&error)));
             return;
         }
     };
@@ -177,7 +178,7 @@ fn live(
         match driver.main_do_work() {
             Ok(work) => driver.main_idle_strategy(work),
             Err(error) => {
-                let reason = error.capture_errmsg();
+                let reason = words_of(&error.capture_errmsg());
                 tracing::error!(?directory, %reason, "the media driver failed");
                 return;
             }
@@ -208,8 +209,7 @@ fn context(directory: &Path, settings: &AeronSettings) -> Result<AeronDriverCont
     context.set_mtu_length(settings.mtu_to(settings.address))?;
     context.set_ipc_mtu_length(IPC_MTU_BYTES.min(settings.frame_max()))?;
     context.set_counters_buffer_length(COUNTERS_BYTES)?;
-    context.set_loss_report_buffer_length(REPORT_BYTES)?;
-    context.set_error_buffer_length(REPORT_BYTES)?;
+    context.set_loss_report_buffer_length(LOSS_REPORT_BYTES)?;
     let socket = socket_bytes();
     context.set_socket_so_rcvbuf(socket)?;
     context.set_socket_so_sndbuf(socket)?;
@@ -302,6 +302,13 @@ fn lock(folder: &Path) -> io::Result<File> {
     }
     let message = "somebody has held its lock for 5 s";
     Err(io::Error::new(io::ErrorKind::WouldBlock, message))
+}
+
+/// What Aeron says of an error, in one line.
+pub(super) fn words_of(error: &impl fmt::Display) -> String {
+    let words = error.to_string();
+    let lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 /// A path that holds a zero byte leads nowhere, and so does the empty one.
