@@ -308,7 +308,8 @@ fn an_entry_in_json_is_what_the_design_shows() {
         "site": "here",
         "words": [
           "fn:x"
-        ]
+        ],
+        "tags": []
       }
     }
     "#);
