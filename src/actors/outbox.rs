@@ -2,7 +2,7 @@
 
 use super::supervision::Obituary;
 use crate::codec::to_payload;
-use crate::coordination::{Coordination, CoordinationError, reconnected};
+use crate::coordination::{Coordination, CoordinationError, append_entry, reconnected};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -168,7 +168,7 @@ async fn write_until_known(
         reason: error.to_string(),
     })?;
     loop {
-        match session.append(payload.clone()).await {
+        match append_entry(&*session, entry.source, &payload).await {
             Err(CoordinationError::Interrupted(cause)) => {
                 let entry = entry.command.name();
                 tracing::warn!(

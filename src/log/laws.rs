@@ -3,8 +3,9 @@
 
 use super::commands::sample::submit;
 use super::commands::{
-    AbortJoinCluster, AcceptJoinCluster, Command, ExhaustInput, KillJob, LeaveCluster,
-    NotifyJoinCluster, PrepareJoinCluster, SealTask, SignalReady, SubmitJob, SubmittedJob,
+    AbortJoinCluster, AcceptJoinCluster, Command, ExhaustInput, Gc, KillJob, LeaveCluster,
+    NotifyJoinCluster, PrepareJoinCluster, SealTask, SetReplica, SignalReady, SubmitJob,
+    SubmittedJob,
 };
 use super::wants::{LocalFacts, wants};
 use super::{Applied, Entry, LogCommand, PeerContext, step};
@@ -25,6 +26,7 @@ use proptest::option;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use uuid::Uuid;
 
 fn a_peer() -> impl Strategy<Value = PeerId> {
     "[a-f]".prop_map(|name| peer(&name))
@@ -158,6 +160,12 @@ fn a_command() -> impl Strategy<Value = Command> {
                 version,
             })
         }),
+        any::<u128>().prop_map(|id| Command::Gc(Gc {
+            id: Uuid::from_u128(id)
+        })),
+        Just(()).prop_map(|()| Command::SetReplica(SetReplica {
+            replica: Arc::default()
+        })),
     ]
 }
 

@@ -1,10 +1,11 @@
 //! One step of the log: an entry, the replica before and after, and what follows for a peer.
 
-use super::commands::Command;
+use super::commands::{Command, SetReplica};
 use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, Unreadable};
-use crate::ids::LogPosition;
+use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::replica::{Replica, invariants};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// One entry applied: what was, what is.
 #[derive(Clone, Debug)]
@@ -55,7 +56,32 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
     }
 }
 
+/// The source of what never stood in the log.
+const NOBODY: EntrySource = EntrySource {
+    writer: WriterId(Uuid::nil()),
+    sequence: 0,
+};
+
 impl Step {
+    /// In place of the entries up to a position, which are gone: the replica that they made.
+    pub fn jump(position: LogPosition, old: Arc<Replica>, new: Arc<Replica>) -> Self {
+        let command = Command::SetReplica(SetReplica {
+            replica: Arc::clone(&new),
+        });
+        let entry = Entry {
+            source: NOBODY,
+            entry_parent: None,
+            command,
+        };
+        Step {
+            position,
+            entry: Some(entry),
+            old,
+            new,
+            ignored: None,
+        }
+    }
+
     fn ignored(
         position: LogPosition,
         entry: Option<Entry>,

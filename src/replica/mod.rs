@@ -11,12 +11,14 @@ mod membership;
 mod queries;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shared_map;
 mod value;
 pub mod view;
 mod writers;
 
 pub use jobs::Outcome;
 pub use queries::{JobState, Place};
+pub use shared_map::{RandomId, SharedMap};
 pub use value::{
     Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, Site, StateLogs,
     TaskRecord, Tombstone, Writers,
