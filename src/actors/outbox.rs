@@ -2,7 +2,7 @@
 
 use super::supervision::Obituary;
 use crate::codec::to_payload;
-use crate::coordination::{Coordination, CoordinationError, reconnected};
+use crate::coordination::{Coordination, CoordinationError, SessionLease, reconnected};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 /// sequence: whoever applies the log ignores the second.
 pub struct Outbox {
     session: Arc<dyn Coordination>,
+    lease: SessionLease,
     writer: WriterId,
     sequence: u64,
     gate: SetGate,
@@ -49,6 +50,7 @@ impl Outbox {
     /// An outbox that writes as `writer`, which nobody else may use, and starts behind `gate`.
     pub fn new(
         session: Arc<dyn Coordination>,
+        lease: SessionLease,
         writer: WriterId,
         gate: SetGate,
         capacity: usize,
@@ -56,6 +58,7 @@ impl Outbox {
     ) -> Self {
         Outbox {
             session,
+            lease,
             writer,
             sequence: 0,
             gate,
@@ -112,7 +115,7 @@ impl Outbox {
             entry_parent: queued.entry_parent,
             command: queued.command.clone(),
         };
-        let write = write_until_known(self.session.clone(), entry);
+        let write = write_until_known(self.session.clone(), self.lease.clone(), entry);
         ctx.spawn(wrap_future::<_, Self>(write).map(|result, this, ctx| {
             this.written(queued, result, ctx);
         }));
@@ -161,6 +164,7 @@ impl Outbox {
 
 async fn write_until_known(
     session: Arc<dyn Coordination>,
+    lease: SessionLease,
     entry: Entry,
 ) -> Result<LogPosition, CoordinationError> {
     let payload = to_payload(&entry).map_err(|error| CoordinationError::Refused {
@@ -168,6 +172,8 @@ async fn write_until_known(
         reason: error.to_string(),
     })?;
     loop {
+        // What this process would say after its session has ended is not its to say any more.
+        lease.held().await?;
         match session.append(payload.clone()).await {
             Err(CoordinationError::Interrupted(cause)) => {
                 tracing::warn!(peer = %entry.source.writer, cause, "an entry's outcome is unknown; it is written again");

@@ -13,8 +13,6 @@ pub struct Layout {
 pub enum Node {
     /// What everybody who uses this log must agree on.
     LogParameters,
-    /// Held by the one process that may use a log whose segments do not leave their process.
-    SoleProcess,
     /// The replica from which new readers start.
     Origin,
     /// A job's catalog.
@@ -65,6 +63,11 @@ impl Layout {
             .collect()
     }
 
+    /// Where all pulses are.
+    pub fn pulses(&self) -> String {
+        format!("{}/pulse", self.root)
+    }
+
     /// The pulse of a peer.
     pub fn pulse(&self, peer: PeerId) -> String {
         format!("{}/pulse/{peer}", self.root)
@@ -85,7 +88,6 @@ impl Layout {
         let root = &self.root;
         match node {
             Node::LogParameters => format!("{root}/log-parameters/log-parameters"),
-            Node::SoleProcess => format!("{root}/log-parameters/sole-process"),
             Node::Origin => format!("{root}/origin/origin"),
             Node::Catalog(job) => format!("{root}/catalog/{job}"),
             Node::Workflow(job) => format!("{root}/workflow/{job}"),

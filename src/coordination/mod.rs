@@ -5,14 +5,17 @@
 
 mod job_data;
 mod layout;
+mod lease;
 pub mod memory;
 pub mod zookeeper;
 
 pub use job_data::{read_job, write_job};
 pub use layout::{Layout, Node};
+pub use lease::SessionLease;
 
 use crate::ids::{LogPosition, PeerId};
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -37,6 +40,10 @@ pub trait Coordination: Send + Sync {
     /// Deletes the pulse of a peer; none is fine.
     fn delete_pulse(&self, peer: PeerId) -> Answer<'_, ()>;
 
+    /// Every pulse that there is. One of a peer whose join this session has read is among them, unless
+    /// it has gone since.
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>>;
+
     /// Places a watch on the pulse of a peer. Answers once the watch is in place; what it answers
     /// tells whether the pulse is there, and when it has gone.
     fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse>;
@@ -47,8 +54,12 @@ pub trait Coordination: Send + Sync {
     /// Reads a node; none when it is not there.
     fn get(&self, node: Node) -> Answer<'_, Option<Vec<u8>>>;
 
-    /// Takes a node for as long as the session lives, unless another session has it.
-    fn claim(&self, node: Node) -> Answer<'_, Claim>;
+    /// Answers when the service as a whole knows of this session still, for it has heard of it after
+    /// the question was asked.
+    fn prove_alive(&self) -> Answer<'_, ()>;
+
+    /// How long the service keeps the session after it has last heard of it.
+    fn timeout(&self) -> Duration;
 
     /// The state of the session, and its changes.
     fn state(&self) -> watch::Receiver<SessionState>;
@@ -64,15 +75,6 @@ pub enum Pulse {
     /// It is there. The future answers `Ok` when it has gone, which is a death, or an error, which
     /// is none: then watch again.
     Present(BoxFuture<'static, Result<(), CoordinationError>>),
-}
-
-/// Whose a node is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// This session's, until it ends.
-    Mine,
-    /// Another session's.
-    Taken,
 }
 
 /// How to write a node.

@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-mod claims;
 mod ground;
 mod log;
 mod nodes;
@@ -39,9 +38,8 @@ contracts! {
         whoever_waits_for_an_entry_hears_of_it, an_entry_that_is_too_large_is_not_sent;
     nodes: a_node_is_kept_or_written_over, a_missing_node_is_none_and_an_empty_one_is_not,
         data_that_is_too_large_is_not_sent, a_job_is_read_back_as_it_was_written;
-    claims: a_claim_lasts_as_long_as_its_session;
     pulses: a_pulse_is_there_until_it_is_deleted, a_pulse_ends_with_its_session,
-        a_pulse_that_was_never_there_is_absent;
+        a_pulse_that_was_never_there_is_absent, all_pulses_are_listed;
     sessions: a_session_that_was_closed_is_over, a_session_that_is_not_used_any_more_ends,
-        an_expired_session_knows_it;
+        an_expired_session_knows_it, only_a_session_that_lives_can_be_proved_alive;
 }

@@ -5,13 +5,12 @@
 //! answer "outcome unknown" for a write that did or did not happen.
 
 use super::{
-    Answer, Claim, Coordination, CoordinationError, Node, Pulse, Put, SessionState, Written,
-    check_size,
+    Answer, Coordination, CoordinationError, Node, Pulse, Put, SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -33,7 +32,6 @@ struct State {
     log: Vec<Vec<u8>>,
     pulses: BTreeMap<PeerId, SessionId>,
     nodes: BTreeMap<Node, Vec<u8>>,
-    claims: BTreeMap<Node, SessionId>,
     sessions: BTreeMap<SessionId, watch::Sender<SessionState>>,
     next_session: u64,
     delay: Duration,
@@ -55,6 +53,9 @@ impl State {
         }
     }
 }
+
+/// How long a session is said to live without a word. It is ended by who plays the server.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Whether sessions reach the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,7 +167,6 @@ impl MemoryServer {
     fn end(&self, session: SessionId) {
         let mut state = self.lock();
         state.pulses.retain(|_, owner| *owner != session);
-        state.claims.retain(|_, owner| *owner != session);
         if let Some(sender) = state.sessions.remove(&session) {
             sender.send_replace(SessionState::Expired);
         }
@@ -289,6 +289,10 @@ impl Coordination for Memory {
         })
     }
 
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>> {
+        self.request(|state| Ok(state.pulses.keys().copied().collect()))
+    }
+
     fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse> {
         let gone = self.wait_until(move |state| !state.pulses.contains_key(&peer));
         self.request(move |state| {
@@ -314,16 +318,12 @@ impl Coordination for Memory {
         self.request(move |state| Ok(state.nodes.get(&node).cloned()))
     }
 
-    fn claim(&self, node: Node) -> Answer<'_, Claim> {
-        let id = self.id;
-        self.request(move |state| {
-            let owner = *state.claims.entry(node).or_insert(id);
-            Ok(if owner == id {
-                Claim::Mine
-            } else {
-                Claim::Taken
-            })
-        })
+    fn prove_alive(&self) -> Answer<'_, ()> {
+        self.request(|_| Ok(()))
+    }
+
+    fn timeout(&self) -> Duration {
+        SESSION_TIMEOUT
     }
 
     fn state(&self) -> watch::Receiver<SessionState> {
