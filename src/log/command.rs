@@ -57,6 +57,12 @@ pub enum Reason {
     NotLive,
     /// The job record makes no sense (no tasks, unknown downstream, minimum above maximum …).
     InvalidJob,
+    /// The job has no such task.
+    UnknownTask,
+    /// A state log that it names belongs elsewhere already.
+    LogInUse,
+    /// The slot has as many state logs as it may have; compact them.
+    TooManyLogs,
     /// It names a slot or version that is not the present one.
     Stale,
     /// It is so already.

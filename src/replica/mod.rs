@@ -11,6 +11,7 @@ mod membership;
 mod queries;
 #[cfg(test)]
 pub(crate) mod sample;
+mod state_logs;
 mod value;
 pub mod view;
 mod writers;

@@ -2,6 +2,9 @@
 
 mod abort_join_cluster;
 mod accept_join_cluster;
+mod assign_bookkeeper_log_id;
+mod compact_bookkeeper_log_ids;
+mod deleted_bookkeeper_log_ids;
 mod exhaust_input;
 mod finish;
 mod kill_job;
@@ -13,10 +16,14 @@ pub(super) mod sample;
 mod seal_task;
 mod signal_ready;
 mod slot;
+mod state_slot;
 mod submit_job;
 
 pub use abort_join_cluster::AbortJoinCluster;
 pub use accept_join_cluster::AcceptJoinCluster;
+pub use assign_bookkeeper_log_id::AssignBookkeeperLogId;
+pub use compact_bookkeeper_log_ids::CompactBookkeeperLogIds;
+pub use deleted_bookkeeper_log_ids::DeletedBookkeeperLogIds;
 pub use exhaust_input::ExhaustInput;
 pub use kill_job::KillJob;
 pub use leave_cluster::LeaveCluster;
@@ -55,6 +62,12 @@ pub enum Command {
     ExhaustInput(ExhaustInput),
     /// An output slot is sealed.
     SealTask(SealTask),
+    /// A slot begins a state log.
+    AssignBookkeeperLogId(AssignBookkeeperLogId),
+    /// State logs of a slot are replaced by shorter ones.
+    CompactBookkeeperLogIds(CompactBookkeeperLogIds),
+    /// State logs are gone.
+    DeletedBookkeeperLogIds(DeletedBookkeeperLogIds),
 }
 
 impl Command {
@@ -71,6 +84,9 @@ impl Command {
             Command::SignalReady(_) => "signal-ready",
             Command::ExhaustInput(_) => "exhaust-input",
             Command::SealTask(_) => "seal-task",
+            Command::AssignBookkeeperLogId(_) => "assign-bookkeeper-log-id",
+            Command::CompactBookkeeperLogIds(_) => "compact-bookkeeper-log-ids",
+            Command::DeletedBookkeeperLogIds(_) => "deleted-bookkeeper-log-ids",
         }
     }
 
@@ -98,6 +114,9 @@ impl Command {
             Command::SignalReady(command) => command,
             Command::ExhaustInput(command) => command,
             Command::SealTask(command) => command,
+            Command::AssignBookkeeperLogId(command) => command,
+            Command::CompactBookkeeperLogIds(command) => command,
+            Command::DeletedBookkeeperLogIds(command) => command,
         }
     }
 }
