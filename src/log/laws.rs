@@ -324,6 +324,7 @@ proptest! {
         me in a_peer(),
     ) {
         let applied = command.apply(position, &replica);
+        let old = replica.clone();
         let new = match applied {
             Applied::Changed(new) => new,
             Applied::Ignored(_) => replica,
@@ -332,6 +333,7 @@ proptest! {
         wants(&new, &me, &LocalFacts::default());
         explain(&new, job_id(0)).to_string();
         violations(&new, position);
+        command.diff(&old, &new);
         view(&new);
     }
 

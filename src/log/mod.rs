@@ -9,6 +9,7 @@
 
 mod command;
 pub mod commands;
+mod diff;
 mod entry;
 #[cfg(test)]
 mod laws;
@@ -16,5 +17,6 @@ mod step;
 pub mod wants;
 
 pub use command::{Applied, Effect, LogCommand, PeerContext, Reason};
+pub use diff::ReplicaDiff;
 pub use entry::{Entry, Unreadable};
 pub use step::{Step, step};

@@ -33,7 +33,7 @@ pub use seal_task::SealTask;
 pub use signal_ready::SignalReady;
 pub use submit_job::{SubmitJob, SubmittedJob};
 
-use super::{Applied, Effect, LogCommand, PeerContext, Step};
+use super::{Applied, Effect, LogCommand, PeerContext, ReplicaDiff, Step};
 use crate::ids::LogPosition;
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
@@ -124,6 +124,10 @@ impl Command {
 impl LogCommand for Command {
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
         self.rules().apply(position, replica)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        self.rules().diff(old, new)
     }
 
     fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {

@@ -3,7 +3,7 @@
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::percent::Percent;
 use crate::job::{AckerRule, TaskKind, TaskScheduler};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::flat_job::FlatJob;
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
 use crate::scheduler::reallocate;
@@ -140,6 +140,10 @@ impl LogCommand for SubmitJob {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.jobs).submit(self.id, record);
         Applied::Changed(reallocate(&new, position))
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new).about("job", self.id)
     }
 }
 
