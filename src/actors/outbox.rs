@@ -2,7 +2,7 @@
 
 use super::supervision::Obituary;
 use crate::codec::to_payload;
-use crate::coordination::{Coordination, CoordinationError, reconnected};
+use crate::coordination::{Coordination, CoordinationError, append_entry, reconnected};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -104,15 +104,16 @@ impl Outbox {
         };
         self.activity = Activity::Writing;
         self.sequence += 1;
+        let source = EntrySource {
+            writer: self.writer,
+            sequence: self.sequence,
+        };
         let entry = Entry {
-            source: Some(EntrySource {
-                writer: self.writer,
-                sequence: self.sequence,
-            }),
+            source: Some(source),
             entry_parent: queued.entry_parent,
             command: queued.command.clone(),
         };
-        let write = write_until_known(self.session.clone(), entry);
+        let write = write_until_known(self.session.clone(), source, entry);
         ctx.spawn(wrap_future::<_, Self>(write).map(|result, this, ctx| {
             this.written(queued, result, ctx);
         }));
@@ -161,6 +162,7 @@ impl Outbox {
 
 async fn write_until_known(
     session: Arc<dyn Coordination>,
+    source: EntrySource,
     entry: Entry,
 ) -> Result<LogPosition, CoordinationError> {
     let payload = to_payload(&entry).map_err(|error| CoordinationError::Refused {
@@ -168,11 +170,10 @@ async fn write_until_known(
         reason: error.to_string(),
     })?;
     loop {
-        match session.append(payload.clone()).await {
+        match append_entry(&*session, source, &payload).await {
             Err(CoordinationError::Interrupted(cause)) => {
-                let entry = entry.command.name();
                 tracing::warn!(
-                    entry,
+                    peer = %source.writer,
                     cause,
                     "an entry's outcome is unknown; it is written again"
                 );

@@ -71,6 +71,8 @@ pub enum Reason {
     Stale,
     /// It is so already.
     NothingToDo,
+    /// A process tells it to its own peers; in the log it means nothing.
+    LocalOnly,
     /// Too early: something upstream is not exhausted yet.
     NotYet,
 }

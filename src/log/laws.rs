@@ -4,8 +4,8 @@
 use super::commands::sample::submit;
 use super::commands::{
     AbortJoinCluster, AcceptJoinCluster, AssignBookkeeperLogId, Command, CompactBookkeeperLogIds,
-    DeletedBookkeeperLogIds, ExhaustInput, KillJob, LeaveCluster, NotifyJoinCluster,
-    PrepareJoinCluster, SealTask, SignalReady, SubmitJob, SubmittedJob,
+    DeletedBookkeeperLogIds, ExhaustInput, Gc, KillJob, LeaveCluster, NotifyJoinCluster,
+    PrepareJoinCluster, SealTask, SetReplica, SignalReady, SubmitJob, SubmittedJob,
 };
 use super::wants::{LocalFacts, wants};
 use super::{Applied, Entry, LogCommand, PeerContext, step};
@@ -191,6 +191,12 @@ fn a_command() -> impl Strategy<Value = Command> {
             })
         }),
         a_word_about_logs(),
+        any::<u128>().prop_map(|id| Command::Gc(Gc {
+            id: Uuid::from_u128(id)
+        })),
+        Just(()).prop_map(|()| Command::SetReplica(SetReplica {
+            replica: Arc::default()
+        })),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! One step of the log: an entry, the replica before and after, and what follows for a peer.
 
-use super::commands::Command;
+use super::commands::{Command, SetReplica};
 use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, ReplicaDiff, Unreadable};
 use crate::ids::LogPosition;
 use crate::replica::{Replica, invariants};
@@ -56,6 +56,25 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
 }
 
 impl Step {
+    /// In place of the entries up to a position, which are gone: the replica that they made.
+    pub fn jump(position: LogPosition, old: Arc<Replica>, new: Arc<Replica>) -> Self {
+        let command = Command::SetReplica(SetReplica {
+            replica: Arc::clone(&new),
+        });
+        let entry = Entry {
+            source: None,
+            entry_parent: None,
+            command,
+        };
+        Step {
+            position,
+            entry: Some(entry),
+            old,
+            new,
+            ignored: None,
+        }
+    }
+
     fn ignored(
         position: LogPosition,
         entry: Option<Entry>,

@@ -11,6 +11,7 @@ mod membership;
 mod queries;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shared_map;
 mod state_logs;
 mod value;
 pub mod view;
@@ -18,6 +19,7 @@ mod writers;
 
 pub use jobs::Outcome;
 pub use queries::{JobState, Place};
+pub use shared_map::{RandomId, SharedMap};
 pub use value::{
     Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, Site, StateLogs,
     TaskRecord, Tombstone, Writers,

@@ -1,6 +1,6 @@
 //! The sections of the replica as plain values.
 
-use super::Outcome;
+use super::{Outcome, SharedMap};
 use crate::config::{JobScheduler, Transport};
 use crate::ids::{
     AllocationVersion, ContentHash, GroupId, JobId, LogPosition, PeerId, SlotId, StateLogId,
@@ -126,9 +126,10 @@ pub struct Jobs {
     pub killed: Vec<JobId>,
     /// What was submitted.
     pub records: BTreeMap<JobId, Arc<JobRecord>>,
-    /// What is left of finished jobs whose records are gone.
+    /// What is left of finished jobs whose records are gone, the latest
+    /// [`Jobs::TOMBSTONES_REMEMBERED`] or a little fewer.
     #[serde(default)]
-    pub tombstones: BTreeMap<JobId, Tombstone>,
+    pub tombstones: SharedMap<JobId, Tombstone>,
 }
 
 /// What is left of a finished job: enough to answer who waits for it or submits it again.
@@ -257,5 +258,5 @@ pub struct StateLogs {
 #[serde(rename_all = "kebab-case")]
 pub struct Writers {
     /// Writer to its last sequence and the position of that entry.
-    pub last: BTreeMap<WriterId, (u64, LogPosition)>,
+    pub last: SharedMap<WriterId, (u64, LogPosition)>,
 }

@@ -76,8 +76,9 @@ pub(crate) fn command(command: &Command) -> String {
             format!("{}/{} {old}->{new}", said.task_id, said.slot_id)
         }
         Command::DeletedBookkeeperLogIds(said) => logs(&said.logs),
+        Command::Gc(_) | Command::SetReplica(_) => String::new(),
     };
-    format!("{} {args}", command.name())
+    format!("{} {args}", command.name()).trim_end().to_owned()
 }
 
 pub(crate) fn event(event: &Event) -> String {
@@ -142,6 +143,14 @@ pub(crate) fn jobs(replica: &Replica) -> String {
             }
         }
         text.push('\n');
+    }
+    for (id, tombstone) in replica.jobs.tombstones.iter() {
+        let (name, outcome) = (spelled(id.0), tombstone.outcome);
+        let _ = writeln!(
+            text,
+            "{name} {outcome:?}, collected @{}",
+            tombstone.collected
+        );
     }
     let idle = replica.unassigned();
     if !idle.is_empty() {

@@ -7,6 +7,7 @@ mod compact_bookkeeper_log_ids;
 mod deleted_bookkeeper_log_ids;
 mod exhaust_input;
 mod finish;
+mod gc;
 mod kill_job;
 mod leave_cluster;
 mod notify_join_cluster;
@@ -14,6 +15,7 @@ mod prepare_join_cluster;
 #[cfg(test)]
 pub(super) mod sample;
 mod seal_task;
+mod set_replica;
 mod signal_ready;
 mod slot;
 mod state_slot;
@@ -25,11 +27,13 @@ pub use assign_bookkeeper_log_id::AssignBookkeeperLogId;
 pub use compact_bookkeeper_log_ids::CompactBookkeeperLogIds;
 pub use deleted_bookkeeper_log_ids::DeletedBookkeeperLogIds;
 pub use exhaust_input::ExhaustInput;
+pub use gc::Gc;
 pub use kill_job::KillJob;
 pub use leave_cluster::LeaveCluster;
 pub use notify_join_cluster::NotifyJoinCluster;
 pub use prepare_join_cluster::PrepareJoinCluster;
 pub use seal_task::SealTask;
+pub use set_replica::SetReplica;
 pub use signal_ready::SignalReady;
 pub use submit_job::{SubmitJob, SubmittedJob};
 
@@ -68,6 +72,11 @@ pub enum Command {
     CompactBookkeeperLogIds(CompactBookkeeperLogIds),
     /// State logs are gone.
     DeletedBookkeeperLogIds(DeletedBookkeeperLogIds),
+    /// Finished jobs are to be forgotten but for their tombstones.
+    Gc(Gc),
+    /// A reader goes on from the origin. Never in the log.
+    #[serde(rename = "set-replica!")]
+    SetReplica(SetReplica),
 }
 
 impl Command {
@@ -87,6 +96,8 @@ impl Command {
             Command::AssignBookkeeperLogId(_) => "assign-bookkeeper-log-id",
             Command::CompactBookkeeperLogIds(_) => "compact-bookkeeper-log-ids",
             Command::DeletedBookkeeperLogIds(_) => "deleted-bookkeeper-log-ids",
+            Command::Gc(_) => "gc",
+            Command::SetReplica(_) => "set-replica!",
         }
     }
 
@@ -117,6 +128,8 @@ impl Command {
             Command::AssignBookkeeperLogId(command) => command,
             Command::CompactBookkeeperLogIds(command) => command,
             Command::DeletedBookkeeperLogIds(command) => command,
+            Command::Gc(command) => command,
+            Command::SetReplica(command) => command,
         }
     }
 }
