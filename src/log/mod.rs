@@ -7,10 +7,12 @@
 //! joiner). Whoever removes a joiner before the third (an abort, or the leave of its observer) tells
 //! it so in the same step, by an effect; so a notify or accept that comes too late needs no answer.
 
+pub mod account;
 mod command;
 pub mod commands;
 mod diff;
 mod entry;
+pub mod incident;
 #[cfg(test)]
 mod laws;
 mod step;

@@ -13,7 +13,7 @@ mod leave_cluster;
 mod notify_join_cluster;
 mod prepare_join_cluster;
 #[cfg(test)]
-pub(super) mod sample;
+pub(crate) mod sample;
 mod seal_task;
 mod set_replica;
 mod signal_ready;
