@@ -1,8 +1,11 @@
 //! A node: the composition root. The only place that names adapters, and where start and stop have
 //! their order.
 
+mod log_access;
 mod log_parameters;
 mod root;
+
+pub use log_access::open_log;
 
 use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};

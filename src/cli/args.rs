@@ -1,6 +1,8 @@
 //! What can be said on the command line.
 
+use super::log::args::LogVerb;
 use crate::config::{LogFormat, LogLevel};
+use crate::ids::JobId;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroUsize;
@@ -31,6 +33,9 @@ pub(super) enum Verb {
     Kill(KillArgs),
     /// Tell how a node is doing
     Status(StatusArgs),
+    /// Look into the log: follow it, explain an entry, take it elsewhere, try entries out
+    #[command(subcommand)]
+    Log(LogVerb),
 }
 
 #[derive(Args, Debug)]
@@ -60,6 +65,9 @@ pub(super) struct SubmitArgs {
     /// Wait until the job has ended
     #[arg(long)]
     pub(super) wait: bool,
+    /// The id of the job, a UUID that you have drawn: the same job under the same id runs once
+    #[arg(long, value_name = "UUID")]
+    pub(super) id: Option<JobId>,
     #[command(flatten)]
     pub(super) node: NodeArgs,
 }

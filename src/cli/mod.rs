@@ -7,6 +7,7 @@ mod exit;
 mod job_source;
 mod jobs;
 mod kill;
+mod log;
 mod logging;
 mod progress;
 mod run;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
+        Verb::Log(verb) => log::log(&verb, &mut console),
     };
     exit.into()
 }
