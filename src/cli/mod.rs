@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod console;
+mod coordination;
 mod exit;
 mod job_source;
 mod jobs;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
+        Verb::Coordination(args) => coordination::coordination(&args, &mut console),
     };
     exit.into()
 }
