@@ -64,6 +64,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::protocol::Payload;
     use crate::state::node::Owner;
     use crate::state::transaction::Stamp;
 
@@ -80,7 +81,7 @@ mod tests {
             identity: Identity::new(scheme, id),
         };
         let node = Node::new(
-            Arc::from([]),
+            Payload::default(),
             Arc::from([entry]),
             Owner::Nobody,
             Stamp::default(),

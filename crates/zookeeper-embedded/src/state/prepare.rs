@@ -133,13 +133,13 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Acl, CreateReply};
+    use crate::protocol::{Acl, CreateReply, Payload};
     use crate::state::transaction::Stamp;
 
     fn create(path: &str, flags: i32, ttl_ms: Option<i64>) -> Write {
         Write::Create(Create {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
             acl: vec![Acl::anyone()],
             flags,
             ttl_ms,
@@ -155,7 +155,7 @@ mod tests {
         let prepared = prepare(&Tree::new(), &author, write);
         let expected = expected.map(|(path, owner)| Change::Create {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
             acl: Arc::from([Acl::anyone()]),
             owner,
         });
