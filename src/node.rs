@@ -3,7 +3,6 @@
 
 mod log_parameters;
 mod root;
-mod sole_process;
 
 use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
@@ -13,15 +12,15 @@ use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remem
 use crate::api::NodeHandle;
 use crate::clock::Clock;
 use crate::config::{CoordinationMode, NodeConfig};
-use crate::coordination::zookeeper::Connect;
-use crate::coordination::{Coordination, CoordinationError};
+use crate::coordination::zookeeper::{Connect, ZooKeeper};
+use crate::coordination::{Coordination, CoordinationError, SessionLease};
 use crate::http::{HttpError, HttpListener, HttpServer};
 use crate::ids::{GroupId, IdSource};
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
 use crate::messaging::LocalTransport;
 use crate::messaging::Transport;
-use crate::replica::{Member, Site};
+use crate::replica::{Agreed, Member, Site};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
@@ -119,14 +118,19 @@ impl NodeBuilder {
         };
         let embedded = embedded_server(&config).await?;
         let connect = connect(&config, embedded.as_ref());
-        let session = sole_process::open_session(&connect).await?;
-        log_parameters::agree(&*session, &connect.tenancy).await?;
+        let session = open_session(&connect).await?;
+        let agreed = Agreed {
+            job_scheduler: config.scheduler.jobs,
+            messaging: config.messaging.transport,
+        };
+        log_parameters::agree(&*session, &connect.tenancy, agreed).await?;
         let connector: Connector = Arc::new(move || {
             let connect = connect.clone();
-            async move { sole_process::open_session(&connect).await }.boxed()
+            async move { open_session(&connect).await }.boxed()
         });
         let parts = Parts {
             session,
+            agreed,
             connector,
             transport: Arc::new(LocalTransport::default()),
             registry: Arc::new(self.registry),
@@ -157,6 +161,7 @@ impl NodeBuilder {
 /// The parts of a node that differ between a running one and one in a test.
 pub(crate) struct Parts {
     pub(crate) session: Arc<dyn Coordination>,
+    pub(crate) agreed: Agreed,
     pub(crate) connector: Connector,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) registry: Arc<Registry>,
@@ -169,6 +174,7 @@ pub(crate) struct Parts {
 pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, oneshot::Receiver<Exit>) {
     let Parts {
         session,
+        agreed,
         connector,
         transport,
         registry,
@@ -185,12 +191,14 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         words: Arc::new(registry.vocabulary().words()),
         tags: Arc::default(),
     };
+    let clock = Clock::start();
     let task = TaskServices {
         session,
+        lease: SessionLease::unproved(clock),
         transport,
         registry: registry.clone(),
         counters: counters.clone(),
-        clock: Clock::start(),
+        clock,
         inbox_batches: config.messaging.inbox_batches.get(),
     };
     let (root, ended) = Root::new();
@@ -198,7 +206,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
     let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient(), &census);
     let services = peer_services(config, task, placement, census, ids);
     let group = PeerGroup::new(
-        group_settings(config, member),
+        group_settings(config, member, agreed),
         services,
         connector,
         obituary,
@@ -236,17 +244,18 @@ fn peer_services(
     }
 }
 
-fn group_settings(config: &NodeConfig, member: Member) -> GroupSettings {
+fn group_settings(config: &NodeConfig, member: Member, agreed: Agreed) -> GroupSettings {
     let infrastructure = &config.infrastructure;
     GroupSettings {
         member,
+        agreed,
         peers: config.node.peers.get(),
         restart_backoff: Backoff {
             min: config.peer.restart_back_off_min,
             max: config.peer.restart_back_off_max,
         },
         healthy_after: config.peer.restart_back_off_max,
-        joins_at_once: config.peer.restarts_at_once.get(),
+        restarts_at_once: config.peer.restarts_at_once.get(),
         step_ring: config.peer.step_ring_entries.get(),
         budget: RestartBudget::new(
             infrastructure.restarts_max as usize,
@@ -272,6 +281,10 @@ async fn embedded_server(
         ..zookeeper_embedded::Config::default()
     };
     Ok(Some(zookeeper_embedded::Server::start(server).await?))
+}
+
+async fn open_session(connect: &Connect) -> Result<Arc<dyn Coordination>, CoordinationError> {
+    Ok(Arc::new(ZooKeeper::connect(connect).await?))
 }
 
 fn connect(config: &NodeConfig, embedded: Option<&zookeeper_embedded::Server>) -> Connect {
