@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod console;
+mod coordination;
 mod exit;
 mod job_source;
 mod jobs;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Verb::Kill(args) => kill::kill(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
         Verb::Log(verb) => log::log(&verb, &mut console),
+        Verb::Coordination(args) => coordination::coordination(&args, &mut console),
     };
     exit.into()
 }
