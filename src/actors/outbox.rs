@@ -2,7 +2,7 @@
 
 use super::supervision::Obituary;
 use crate::codec::to_payload;
-use crate::coordination::{Coordination, CoordinationError, reconnected};
+use crate::coordination::{Coordination, CoordinationError, append_entry, reconnected};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -105,10 +105,10 @@ impl Outbox {
         self.activity = Activity::Writing;
         self.sequence += 1;
         let entry = Entry {
-            source: EntrySource {
+            source: Some(EntrySource {
                 writer: self.writer,
                 sequence: self.sequence,
-            },
+            }),
             entry_parent: queued.entry_parent,
             command: queued.command.clone(),
         };
@@ -168,9 +168,14 @@ async fn write_until_known(
         reason: error.to_string(),
     })?;
     loop {
-        match session.append(payload.clone()).await {
+        match append_entry(&*session, entry.source, &payload).await {
             Err(CoordinationError::Interrupted(cause)) => {
-                tracing::warn!(peer = %entry.source.writer, cause, "an entry's outcome is unknown; it is written again");
+                let entry = entry.command.name();
+                tracing::warn!(
+                    entry,
+                    cause,
+                    "an entry's outcome is unknown; it is written again"
+                );
                 reconnected(&*session).await?;
             }
             known => return known,

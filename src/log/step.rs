@@ -1,10 +1,11 @@
 //! One step of the log: an entry, the replica before and after, and what follows for a peer.
 
-use super::commands::Command;
+use super::commands::{Command, SetReplica};
 use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, Unreadable};
-use crate::ids::LogPosition;
+use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::replica::{Replica, invariants};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// One entry applied: what was, what is.
 #[derive(Clone, Debug)]
@@ -27,7 +28,8 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
     let Ok(entry) = payload else {
         return Step::ignored(position, None, old, Reason::Unreadable);
     };
-    if old.writers.has_seen(&entry.source) {
+    let source = entry.source;
+    if source.is_some_and(|source| old.writers.has_seen(&source)) {
         return Step::ignored(position, Some(entry), old, Reason::AlreadySeen);
     }
     let (mut new, ignored) = match entry.command.apply(position, &old) {
@@ -35,8 +37,10 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
         Applied::Ignored(reason) => (Replica::clone(&old), Some(reason)),
     };
     // Ignored entries are remembered too: their duplicates may come when they would fit.
-    let membership = Arc::clone(&new.membership);
-    Arc::make_mut(&mut new.writers).remember(&entry.source, position, &membership);
+    if let Some(source) = source {
+        let membership = Arc::clone(&new.membership);
+        Arc::make_mut(&mut new.writers).remember(&source, position, &membership);
+    }
     debug_assert!(
         invariants::violations(&new, position).is_empty()
             || !invariants::violations(&old, position).is_empty(),
@@ -52,7 +56,32 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
     }
 }
 
+/// The source of what never stood in the log.
+const NOBODY: EntrySource = EntrySource {
+    writer: WriterId(Uuid::nil()),
+    sequence: 0,
+};
+
 impl Step {
+    /// In place of the entries up to a position, which are gone: the replica that they made.
+    pub fn jump(position: LogPosition, old: Arc<Replica>, new: Arc<Replica>) -> Self {
+        let command = Command::SetReplica(SetReplica {
+            replica: Arc::clone(&new),
+        });
+        let entry = Entry {
+            source: NOBODY,
+            entry_parent: None,
+            command,
+        };
+        Step {
+            position,
+            entry: Some(entry),
+            old,
+            new,
+            ignored: None,
+        }
+    }
+
     fn ignored(
         position: LogPosition,
         entry: Option<Entry>,
