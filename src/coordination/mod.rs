@@ -7,6 +7,7 @@ mod blob;
 pub mod collection;
 mod job_data;
 mod layout;
+mod lease;
 pub mod memory;
 pub mod origin;
 pub mod zookeeper;
@@ -14,9 +15,11 @@ pub mod zookeeper;
 pub use blob::{append_entry, read_blob, read_entries, write_blob};
 pub use job_data::{read_job, write_job};
 pub use layout::{Folder, Layout, Node, Owner};
+pub use lease::SessionLease;
 
 use crate::ids::{LogPosition, PeerId};
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -42,6 +45,10 @@ pub trait Coordination: Send + Sync {
 
     /// Deletes the pulse of a peer; none is fine.
     fn delete_pulse(&self, peer: PeerId) -> Answer<'_, ()>;
+
+    /// Every pulse that there is. One of a peer whose join this session has read is among them, unless
+    /// it has gone since.
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>>;
 
     /// Places a watch on the pulse of a peer. Answers once the watch is in place; what it answers
     /// tells whether the pulse is there, and when it has gone.
@@ -72,8 +79,12 @@ pub trait Coordination: Send + Sync {
     /// How many entries the log has.
     fn log_len(&self) -> Answer<'_, u64>;
 
-    /// Takes a node for as long as the session lives, unless another session has it.
-    fn claim(&self, node: Node) -> Answer<'_, Claim>;
+    /// Answers when the service as a whole knows of this session still, for it has heard of it after
+    /// the question was asked.
+    fn prove_alive(&self) -> Answer<'_, ()>;
+
+    /// How long the service keeps the session after it has last heard of it.
+    fn timeout(&self) -> Duration;
 
     /// The state of the session, and its changes.
     fn state(&self) -> watch::Receiver<SessionState>;
@@ -94,15 +105,6 @@ pub enum Pulse {
 /// A revision of a node: what it was when somebody looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revision(i32);
-
-/// Whose a node is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// This session's, until it ends.
-    Mine,
-    /// Another session's.
-    Taken,
-}
 
 /// How to write a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

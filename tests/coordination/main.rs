@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod blobs;
-mod claims;
 mod ground;
 mod log;
 mod nodes;
@@ -47,9 +46,8 @@ contracts! {
         entries_before_the_origin_are_deleted_and_their_positions_not_used_again,
         collectors_may_work_at_once, a_collector_that_died_is_cleaned_up_after,
         the_data_of_collected_jobs_is_deleted, an_entry_of_any_size_is_read_whole_and_collected;
-    claims: a_claim_lasts_as_long_as_its_session;
     pulses: a_pulse_is_there_until_it_is_deleted, a_pulse_ends_with_its_session,
-        a_pulse_that_was_never_there_is_absent;
+        a_pulse_that_was_never_there_is_absent, all_pulses_are_listed;
     sessions: a_session_that_was_closed_is_over, a_session_that_is_not_used_any_more_ends,
-        an_expired_session_knows_it;
+        an_expired_session_knows_it, only_a_session_that_lives_can_be_proved_alive;
 }

@@ -5,13 +5,13 @@
 //! answer "outcome unknown" for a write that did or did not happen.
 
 use super::{
-    Answer, Claim, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Revision,
+    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Revision,
     SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -38,7 +38,6 @@ struct State {
     pulses: BTreeMap<PeerId, SessionId>,
     /// Nodes by path, with their revisions.
     nodes: BTreeMap<String, (Vec<u8>, i32)>,
-    claims: BTreeMap<String, SessionId>,
     sessions: BTreeMap<SessionId, watch::Sender<SessionState>>,
     next_session: u64,
     delay: Duration,
@@ -75,6 +74,9 @@ impl State {
         }
     }
 }
+
+/// How long a session is said to live without a word. It is ended by who plays the server.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Whether sessions reach the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,7 +193,6 @@ impl MemoryServer {
     fn end(&self, session: SessionId) {
         let mut state = self.lock();
         state.pulses.retain(|_, owner| *owner != session);
-        state.claims.retain(|_, owner| *owner != session);
         if let Some(sender) = state.sessions.remove(&session) {
             sender.send_replace(SessionState::Expired);
         }
@@ -319,6 +320,10 @@ impl Coordination for Memory {
         })
     }
 
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>> {
+        self.request(|state| Ok(state.pulses.keys().copied().collect()))
+    }
+
     fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse> {
         let gone = self.wait_until(move |state| !state.pulses.contains_key(&peer));
         self.request(move |state| {
@@ -398,16 +403,12 @@ impl Coordination for Memory {
         self.request(|state| Ok(state.log.len() as u64))
     }
 
-    fn claim(&self, node: Node) -> Answer<'_, Claim> {
-        let id = self.id;
-        self.request(move |state| {
-            let owner = *state.claims.entry(path(&node)).or_insert(id);
-            Ok(if owner == id {
-                Claim::Mine
-            } else {
-                Claim::Taken
-            })
-        })
+    fn prove_alive(&self) -> Answer<'_, ()> {
+        self.request(|_| Ok(()))
+    }
+
+    fn timeout(&self) -> Duration {
+        SESSION_TIMEOUT
     }
 
     fn state(&self) -> watch::Receiver<SessionState> {

@@ -28,6 +28,14 @@ impl LeaveCluster {
         }
     }
 
+    /// All of these are gone; none when there are none.
+    pub fn of_all(peers: impl IntoIterator<Item = PeerId>) -> Option<Self> {
+        let mut peers = peers.into_iter();
+        let id = peers.next()?;
+        let also = peers.collect();
+        Some(LeaveCluster { id, also })
+    }
+
     fn names(&self, peer: PeerId) -> bool {
         self.id == peer || self.also.contains(&peer)
     }
