@@ -1,7 +1,7 @@
 //! Effects: the few things that a peer does once because of one entry.
 
 use super::virtual_peer::VirtualPeer;
-use crate::coordination::{Node, Put, patiently};
+use crate::coordination::{Node, Put, patiently, write_blob};
 use crate::ids::{JobId, LogPosition};
 use crate::log::Effect;
 use crate::log::admission::is_open;
@@ -65,7 +65,8 @@ pub(super) fn kill_job(
     let text = exception.clone();
     let keep = async move {
         let put = || {
-            session.put(
+            write_blob(
+                &*session,
                 Node::Exception(job),
                 text.clone().into_bytes(),
                 Put::IfAbsent,

@@ -2,7 +2,9 @@
 
 use super::supervision::Obituary;
 use crate::codec::to_payload;
-use crate::coordination::{Coordination, CoordinationError, SessionLease, reconnected};
+use crate::coordination::{
+    Coordination, CoordinationError, SessionLease, append_entry, reconnected,
+};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -107,15 +109,16 @@ impl Outbox {
         };
         self.activity = Activity::Writing;
         self.sequence += 1;
+        let source = EntrySource {
+            writer: self.writer,
+            sequence: self.sequence,
+        };
         let entry = Entry {
-            source: EntrySource {
-                writer: self.writer,
-                sequence: self.sequence,
-            },
+            source: Some(source),
             entry_parent: queued.entry_parent,
             command: queued.command.clone(),
         };
-        let write = write_until_known(self.session.clone(), self.lease.clone(), entry);
+        let write = write_until_known(self.session.clone(), self.lease.clone(), source, entry);
         ctx.spawn(wrap_future::<_, Self>(write).map(|result, this, ctx| {
             this.written(queued, result, ctx);
         }));
@@ -165,6 +168,7 @@ impl Outbox {
 async fn write_until_known(
     session: Arc<dyn Coordination>,
     lease: SessionLease,
+    source: EntrySource,
     entry: Entry,
 ) -> Result<LogPosition, CoordinationError> {
     let payload = to_payload(&entry).map_err(|error| CoordinationError::Refused {
@@ -174,9 +178,14 @@ async fn write_until_known(
     loop {
         // What this process would say after its session has ended is not its to say any more.
         lease.held().await?;
-        match session.append(payload.clone()).await {
+        match append_entry(&*session, source, &payload).await {
             Err(CoordinationError::Interrupted(cause)) => {
-                tracing::warn!(peer = %entry.source.writer, cause, "an entry's outcome is unknown; it is written again");
+                let entry = entry.command.name();
+                tracing::warn!(
+                    entry,
+                    cause,
+                    "an entry's outcome is unknown; it is written again"
+                );
                 reconnected(&*session).await?;
             }
             known => return known,

@@ -4,15 +4,17 @@
 //! client are lost at a reconnect, `exists` watches are re-registered and judged by existence.
 
 mod session_state;
+mod snapshot;
 
 use super::{
-    Answer, Coordination, CoordinationError, Layout, Node, Pulse, Put, SessionState, Written,
-    check_size,
+    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Revision,
+    SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -280,6 +282,30 @@ impl Coordination for ZooKeeper {
             }
         }
         .boxed()
+    }
+
+    fn get_revised(&self, node: Node) -> Answer<'_, Option<(Vec<u8>, Revision)>> {
+        self.revised(node).boxed()
+    }
+
+    fn replace(&self, node: Node, data: Vec<u8>, seen: Option<Revision>) -> Answer<'_, Written> {
+        self.replaced(node, data, seen).boxed()
+    }
+
+    fn delete(&self, nodes: Vec<Node>) -> Answer<'_, ()> {
+        self.delete_nodes(nodes).boxed()
+    }
+
+    fn list(&self, folder: Folder) -> Answer<'_, Vec<String>> {
+        self.names(folder).boxed()
+    }
+
+    fn delete_entries(&self, positions: Range<LogPosition>) -> Answer<'_, ()> {
+        self.delete_range(positions).boxed()
+    }
+
+    fn log_len(&self) -> Answer<'_, u64> {
+        self.entries().boxed()
     }
 
     fn prove_alive(&self) -> Answer<'_, ()> {

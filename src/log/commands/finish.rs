@@ -13,7 +13,7 @@ pub(super) fn finish(
     position: LogPosition,
 ) -> Replica {
     let mut new = replica.clone();
-    Arc::make_mut(&mut new.jobs).finish(job, outcome);
+    Arc::make_mut(&mut new.jobs).finish(job, outcome, position);
     Arc::make_mut(&mut new.allocations).remove(&job);
     Arc::make_mut(&mut new.progress).remove(&job);
     reallocate(&new, position)
