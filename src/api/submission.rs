@@ -55,6 +55,7 @@ pub(super) fn record(job: &Job) -> SubmittedJob {
         tasks,
         task_scheduler: job.task_scheduler,
         percentage: job.percentage,
+        sends: job.sends,
         ackers: job.ackers.clone(),
         content: None,
     }

@@ -5,7 +5,7 @@ use super::{Coordination, CoordinationError, Node, Put};
 use crate::codec::{from_payload, to_payload};
 use crate::ids::{JobId, TaskName};
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, Job, Lifecycle, Task, TaskScheduler};
+use crate::job::{AckerRule, Job, Lifecycle, Sends, Task, TaskScheduler};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ struct Metadata {
     task_scheduler: TaskScheduler,
     #[serde(default)]
     percentage: Option<Percent>,
+    #[serde(default)]
+    sends: Sends,
     #[serde(default)]
     ackers: AckerRule,
 }
@@ -30,6 +32,7 @@ pub async fn write_job(
         name: job.name.clone(),
         task_scheduler: job.task_scheduler,
         percentage: job.percentage,
+        sends: job.sends,
         ackers: job.ackers.clone(),
     };
     let parts = [
@@ -68,6 +71,7 @@ pub async fn read_job(
         name,
         task_scheduler,
         percentage,
+        sends,
         ackers,
     } = metadata;
     Ok(Some(Job {
@@ -77,6 +81,7 @@ pub async fn read_job(
         lifecycles,
         task_scheduler,
         percentage,
+        sends,
         ackers,
     }))
 }

@@ -7,7 +7,7 @@ use crate::ids::{
     TaskName, WriterId,
 };
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, FluxPolicy, TaskKind, TaskScheduler};
+use crate::job::{AckerRule, FluxPolicy, Sends, TaskKind, TaskScheduler};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -122,6 +122,9 @@ pub struct JobRecord {
     /// Its share of the cluster.
     #[serde(default)]
     pub percentage: Option<Percent>,
+    /// How far a colocated job sends its segments.
+    #[serde(default)]
+    pub sends: Sends,
     /// Which of its peers keep ledgers.
     #[serde(default)]
     pub ackers: AckerRule,
@@ -177,7 +180,7 @@ impl TaskRecord {
 }
 
 /// Who runs a job.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Allocation {
     /// The entry that last changed `tasks`.

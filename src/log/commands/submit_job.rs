@@ -2,7 +2,7 @@
 
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, TaskKind, TaskScheduler};
+use crate::job::{AckerRule, FluxPolicy, Sends, TaskKind, TaskScheduler};
 use crate::log::{Applied, LogCommand, Reason};
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
 use crate::scheduler::reallocate;
@@ -34,6 +34,9 @@ pub struct SubmittedJob {
     /// Its share of the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percentage: Option<Percent>,
+    /// How far a colocated job sends its segments.
+    #[serde(default, skip_serializing_if = "Sends::is_default")]
+    pub sends: Sends,
     /// Which of its peers keep ledgers.
     #[serde(default)]
     pub ackers: AckerRule,
@@ -50,6 +53,7 @@ impl SubmittedJob {
             tasks,
             task_scheduler: TaskScheduler::default(),
             percentage: None,
+            sends: Sends::default(),
             ackers: AckerRule::default(),
             content: None,
         }
@@ -63,6 +67,9 @@ impl SubmittedJob {
         for task in &self.tasks {
             let has_source = reached.contains(&task.name);
             let bounds = task.min_peers >= 1 && task.max_peers.is_none_or(|m| m >= task.min_peers);
+            // A slot of a task that recovers is one of a fixed number.
+            let fixed = task.max_peers == Some(task.min_peers);
+            let bounds = bounds && (fixed || task.flux_policy != Some(FluxPolicy::Recover));
             let ends = match task.kind {
                 TaskKind::Input => !has_source && !task.downstream.is_empty(),
                 TaskKind::Function => has_source && !task.downstream.is_empty(),
@@ -97,6 +104,7 @@ impl LogCommand for SubmitJob {
             tasks,
             task_scheduler,
             percentage,
+            sends,
             ackers,
             content,
         } = self.job.clone();
@@ -105,6 +113,7 @@ impl LogCommand for SubmitJob {
             tasks,
             task_scheduler,
             percentage,
+            sends,
             ackers,
             content,
             submitted: position,
