@@ -24,7 +24,8 @@ pub(super) struct Candidate<'a> {
     pub(super) state: JobState,
 }
 
-/// Whether a job has its peers now, in the crew that is asked.
+/// Whether a job has peers now, in the crew that is asked. One that has lost all has nothing to keep,
+/// and waits like a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JobState {
     Running,
@@ -90,9 +91,9 @@ pub(super) fn home(replica: &Replica, job: JobId) -> Option<GroupId> {
 pub(super) fn live_jobs(replica: &Replica) -> impl Iterator<Item = Candidate<'_>> {
     let live = replica.jobs.live.iter().enumerate();
     live.filter_map(|(index, job)| {
-        let state = match replica.allocations.contains_key(job) {
-            true => JobState::Running,
-            false => JobState::Waiting,
+        let state = match home(replica, *job) {
+            Some(_) => JobState::Running,
+            None => JobState::Waiting,
         };
         Some(Candidate {
             index,

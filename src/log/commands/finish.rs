@@ -1,4 +1,5 @@
-//! The end of a job, by `kill-job` and by the last `seal-task`.
+//! The end of a job: by `kill-job`, by the last `seal-task`, and by the loss of a peer that it cannot
+//! do without.
 
 use crate::ids::{JobId, LogPosition};
 use crate::replica::{Outcome, Replica};
@@ -13,8 +14,13 @@ pub(super) fn finish(
     position: LogPosition,
 ) -> Replica {
     let mut new = replica.clone();
-    Arc::make_mut(&mut new.jobs).finish(job, outcome);
-    Arc::make_mut(&mut new.allocations).remove(&job);
-    Arc::make_mut(&mut new.progress).remove(&job);
+    end(&mut new, job, outcome);
     reallocate(&new, position)
+}
+
+/// Ends a live job; its peers have to be shared anew.
+pub(super) fn end(replica: &mut Replica, job: JobId, outcome: Outcome) {
+    Arc::make_mut(&mut replica.jobs).finish(job, outcome);
+    Arc::make_mut(&mut replica.allocations).remove(&job);
+    Arc::make_mut(&mut replica.progress).remove(&job);
 }
