@@ -3,7 +3,6 @@
 
 mod log_parameters;
 mod root;
-mod sole_process;
 
 use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
@@ -13,8 +12,8 @@ use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remem
 use crate::api::NodeHandle;
 use crate::clock::Clock;
 use crate::config::{CoordinationMode, NodeConfig};
-use crate::coordination::zookeeper::Connect;
-use crate::coordination::{Coordination, CoordinationError};
+use crate::coordination::zookeeper::{Connect, ZooKeeper};
+use crate::coordination::{Coordination, CoordinationError, SessionLease};
 use crate::http::{HttpError, HttpListener, HttpServer};
 use crate::ids::{GroupId, IdSource};
 use crate::messages::peer_group::StopRestarts;
@@ -119,7 +118,7 @@ impl NodeBuilder {
         };
         let embedded = embedded_server(&config).await?;
         let connect = connect(&config, embedded.as_ref());
-        let session = sole_process::open_session(&connect).await?;
+        let session = open_session(&connect).await?;
         let agreed = Agreed {
             job_scheduler: config.scheduler.jobs,
             messaging: config.messaging.transport,
@@ -127,7 +126,7 @@ impl NodeBuilder {
         log_parameters::agree(&*session, &connect.tenancy, agreed).await?;
         let connector: Connector = Arc::new(move || {
             let connect = connect.clone();
-            async move { sole_process::open_session(&connect).await }.boxed()
+            async move { open_session(&connect).await }.boxed()
         });
         let parts = Parts {
             session,
@@ -192,12 +191,14 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         words: Arc::new(registry.vocabulary().words()),
         tags: Arc::default(),
     };
+    let clock = Clock::start();
     let task = TaskServices {
         session,
+        lease: SessionLease::unproved(clock),
         transport,
         registry: registry.clone(),
         counters: counters.clone(),
-        clock: Clock::start(),
+        clock,
         inbox_batches: config.messaging.inbox_batches.get(),
     };
     let (root, ended) = Root::new();
@@ -254,7 +255,7 @@ fn group_settings(config: &NodeConfig, member: Member, agreed: Agreed) -> GroupS
             max: config.peer.restart_back_off_max,
         },
         healthy_after: config.peer.restart_back_off_max,
-        joins_at_once: config.peer.restarts_at_once.get(),
+        restarts_at_once: config.peer.restarts_at_once.get(),
         step_ring: config.peer.step_ring_entries.get(),
         budget: RestartBudget::new(
             infrastructure.restarts_max as usize,
@@ -279,6 +280,10 @@ async fn embedded_server(
         ..zookeeper_embedded::Config::default()
     };
     Ok(Some(zookeeper_embedded::Server::start(server).await?))
+}
+
+async fn open_session(connect: &Connect) -> Result<Arc<dyn Coordination>, CoordinationError> {
+    Ok(Arc::new(ZooKeeper::connect(connect).await?))
 }
 
 fn connect(config: &NodeConfig, embedded: Option<&zookeeper_embedded::Server>) -> Connect {

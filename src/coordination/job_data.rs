@@ -1,7 +1,7 @@
 //! The data of a job beside the log: written before the entry that submits it, read by whoever runs
 //! one of its tasks.
 
-use super::{Coordination, CoordinationError, Node, Put};
+use super::{Coordination, CoordinationError, Node, Put, read_blob, write_blob};
 use crate::codec::{from_payload, to_payload};
 use crate::ids::{JobId, TaskName};
 use crate::job::percent::Percent;
@@ -48,7 +48,7 @@ pub async fn write_job(
         ),
     ];
     for (node, data) in parts {
-        session.put(node, data, Put::IfAbsent).await?;
+        write_blob(session, node, data, Put::IfAbsent).await?;
     }
     Ok(())
 }
@@ -98,7 +98,7 @@ async fn read<T: DeserializeOwned>(
     node: Node,
 ) -> Result<Option<T>, CoordinationError> {
     let what = format!("to read {node:?}");
-    let Some(data) = session.get(node).await? else {
+    let Some(data) = read_blob(session, node).await? else {
         return Ok(None);
     };
     let value = from_payload(&data).map_err(|error| CoordinationError::Refused {

@@ -7,8 +7,10 @@
 //! joiner). Whoever removes a joiner before the third (an abort, or the leave of its observer) tells
 //! it so in the same step, by an effect; so a notify or accept that comes too late needs no answer.
 
+pub mod admission;
 mod command;
 pub mod commands;
+pub mod departures;
 mod entry;
 #[cfg(test)]
 mod laws;

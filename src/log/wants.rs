@@ -339,7 +339,7 @@ fn owes(
     if running.phase >= TaskPhase::Ready && !is_ready {
         let task = task.clone();
         owes.push(Command::SignalReady(SignalReady {
-            id: me,
+            id: Some(me),
             job,
             task,
             slot,
@@ -353,7 +353,7 @@ fn owes(
             task,
             slot,
             version,
-            id: me,
+            id: Some(me),
         }));
     }
     if running.phase == TaskPhase::Sealed && assignment.seal == Seal::Now {
@@ -363,7 +363,7 @@ fn owes(
             task,
             slot,
             version,
-            id: me,
+            id: Some(me),
         }));
     }
     Some(owes)

@@ -21,7 +21,7 @@ pub enum Invariant {
     SlotsAreSmall,
     /// Every task of an allocated job has between its minimum and its maximum of peers.
     CountsWithinBounds,
-    /// Every job is in exactly one list, and has a record.
+    /// Every job is in exactly one list and has a record, or has a tombstone and neither.
     OneListPerJob,
     /// Allocations and progress are of live jobs, and of tasks they have.
     OnlyLiveJobsRun,
@@ -191,6 +191,11 @@ fn check_jobs(replica: &Replica, found: &mut Findings) {
             Invariant::OneListPerJob,
             format!("{job} has only one of list and record"),
         );
+    }
+    for (job, _) in jobs.tombstones.iter() {
+        found.require(!listed.contains(job), Invariant::OneListPerJob, || {
+            format!("{job} has a tombstone and is listed")
+        });
     }
     for job in replica.allocations.keys().chain(replica.progress.keys()) {
         found.require(jobs.is_live(*job), Invariant::OnlyLiveJobsRun, || {
@@ -442,6 +447,7 @@ mod tests {
         let apart = broken(|replica| {
             let members = &mut Arc::make_mut(&mut replica.membership).members;
             members.get_mut(&peer("b")).unwrap().group = GroupId(uuid::Uuid::from_u128(2));
+            replica.agreed.messaging = Transport::Local;
         });
         assert_eq!(apart, [Invariant::OneProcessPerJob]);
         let torn = broken(|replica| {

@@ -67,7 +67,7 @@ fn happen(replica: &Replica, event: &Event, number: usize) -> Replica {
         }
         Event::End { index } => {
             if let Some(job) = replica.jobs.live.get(*index) {
-                Arc::make_mut(&mut new.jobs).finish(*job, Outcome::Killed);
+                Arc::make_mut(&mut new.jobs).finish(*job, Outcome::Killed, LogPosition(0));
                 Arc::make_mut(&mut new.allocations).remove(job);
             }
         }

@@ -200,7 +200,11 @@ fn add_tasks<'a>(
         let is_finished = finished.as_ref().is_some_and(|f| f.contains(&task.name));
         let is_frozen = policy == Some(FluxPolicy::Kill);
         let min = task.min_peers.max(1) as usize;
-        let max = task.max_peers.map_or(usize::MAX, |max| max as usize);
+        let max = match task.flux_policy {
+            // Each slot is one of a fixed number.
+            Some(FluxPolicy::Recover) => min,
+            _ => task.max_peers.map_or(usize::MAX, |max| max as usize),
+        };
         tasks.push(RosterTask {
             record: task,
             posts: 0..0,

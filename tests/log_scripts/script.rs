@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, Event, tasks};
 use crate::show;
 use onyx::ids::{GroupId, JobId, PeerId, WriterId};
 use onyx::log::commands::{
-    AbortJoinCluster, AcceptJoinCluster, Command, KillJob, LeaveCluster, NotifyJoinCluster,
+    AbortJoinCluster, AcceptJoinCluster, Command, Gc, KillJob, LeaveCluster, NotifyJoinCluster,
     SubmitJob, SubmittedJob,
 };
 use onyx::log::wants::AfterJump;
@@ -95,6 +95,7 @@ impl Script {
                 accepted_observer: peer(observer),
                 accepted_joiner: peer(joiner),
             }),
+            ("gc", []) => Command::Gc(Gc { id: Uuid::nil() }),
             ("kill-job", [name, cause @ ..]) => {
                 let cause = (!cause.is_empty()).then(|| cause.join(" "));
                 Command::KillJob(KillJob::new(job(name), cause))

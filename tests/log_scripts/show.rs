@@ -38,7 +38,9 @@ pub(crate) fn step(step: &Step) -> String {
     let Some(entry) = &step.entry else {
         return format!("{} unreadable{outcome}", step.position);
     };
-    let writer = spelled(entry.source.writer.0);
+    let writer = entry
+        .source
+        .map_or("nobody".into(), |source| spelled(source.writer.0));
     format!(
         "{} {writer}: {}{outcome}",
         step.position,
@@ -61,8 +63,9 @@ pub(crate) fn command(command: &Command) -> String {
         Command::SignalReady(ready) => format!("{}/{}@{}", ready.task, ready.slot, ready.version),
         Command::ExhaustInput(said) => format!("{}/{}@{}", said.task, said.slot, said.version),
         Command::SealTask(said) => format!("{}/{}@{}", said.task, said.slot, said.version),
+        Command::Gc(_) | Command::SetReplica(_) => String::new(),
     };
-    format!("{} {args}", command.name())
+    format!("{} {args}", command.name()).trim_end().to_owned()
 }
 
 pub(crate) fn event(event: &Event) -> String {
@@ -127,6 +130,14 @@ pub(crate) fn jobs(replica: &Replica) -> String {
             }
         }
         text.push('\n');
+    }
+    for (id, tombstone) in replica.jobs.tombstones.iter() {
+        let (name, outcome) = (spelled(id.0), tombstone.outcome);
+        let _ = writeln!(
+            text,
+            "{name} {outcome:?}, collected @{}",
+            tombstone.collected
+        );
     }
     let idle = replica.unassigned();
     if !idle.is_empty() {

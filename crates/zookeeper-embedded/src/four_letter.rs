@@ -75,6 +75,9 @@ fn monitoring(statistics: &Statistics) -> String {
         ("zk_znode_count", statistics.nodes as u64),
         ("zk_watch_count", statistics.watches as u64),
         ("zk_ephemerals_count", statistics.ephemerals as u64),
+        ("zk_log_syncs", statistics.log_syncs),
+        ("zk_snapshots", statistics.snapshots),
+        ("zk_failed_snapshots", statistics.failed_snapshots),
     ];
     let mut text =
         format!("zk_version\t{VERSION}, built on unknown\nzk_server_state\tstandalone\n");

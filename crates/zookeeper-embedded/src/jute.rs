@@ -15,6 +15,8 @@ pub(crate) enum Garbled {
     Text,
     #[error("operation {0} cannot be part of a multi request")]
     MultiOperation(i32),
+    #[error("{0} is the number of nothing that this server writes")]
+    Kind(i32),
 }
 
 /// Reads one record from the front of a byte slice.

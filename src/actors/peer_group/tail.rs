@@ -37,6 +37,7 @@ impl PeerGroup {
                     for payload in entries {
                         this.apply(&payload);
                     }
+                    this.forget_the_departed();
                     this.start_waiting_peers(ctx);
                     this.follow(ctx);
                 }

@@ -14,13 +14,13 @@ pub(super) fn finish(
     position: LogPosition,
 ) -> Replica {
     let mut new = replica.clone();
-    end(&mut new, job, outcome);
+    end(&mut new, job, outcome, position);
     reallocate(&new, position)
 }
 
 /// Ends a live job; its peers have to be shared anew.
-pub(super) fn end(replica: &mut Replica, job: JobId, outcome: Outcome) {
-    Arc::make_mut(&mut replica.jobs).finish(job, outcome);
+pub(super) fn end(replica: &mut Replica, job: JobId, outcome: Outcome, position: LogPosition) {
+    Arc::make_mut(&mut replica.jobs).finish(job, outcome, position);
     Arc::make_mut(&mut replica.allocations).remove(&job);
     Arc::make_mut(&mut replica.progress).remove(&job);
 }

@@ -30,6 +30,14 @@ impl LeaveCluster {
         }
     }
 
+    /// All of these are gone; none when there are none.
+    pub fn of_all(peers: impl IntoIterator<Item = PeerId>) -> Option<Self> {
+        let mut peers = peers.into_iter();
+        let id = peers.next()?;
+        let also = peers.collect();
+        Some(LeaveCluster { id, also })
+    }
+
     fn names(&self, peer: PeerId) -> bool {
         self.id == peer || self.also.contains(&peer)
     }
@@ -56,7 +64,7 @@ impl LogCommand for LeaveCluster {
             return Applied::Changed(new);
         }
         for job in jobs_killed_by_loss(replica, &gone) {
-            end(&mut new, job, Outcome::Killed);
+            end(&mut new, job, Outcome::Killed, position);
         }
         Applied::Changed(reallocate(&new, position))
     }

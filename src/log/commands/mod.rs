@@ -4,6 +4,7 @@ mod abort_join_cluster;
 mod accept_join_cluster;
 mod exhaust_input;
 mod finish;
+mod gc;
 mod kill_job;
 mod leave_cluster;
 mod notify_join_cluster;
@@ -11,6 +12,7 @@ mod prepare_join_cluster;
 #[cfg(test)]
 pub(super) mod sample;
 mod seal_task;
+mod set_replica;
 mod signal_ready;
 mod slot;
 mod submit_job;
@@ -18,11 +20,13 @@ mod submit_job;
 pub use abort_join_cluster::AbortJoinCluster;
 pub use accept_join_cluster::AcceptJoinCluster;
 pub use exhaust_input::ExhaustInput;
+pub use gc::Gc;
 pub use kill_job::KillJob;
 pub use leave_cluster::LeaveCluster;
 pub use notify_join_cluster::NotifyJoinCluster;
 pub use prepare_join_cluster::PrepareJoinCluster;
 pub use seal_task::SealTask;
+pub use set_replica::SetReplica;
 pub use signal_ready::SignalReady;
 pub use submit_job::{SubmitJob, SubmittedJob};
 
@@ -55,6 +59,11 @@ pub enum Command {
     ExhaustInput(ExhaustInput),
     /// An output slot is sealed.
     SealTask(SealTask),
+    /// Finished jobs are to be forgotten but for their tombstones.
+    Gc(Gc),
+    /// A reader goes on from the origin. Never in the log.
+    #[serde(rename = "set-replica!")]
+    SetReplica(SetReplica),
 }
 
 impl Command {
@@ -71,6 +80,8 @@ impl Command {
             Command::SignalReady(_) => "signal-ready",
             Command::ExhaustInput(_) => "exhaust-input",
             Command::SealTask(_) => "seal-task",
+            Command::Gc(_) => "gc",
+            Command::SetReplica(_) => "set-replica!",
         }
     }
 
@@ -98,6 +109,8 @@ impl Command {
             Command::SignalReady(command) => command,
             Command::ExhaustInput(command) => command,
             Command::SealTask(command) => command,
+            Command::Gc(command) => command,
+            Command::SetReplica(command) => command,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::keeper::CLEANING_INTERVAL;
-use super::{Attached, Connected, Fate, Keeper, Millis, SessionLimits};
+use super::{Attached, Connected, Fate, Keeper, Ledger, Millis, SessionLimits};
 use crate::protocol::connect::Dialect;
 use crate::protocol::{
     Acl, ConnectRequest, ConnectResponse, ConnectionId, Create, CreateReply, ErrorCode, EventKind,
@@ -17,6 +17,7 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn keeper() -> Keeper {
     Keeper::new(
+        Ledger::new(0),
         SessionLimits {
             min: 100,
             max: 1000,

@@ -2,7 +2,7 @@
 //!
 //! A transaction says what happened, with every choice already made (names of sequential nodes,
 //! session ids, passwords). Applying the same transactions to an empty state gives the same state,
-//! so a log of them is all that durability would need.
+//! so a log of them is all that durability needs.
 
 use std::sync::Arc;
 

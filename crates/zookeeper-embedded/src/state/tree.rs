@@ -46,22 +46,38 @@ pub(crate) enum Undo {
 impl Tree {
     /// A tree with the nodes that every ZooKeeper server starts with.
     pub(crate) fn new() -> Self {
-        let mut tree = Self {
-            nodes: BTreeMap::new(),
-            ephemerals: BTreeMap::new(),
-            transient: BTreeSet::new(),
-        };
+        let mut tree = Self::bare();
         let acl: Arc<[Acl]> = Arc::from([Acl::anyone()]);
         for path in path::SYSTEM_PATHS {
             let node = Node::new(Arc::from([]), acl.clone(), Owner::Nobody, Stamp::default());
-            tree.nodes.insert(path.to_owned(), node);
-            if path != "/"
-                && let Some(parent) = tree.nodes.get_mut(path::parent(path))
-            {
-                parent.children.insert(path::name(path).to_owned());
-            }
+            tree.restore(path.to_owned(), node);
         }
         tree
+    }
+
+    /// Nothing, not even a root.
+    pub(crate) fn bare() -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            ephemerals: BTreeMap::new(),
+            transient: BTreeSet::new(),
+        }
+    }
+
+    /// Puts a node back as it was; its parent has to be there already.
+    pub(crate) fn restore(&mut self, path: String, node: Node) {
+        if path != "/"
+            && let Some(parent) = self.nodes.get_mut(path::parent(&path))
+        {
+            parent.children.insert(path::name(&path).to_owned());
+        }
+        self.remember_owner(&path, node.owner);
+        self.nodes.insert(path, node);
+    }
+
+    /// All nodes, parents before their children.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tempfile::TempDir;
 use zookeeper_client::{Acls, Client, CreateMode, CreateOptions};
 use zookeeper_embedded::{Config, Server};
 
@@ -16,8 +17,8 @@ pub(crate) struct Ground {
     servers: String,
     /// The path of the test's own part of the tree.
     pub(crate) root: String,
-    /// Keeps an embedded server alive.
-    _server: Option<Server>,
+    /// Keeps an embedded server alive, and its folder.
+    _server: Option<(Server, TempDir)>,
 }
 
 impl Ground {
@@ -25,8 +26,13 @@ impl Ground {
         let (servers, server) = match std::env::var("ZOOKEEPER_CONNECT") {
             Ok(servers) => (servers, None),
             Err(_) => {
-                let server = Server::start(Config::default()).await.unwrap();
-                (server.connect_string(), Some(server))
+                let folder = TempDir::new().unwrap();
+                let config = Config {
+                    data_dir: Some(folder.path().to_owned()),
+                    ..Config::default()
+                };
+                let server = Server::start(config).await.unwrap();
+                (server.connect_string(), Some((server, folder)))
             }
         };
         let client = Client::connect(&servers).await.unwrap();

@@ -1,7 +1,7 @@
 //! The contract between ZooKeeper and its clients, as far as this project relies on it.
 //!
 //! Runs against the server that `ZOOKEEPER_CONNECT` names (with TTL nodes allowed), or else against
-//! an embedded one. It asserts only what is true of Apache ZooKeeper.
+//! an embedded one that writes to a folder. It asserts only what is true of Apache ZooKeeper.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail with the tests")]
 
