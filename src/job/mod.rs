@@ -126,7 +126,7 @@ pub struct Task {
 
 impl Task {
     /// The keys of a catalog entry that every task may have; the others are its own, in `params`.
-    pub const KEYS: [&'static str; 13] = [
+    pub const KEYS: [&'static str; 16] = [
         "name",
         "type",
         "fn",
@@ -136,6 +136,9 @@ impl Task {
         "min-peers",
         "max-peers",
         "n-peers",
+        "percentage",
+        "flux-policy",
+        "required-tags",
         "pending-timeout-ms",
         "input-retry-timeout-ms",
         "max-pending",
