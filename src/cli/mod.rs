@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod console;
 mod exit;
+mod explain;
 mod job_source;
 mod jobs;
 mod kill;
@@ -43,6 +44,7 @@ pub fn main() -> ExitCode {
         Verb::Start(args) => start::start(&args, &mut console),
         Verb::Submit(args) => submit::submit(&args, &mut console),
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
+        Verb::Explain(args) => explain::explain(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
     };
