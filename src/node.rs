@@ -21,7 +21,7 @@ use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
 use crate::messaging::LocalTransport;
 use crate::messaging::Transport;
-use crate::replica::{Member, Site};
+use crate::replica::{Agreed, Member, Site};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
@@ -120,13 +120,18 @@ impl NodeBuilder {
         let embedded = embedded_server(&config).await?;
         let connect = connect(&config, embedded.as_ref());
         let session = sole_process::open_session(&connect).await?;
-        log_parameters::agree(&*session, &connect.tenancy).await?;
+        let agreed = Agreed {
+            job_scheduler: config.scheduler.jobs,
+            messaging: config.messaging.transport,
+        };
+        log_parameters::agree(&*session, &connect.tenancy, agreed).await?;
         let connector: Connector = Arc::new(move || {
             let connect = connect.clone();
             async move { sole_process::open_session(&connect).await }.boxed()
         });
         let parts = Parts {
             session,
+            agreed,
             connector,
             transport: Arc::new(LocalTransport::default()),
             registry: Arc::new(self.registry),
@@ -157,6 +162,7 @@ impl NodeBuilder {
 /// The parts of a node that differ between a running one and one in a test.
 pub(crate) struct Parts {
     pub(crate) session: Arc<dyn Coordination>,
+    pub(crate) agreed: Agreed,
     pub(crate) connector: Connector,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) registry: Arc<Registry>,
@@ -169,6 +175,7 @@ pub(crate) struct Parts {
 pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, oneshot::Receiver<Exit>) {
     let Parts {
         session,
+        agreed,
         connector,
         transport,
         registry,
@@ -198,7 +205,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
     let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient(), &census);
     let services = peer_services(config, task, placement, census, ids);
     let group = PeerGroup::new(
-        group_settings(config, member),
+        group_settings(config, member, agreed),
         services,
         connector,
         obituary,
@@ -236,10 +243,11 @@ fn peer_services(
     }
 }
 
-fn group_settings(config: &NodeConfig, member: Member) -> GroupSettings {
+fn group_settings(config: &NodeConfig, member: Member, agreed: Agreed) -> GroupSettings {
     let infrastructure = &config.infrastructure;
     GroupSettings {
         member,
+        agreed,
         peers: config.node.peers.get(),
         restart_backoff: Backoff {
             min: config.peer.restart_back_off_min,

@@ -105,10 +105,10 @@ impl Outbox {
         self.activity = Activity::Writing;
         self.sequence += 1;
         let entry = Entry {
-            source: EntrySource {
+            source: Some(EntrySource {
                 writer: self.writer,
                 sequence: self.sequence,
-            },
+            }),
             entry_parent: queued.entry_parent,
             command: queued.command.clone(),
         };
@@ -170,7 +170,12 @@ async fn write_until_known(
     loop {
         match append_entry(&*session, entry.source, &payload).await {
             Err(CoordinationError::Interrupted(cause)) => {
-                tracing::warn!(peer = %entry.source.writer, cause, "an entry's outcome is unknown; it is written again");
+                let entry = entry.command.name();
+                tracing::warn!(
+                    entry,
+                    cause,
+                    "an entry's outcome is unknown; it is written again"
+                );
                 reconnected(&*session).await?;
             }
             known => return known,

@@ -35,7 +35,7 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percentage: Option<Percent>,
     /// Which of its peers keep the ledgers of its segments.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "AckerRule::is_default")]
     pub ackers: AckerRule,
 }
 
@@ -347,6 +347,13 @@ pub struct AckerRule {
     /// Tasks whose peers are spared.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub exempt_tasks: BTreeSet<TaskName>,
+}
+
+impl AckerRule {
+    /// Whether each source is its own acker, and nothing else was said.
+    pub fn is_default(&self) -> bool {
+        *self == AckerRule::default()
+    }
 }
 
 /// The defaults of catalog keys, in one place.

@@ -49,6 +49,8 @@ pub enum Reason {
     UnknownPeer,
     /// The job was submitted before.
     KnownJob,
+    /// Another job was submitted under this id.
+    OtherContent,
     /// There are as many live jobs as there may be.
     TooManyJobs,
     /// The job is not live.
@@ -83,7 +85,8 @@ impl PeerContext {
 
 /// What a peer has to do once because of one entry. Whatever can be derived from the replica is a
 /// want instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// My attempt to join was refused or undone: back off, then write `prepare-join-cluster` again.
     /// After a jump over entries, see [`after_jump`] instead.

@@ -1,6 +1,7 @@
 //! Laws of all commands together: every entry reads back as it was written, and no entry, however
 //! odd, stops whoever applies it to a replica, however odd.
 
+use super::commands::sample::submit;
 use super::commands::{
     AbortJoinCluster, AcceptJoinCluster, Command, ExhaustInput, Gc, KillJob, LeaveCluster,
     NotifyJoinCluster, PrepareJoinCluster, SealTask, SetReplica, SignalReady, SubmitJob,
@@ -9,7 +10,9 @@ use super::commands::{
 use super::wants::{LocalFacts, wants};
 use super::{Applied, Entry, LogCommand, PeerContext, step};
 use crate::codec::{from_payload, to_payload};
-use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
+use crate::ids::{
+    ContentHash, EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId,
+};
 use crate::job::TaskKind;
 use crate::replica::invariants::violations;
 use crate::replica::sample::{job_id, knowing, peer};
@@ -21,7 +24,7 @@ use crate::scheduler::explain;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -76,11 +79,35 @@ fn a_task() -> impl Strategy<Value = TaskRecord> {
     )
 }
 
+/// In its flat shape a job has one task of a name.
+fn a_submitted_job() -> impl Strategy<Value = SubmittedJob> {
+    let content = option::of((0..2u64).prop_map(ContentHash));
+    (vec(a_task(), 0..4), content).prop_map(|(mut tasks, content)| {
+        let mut names = BTreeSet::new();
+        tasks.retain(|task| names.insert(task.name.clone()));
+        SubmittedJob {
+            content,
+            ..SubmittedJob::new("job", tasks)
+        }
+    })
+}
+
+/// A job that can run, now and then: random tasks hardly ever fit together.
+fn a_sound_job() -> impl Strategy<Value = Command> {
+    let shapes = vec![
+        "in:i>out out:o",
+        "in:i>out:1-2 out:o:1-1",
+        "t:i>u:1-2 u:f>v,w:1-!fn:x v:o w:o:1-3",
+    ];
+    (0..4u32, prop::sample::select(shapes)).prop_map(|(id, tasks)| submit(id, tasks))
+}
+
 /// The command that is the word of a holder about its slot.
-type SlotWord = (PeerId, JobId, TaskName, SlotId, LogPosition);
+type SlotWord = (Option<PeerId>, JobId, TaskName, SlotId, LogPosition);
 
 fn a_slot_word() -> impl Strategy<Value = SlotWord> {
-    (a_peer(), a_job(), a_task_name(), a_slot(), a_position())
+    let id = option::weighted(0.8, a_peer());
+    (id, a_job(), a_task_name(), a_slot(), a_position())
 }
 
 fn a_command() -> impl Strategy<Value = Command> {
@@ -101,10 +128,9 @@ fn a_command() -> impl Strategy<Value = Command> {
         a_peer().prop_map(|id| Command::AbortJoinCluster(AbortJoinCluster { id })),
         (a_peer(), vec(a_peer(), 0..3))
             .prop_map(|(id, also)| Command::LeaveCluster(LeaveCluster { id, also })),
-        (a_job(), vec(a_task(), 0..4)).prop_map(|(id, tasks)| {
-            let job = SubmittedJob::new("job", tasks);
-            Command::SubmitJob(SubmitJob { id, job })
-        }),
+        (a_job(), a_submitted_job())
+            .prop_map(|(id, job)| { Command::SubmitJob(SubmitJob { id, job }) }),
+        a_sound_job(),
         (a_job(), option::of("[a-z]{0,9}"))
             .prop_map(|(job, cause)| Command::KillJob(KillJob::new(job, cause))),
         a_slot_word().prop_map(|(id, job, task, slot, version)| {
@@ -151,7 +177,7 @@ fn an_entry() -> impl Strategy<Value = Entry> {
             sequence,
         };
         Entry {
-            source,
+            source: Some(source),
             entry_parent,
             command,
         }
@@ -282,6 +308,8 @@ proptest! {
             let first = step(position, Ok(entry.clone()), replica);
             let found = violations(&first.new, position);
             prop_assert!(found.is_empty(), "{entry:?} broke {found:?}");
+            let read = Replica::from_view(&view(&first.new));
+            prop_assert_eq!(read.as_ref(), Ok(&*first.new));
             let again = step(position, Ok(entry), Arc::clone(&first.new));
             prop_assert!(Arc::ptr_eq(&again.new, &first.new));
             replica = first.new;
@@ -292,10 +320,10 @@ proptest! {
 #[test]
 fn an_entry_in_json_is_what_the_design_shows() {
     let entry = Entry {
-        source: EntrySource {
+        source: Some(EntrySource {
             writer: peer("a").into(),
             sequence: 3,
-        },
+        }),
         entry_parent: Some(LogPosition(7)),
         command: Command::PrepareJoinCluster(PrepareJoinCluster {
             joiner: peer("a"),
@@ -313,10 +341,11 @@ fn an_entry_in_json_is_what_the_design_shows() {
       "args": {
         "joiner": "61000000-0000-0000-0000-000000000000",
         "group": "00000000-0000-0000-0000-000000000001",
-        "site": "here",
+        "peer-site": "here",
         "words": [
           "fn:x"
-        ]
+        ],
+        "tags": []
       }
     }
     "#);

@@ -28,7 +28,8 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
     let Ok(entry) = payload else {
         return Step::ignored(position, None, old, Reason::Unreadable);
     };
-    if old.writers.has_seen(&entry.source) {
+    let source = entry.source;
+    if source.is_some_and(|source| old.writers.has_seen(&source)) {
         return Step::ignored(position, Some(entry), old, Reason::AlreadySeen);
     }
     let (mut new, ignored) = match entry.command.apply(position, &old) {
@@ -36,8 +37,10 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
         Applied::Ignored(reason) => (Replica::clone(&old), Some(reason)),
     };
     // Ignored entries are remembered too: their duplicates may come when they would fit.
-    let membership = Arc::clone(&new.membership);
-    Arc::make_mut(&mut new.writers).remember(&entry.source, position, &membership);
+    if let Some(source) = source {
+        let membership = Arc::clone(&new.membership);
+        Arc::make_mut(&mut new.writers).remember(&source, position, &membership);
+    }
     debug_assert!(
         invariants::violations(&new, position).is_empty()
             || !invariants::violations(&old, position).is_empty(),

@@ -292,7 +292,7 @@ fn owes(
     if running.phase >= TaskPhase::Ready && !is_ready {
         let task = task.clone();
         owes.push(Command::SignalReady(SignalReady {
-            id: me,
+            id: Some(me),
             job,
             task,
             slot,
@@ -306,7 +306,7 @@ fn owes(
             task,
             slot,
             version,
-            id: me,
+            id: Some(me),
         }));
     }
     if running.phase == TaskPhase::Sealed && assignment.seal == Seal::Now {
@@ -316,7 +316,7 @@ fn owes(
             task,
             slot,
             version,
-            id: me,
+            id: Some(me),
         }));
     }
     Some(owes)

@@ -3,33 +3,60 @@
 use super::NodeError;
 use crate::codec::{FORMAT_VERSION, from_payload, to_payload};
 use crate::coordination::{Coordination, CoordinationError, Node, Put, Written};
+use crate::replica::Agreed;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct LogParameters {
     log_version: u8,
-    job_scheduler: String,
-    messaging: String,
+    #[serde(flatten)]
+    agreed: Agreed,
 }
 
 impl LogParameters {
-    fn of_this_build() -> Self {
-        LogParameters {
-            log_version: FORMAT_VERSION,
-            job_scheduler: "balanced".into(),
-            messaging: "local".into(),
+    /// Why a node with `mine` cannot use a log that was begun with these.
+    fn differences(&self, mine: &LogParameters) -> Vec<String> {
+        let mut differences = Vec::new();
+        if self.log_version != mine.log_version {
+            differences.push(format!(
+                "its entries are of format {}, this program reads format {}",
+                self.log_version, mine.log_version
+            ));
         }
+        let (theirs, mine) = (self.agreed, mine.agreed);
+        let (jobs, other) = (theirs.job_scheduler.as_str(), mine.job_scheduler.as_str());
+        if jobs != other {
+            differences.push(format!(
+                "its jobs share peers by scheduler.jobs = \"{jobs}\", this node is configured for \
+                 \"{other}\""
+            ));
+        }
+        let (carrier, other) = (theirs.messaging.as_str(), mine.messaging.as_str());
+        if carrier != other {
+            differences.push(format!(
+                "its segments travel by messaging.transport = \"{carrier}\", this node is \
+                 configured for \"{other}\""
+            ));
+        }
+        differences
     }
 }
 
 /// Agrees with whoever was first, or says what differs.
-pub(super) async fn agree(session: &dyn Coordination, tenancy: &str) -> Result<(), NodeError> {
+pub(super) async fn agree(
+    session: &dyn Coordination,
+    tenancy: &str,
+    agreed: Agreed,
+) -> Result<(), NodeError> {
     let other = |reason: String| NodeError::OtherLog {
         tenancy: tenancy.to_owned(),
         reason,
     };
-    let mine = LogParameters::of_this_build();
+    let mine = LogParameters {
+        log_version: FORMAT_VERSION,
+        agreed,
+    };
     let data = to_payload(&mine).map_err(|error| other(error.to_string()))?;
     if session
         .put(Node::LogParameters, data, Put::IfAbsent)
@@ -43,10 +70,43 @@ pub(super) async fn agree(session: &dyn Coordination, tenancy: &str) -> Result<(
     })?;
     let theirs: LogParameters =
         from_payload(&stored).map_err(|error| other(format!("its parameters: {error}")))?;
-    if theirs != mine {
-        return Err(other(format!(
-            "it was begun with {theirs:?}, this node has {mine:?}"
-        )));
+    let differences = theirs.differences(&mine);
+    if differences.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(other(format!(
+        "{}; change the configuration, or use another node.tenancy-id",
+        differences.join("; ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{JobScheduler, Transport};
+    use crate::coordination::memory::MemoryServer;
+
+    fn agreed(job_scheduler: JobScheduler, messaging: Transport) -> Agreed {
+        Agreed {
+            job_scheduler,
+            messaging,
+        }
+    }
+
+    #[actix::test]
+    async fn the_first_node_decides_and_others_are_told_what_differs() {
+        let session = MemoryServer::default().connect();
+        let first = agreed(JobScheduler::Balanced, Transport::Local);
+        assert!(agree(&session, "t", first).await.is_ok());
+        assert!(agree(&session, "t", first).await.is_ok());
+        let second = agreed(JobScheduler::Greedy, Transport::Aeron);
+        let refusal = agree(&session, "t", second).await.unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "this node cannot use the log of tenancy `t`: its jobs share peers by scheduler.jobs = \
+             \"balanced\", this node is configured for \"greedy\"; its segments travel by \
+             messaging.transport = \"local\", this node is configured for \"aeron\"; change the \
+             configuration, or use another node.tenancy-id"
+        );
+    }
 }

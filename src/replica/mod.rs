@@ -4,6 +4,7 @@
 //! Sections are shared, so that applying an entry copies what it changes and nothing else. Nothing
 //! here reads a clock, a network or a random number.
 
+pub mod flat_job;
 pub mod invariants;
 mod jobs;
 mod membership;

@@ -67,6 +67,7 @@ pub struct Member {
     /// Its process.
     pub group: GroupId,
     /// Where its segments are to be sent.
+    #[serde(rename = "peer-site")]
     pub site: Site,
     /// The words of its vocabulary: it takes only tasks that need no others.
     pub words: Arc<BTreeSet<String>>,
@@ -75,10 +76,43 @@ pub struct Member {
     pub tags: Arc<BTreeSet<String>>,
 }
 
-/// Where a peer can be reached by the transport, in the transport's own words.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+/// Where a peer can be reached by the transport, in the transport's own words. Words that are a JSON
+/// object are shown as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "SiteShape", into = "SiteShape")]
 pub struct Site(pub String);
+
+/// A site as it is written.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum SiteShape {
+    Text(String),
+    Object(serde_json::Map<String, serde_json::Value>),
+}
+
+impl From<SiteShape> for Site {
+    fn from(shape: SiteShape) -> Self {
+        match shape {
+            SiteShape::Text(text) => Site(text),
+            SiteShape::Object(object) => Site(serde_json::Value::Object(object).to_string()),
+        }
+    }
+}
+
+impl From<Site> for SiteShape {
+    /// Only what reads back to the very same words is shown as an object.
+    fn from(site: Site) -> Self {
+        let object = match site.0.starts_with('{') {
+            true => serde_json::from_str(&site.0).ok(),
+            false => None,
+        };
+        let object = object.map(SiteShape::Object);
+        match object {
+            Some(object) if Site::from(object.clone()) == site => object,
+            _ => SiteShape::Text(site.0),
+        }
+    }
+}
 
 /// The jobs that are remembered, each in exactly one of the three lists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

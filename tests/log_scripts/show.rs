@@ -38,7 +38,9 @@ pub(crate) fn step(step: &Step) -> String {
     let Some(entry) = &step.entry else {
         return format!("{} unreadable{outcome}", step.position);
     };
-    let writer = spelled(entry.source.writer.0);
+    let writer = entry
+        .source
+        .map_or("nobody".into(), |source| spelled(source.writer.0));
     format!(
         "{} {writer}: {}{outcome}",
         step.position,

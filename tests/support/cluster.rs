@@ -112,7 +112,7 @@ impl Cluster {
             sequence: *sequence,
         };
         self.append_payload(Ok(Entry {
-            source,
+            source: Some(source),
             entry_parent: None,
             command,
         }))

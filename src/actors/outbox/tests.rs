@@ -80,7 +80,10 @@ async fn entries_are_written_in_order_and_numbered() {
     let confirmed = rig.outbox.send(WriteAndConfirm(kill(5))).await.unwrap();
     assert_eq!(confirmed, Ok(LogPosition(5)));
     assert_eq!(rig.written(), (0..6).map(kill).collect::<Vec<_>>());
-    let sequences = rig.entries().into_iter().map(|entry| entry.source.sequence);
+    let sequences = rig
+        .entries()
+        .into_iter()
+        .map(|entry| entry.source.unwrap().sequence);
     assert_eq!(sequences.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
 }
 
@@ -131,7 +134,7 @@ async fn an_entry_of_unknown_outcome_is_written_again_under_its_number() {
     let sequences: Vec<u64> = rig
         .entries()
         .into_iter()
-        .map(|entry| entry.source.sequence)
+        .map(|entry| entry.source.unwrap().sequence)
         .collect();
     assert_eq!(sequences, [1, 1]);
 }

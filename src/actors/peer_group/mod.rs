@@ -16,7 +16,7 @@ use crate::log::Step;
 use crate::messages::log_reader::Snapshot;
 use crate::messages::outbox::SetGate;
 use crate::messages::supervision::{Child, ChildDown, Stop};
-use crate::replica::Member;
+use crate::replica::{Agreed, Member, Replica};
 use actix::{Actor, Addr, AsyncContext, Context};
 use futures_util::future::BoxFuture;
 use slots::Slot;
@@ -55,6 +55,8 @@ pub struct PeerGroup {
 pub struct GroupSettings {
     /// What its peers say of themselves.
     pub member: Member,
+    /// What everybody who uses the log agreed on.
+    pub agreed: Agreed,
     /// How many peers to start with.
     pub peers: usize,
     /// Between two incarnations of a peer.
@@ -98,7 +100,14 @@ impl PeerGroup {
         obituary: Obituary,
     ) -> Self {
         let (steps, _) = broadcast::channel(settings.step_ring);
-        let (latest, receiver) = watch::channel(Snapshot::default());
+        let start = Replica {
+            agreed: settings.agreed,
+            ..Replica::default()
+        };
+        let (latest, receiver) = watch::channel(Snapshot {
+            position: None,
+            replica: Arc::new(start),
+        });
         let published = Published {
             steps,
             latest: receiver,

@@ -450,7 +450,7 @@ fn an_unknown_word_is_told_with_the_nearest_and_all_that_there_are() {
     insta::assert_snapshot!(wrong("task: all", "task: derivee"), @"job.yaml:33:7: lifecycles[0].task: no task is named `derivee`; did you mean `derive`? write the name of a task or `all`");
     insta::assert_snapshot!(wrong("delay: int", "delay: itn"), @"job.yaml:12:14: catalog.read-flights.types.delay: `itn` is not one of: int, float, string, bool; did you mean `int`?");
     insta::assert_snapshot!(wrong("type: output\n    plugin: file/json-lines\n    path: out/all", "type: outptu\n    plugin: file/json-lines\n    path: out/all"), @r#"job.yaml:29:5: catalog.write-all.type: expected one of: input, function, output, found the text "outptu"; did you mean `output`?"#);
-    insta::assert_snapshot!(wrong("balanced", "percentage"), @r#"job.yaml:34:1: task-scheduler: expected one of: balanced, found the text "percentage""#);
+    insta::assert_snapshot!(wrong("balanced", "even"), @r#"job.yaml:34:1: task-scheduler: expected one of: balanced, percentage, colocated, found the text "even""#);
 }
 
 #[test]

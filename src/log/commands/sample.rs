@@ -46,7 +46,7 @@ impl Cluster {
             sequence: self.next.0 + 1,
         };
         let entry = Entry {
-            source,
+            source: Some(source),
             entry_parent: None,
             command,
         };
@@ -84,7 +84,7 @@ pub(crate) fn exhaust(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Com
         task: task.into(),
         slot: SlotId(slot),
         version: allocation.version,
-        id: allocation.holder(&task.into(), SlotId(slot)).unwrap(),
+        id: Some(allocation.holder(&task.into(), SlotId(slot)).unwrap()),
     })
 }
 
@@ -96,6 +96,6 @@ pub(crate) fn seal(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Comman
         task: task.into(),
         slot: SlotId(slot),
         version: allocation.version,
-        id: allocation.holder(&task.into(), SlotId(slot)).unwrap(),
+        id: Some(allocation.holder(&task.into(), SlotId(slot)).unwrap()),
     })
 }

@@ -23,8 +23,9 @@ pub struct SealTask {
     pub slot: SlotId,
     /// The version of the allocation that it speaks of.
     pub version: AllocationVersion,
-    /// The peer.
-    pub id: PeerId,
+    /// The peer; when it is not said, whoever holds the slot in that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PeerId>,
 }
 
 impl SealTask {
@@ -46,7 +47,7 @@ impl SealTask {
     }
 
     fn check(&self, replica: &Replica) -> Result<(), Reason> {
-        let (record, _) = self.held().look_up(replica)?;
+        let (record, _, _) = self.held().look_up(replica)?;
         let kind = record.task(&self.task).map(|task| task.kind);
         let progress = replica.progress.get(&self.job).ok_or(Reason::NotYet)?;
         if kind != Some(TaskKind::Output) || progress.is_sealed(&self.task, self.slot) {
