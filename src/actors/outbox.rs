@@ -168,7 +168,11 @@ async fn write_until_known(
         reason: error.to_string(),
     })?;
     loop {
-        match append_entry(&*session, entry.source, &payload).await {
+        let appended = match entry.source {
+            Some(source) => append_entry(&*session, source, &payload).await,
+            None => session.append(payload.clone()).await,
+        };
+        match appended {
             Err(CoordinationError::Interrupted(cause)) => {
                 let entry = entry.command.name();
                 tracing::warn!(

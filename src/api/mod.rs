@@ -1,5 +1,6 @@
 //! What a client can do with a node: submit, watch, wait and kill.
 
+mod collection;
 mod error;
 mod files_in_use;
 mod jobs;
@@ -87,9 +88,9 @@ impl NodeHandle {
         self.append(Command::SubmitJob(SubmitJob { id, job }))
             .await?;
         // An entry that was applied can still have been ignored.
-        match self.snapshot().replica.record(id) {
-            Some(_) => Ok(()),
-            None => Err(ApiError::NotTaken),
+        match self.snapshot().replica.jobs.is_known(id) {
+            true => Ok(()),
+            false => Err(ApiError::NotTaken),
         }
     }
 

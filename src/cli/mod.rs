@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod console;
 mod exit;
+mod gc;
 mod job_source;
 mod jobs;
 mod kill;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
         Verb::Submit(args) => submit::submit(&args, &mut console),
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
+        Verb::Gc(args) => gc::gc(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
     };
     exit.into()

@@ -2,10 +2,9 @@
 
 use super::commands::{Command, SetReplica};
 use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, Unreadable};
-use crate::ids::{EntrySource, LogPosition, WriterId};
+use crate::ids::LogPosition;
 use crate::replica::{Replica, invariants};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// One entry applied: what was, what is.
 #[derive(Clone, Debug)]
@@ -56,12 +55,6 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
     }
 }
 
-/// The source of what never stood in the log.
-const NOBODY: EntrySource = EntrySource {
-    writer: WriterId(Uuid::nil()),
-    sequence: 0,
-};
-
 impl Step {
     /// In place of the entries up to a position, which are gone: the replica that they made.
     pub fn jump(position: LogPosition, old: Arc<Replica>, new: Arc<Replica>) -> Self {
@@ -69,7 +62,7 @@ impl Step {
             replica: Arc::clone(&new),
         });
         let entry = Entry {
-            source: NOBODY,
+            source: None,
             entry_parent: None,
             command,
         };

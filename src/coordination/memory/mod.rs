@@ -11,7 +11,7 @@ use super::{
 use crate::ids::{LogPosition, PeerId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -43,6 +43,8 @@ struct State {
     next_session: u64,
     delay: Duration,
     connection: Connection,
+    /// Sessions that are cut off by themselves.
+    cut_off: BTreeSet<SessionId>,
     faults: VecDeque<AppendFault>,
 }
 
@@ -65,8 +67,18 @@ impl State {
         self.nodes.insert(path, (data, revision));
     }
 
+    fn show(&self, session: SessionId, seen: SessionState) {
+        if let Some(sender) = self.sessions.get(&session) {
+            sender.send_replace(seen);
+        }
+    }
+
     fn reachable(&self, session: SessionId) -> Result<(), CoordinationError> {
-        match (self.sessions.contains_key(&session), self.connection) {
+        let connection = match self.cut_off.contains(&session) {
+            true => Connection::Down,
+            false => self.connection,
+        };
+        match (self.sessions.contains_key(&session), connection) {
             (false, _) => Err(CoordinationError::Expired),
             (true, Connection::Down) => {
                 Err(CoordinationError::Interrupted("cut off, by a test".into()))
@@ -143,6 +155,28 @@ impl MemoryServer {
         state.connection = connection;
         for session in state.sessions.values() {
             session.send_replace(seen);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Cuts off the session that owns a peer's pulse, and no other. It stays, as does that of a
+    /// process that is paused for a while.
+    pub fn cut_off_session_of(&self, peer: PeerId) {
+        let mut state = self.lock();
+        if let Some(session) = state.pulses.get(&peer).copied() {
+            state.cut_off.insert(session);
+            state.show(session, SessionState::Disconnected);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Lets every session that was cut off by itself reach the server again.
+    pub fn reach_all(&self) {
+        let mut state = self.lock();
+        for session in std::mem::take(&mut state.cut_off) {
+            state.show(session, SessionState::Connected);
         }
         drop(state);
         self.changed();

@@ -106,7 +106,7 @@ mod tests {
     fn the_state_logs_of_finished_jobs_are_marked() {
         let mut cluster = Cluster::of("a b");
         cluster.run(submit(0, "in:i>out out:o"));
-        let log = |number| StateLogId(Uuid::from_u128(number));
+        let log = StateLogId::Ledger;
         let replica = Arc::make_mut(&mut cluster.replica);
         let slots = BTreeMap::from([(SlotId(0), vec![log(7), log(8)])]);
         let tasks = BTreeMap::from([("out".into(), slots)]);
