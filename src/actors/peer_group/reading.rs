@@ -148,3 +148,88 @@ async fn origin_beyond(
         _ => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordination::collection::collect;
+    use crate::coordination::memory::{Memory, MemoryServer};
+    use crate::replica::Replica;
+    use uuid::Uuid;
+
+    async fn server(entries: u64) -> (MemoryServer, Arc<Memory>) {
+        let server = MemoryServer::default();
+        let session = Arc::new(server.connect());
+        (0..entries).for_each(|_| server.append_raw(b"entry".to_vec()));
+        (server, session)
+    }
+
+    async fn collect_to(session: &Memory, position: u64) {
+        let (id, replica) = (Uuid::from_u128(position.into()), Arc::<Replica>::default());
+        let collected = collect(session, id, LogPosition(position), replica).await;
+        assert!(collected.unwrap().is_some());
+    }
+
+    /// The sizes of the entries, or the position of the origin.
+    async fn read(session: &Arc<Memory>, from: u64, tail: Tail) -> Result<Vec<usize>, u64> {
+        let session: Arc<dyn Coordination> = session.clone();
+        match next(session, LogPosition(from), tail).await.unwrap() {
+            News::Entries(entries) => Ok(entries.iter().map(Vec::len).collect()),
+            News::Origin(origin) => Err(origin.position.0),
+        }
+    }
+
+    #[actix::test]
+    async fn whoever_starts_begins_with_the_origin() {
+        let (_, session) = server(20).await;
+        assert_eq!(read(&session, 0, Tail::Ahead).await, Ok(vec![5; 20]));
+        collect_to(&session, 12).await;
+        assert_eq!(read(&session, 0, Tail::Ahead).await, Err(12));
+        assert_eq!(read(&session, 13, Tail::Ahead).await, Ok(vec![5; 7]));
+    }
+
+    #[actix::test]
+    async fn what_was_collected_is_made_up_for_by_the_origin_wherever_one_stood() {
+        let (_, session) = server(700).await;
+        collect_to(&session, 650).await;
+        for from in [1, 600, 648, 649] {
+            for tail in [Tail::Ahead, Tail::Reached] {
+                assert_eq!(read(&session, from, tail).await, Err(650), "from {from}");
+            }
+        }
+        // The entry of the origin itself is there, and so is what follows.
+        assert_eq!(read(&session, 650, Tail::Ahead).await, Ok(vec![5; 50]));
+        assert_eq!(read(&session, 651, Tail::Reached).await, Ok(vec![5; 8]));
+    }
+
+    #[actix::test]
+    async fn a_position_that_was_skipped_is_no_reason_to_jump() {
+        let (server, session) = server(20).await;
+        collect_to(&session, 10).await;
+        server.skip_position();
+        server.append_raw(b"entry".to_vec());
+        assert_eq!(read(&session, 18, Tail::Ahead).await, Ok(vec![5, 5, 0, 5]));
+        assert_eq!(read(&session, 20, Tail::Reached).await, Ok(vec![0, 5]));
+    }
+
+    #[actix::test]
+    async fn a_log_that_is_gone_without_an_origin_is_lost() {
+        let (_, session) = server(5).await;
+        let session: Arc<dyn Coordination> = session;
+        let beyond = next(session.clone(), LogPosition(9), Tail::Ahead).await;
+        assert_eq!(
+            beyond.err(),
+            Some(CoordinationError::LogLost(LogPosition(8)))
+        );
+    }
+
+    #[actix::test]
+    async fn a_long_backlog_is_read_in_several_reads_at_once() {
+        let (_, session) = server(1_000).await;
+        assert_eq!(
+            read(&session, 1, Tail::Ahead).await,
+            Ok(vec![5; 4 * READ_BACKLOG])
+        );
+        assert_eq!(read(&session, 513, Tail::Ahead).await, Ok(vec![5; 487]));
+    }
+}

@@ -37,7 +37,9 @@ impl PeerGroup {
                     this.jump(origin);
                     Tail::Ahead
                 }
-                Err(error @ CoordinationError::LogLost(_)) => return this.give_up(ctx, &error),
+                Err(
+                    error @ (CoordinationError::LogLost(_) | CoordinationError::OriginUnusable(_)),
+                ) => return this.give_up(ctx, &error),
                 Err(error) => return this.session_over(ctx, &error),
             };
             this.start_waiting_peers(ctx);
