@@ -124,6 +124,12 @@ fn tags_are_a_list_in_a_file_and_stand_between_commas_in_a_variable() {
 }
 
 #[test]
+fn a_folder_is_for_an_embedded_server() {
+    let text = "[coordination]\nmode = \"zookeeper\"\ndata-dir = \"data\"\n";
+    assert_snapshot!(problems(text, &[]), @r#"node.toml:3: coordination.data-dir: it is the folder of an embedded server; the mode is "zookeeper""#);
+}
+
+#[test]
 fn a_mistake_in_the_syntax_names_its_line() {
     assert_snapshot!(problems("[http]\nport = \n[log\n", &[]), @r"
     node.toml:2: string values must be quoted, expected literal string
