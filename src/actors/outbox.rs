@@ -2,7 +2,7 @@
 
 use super::supervision::Obituary;
 use crate::codec::to_payload;
-use crate::coordination::{Coordination, CoordinationError, reconnected};
+use crate::coordination::{Attempts, Coordination, CoordinationError};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -142,7 +142,10 @@ impl Outbox {
         match (queued.confirm, result) {
             // A client that has gone needs no answer. One whose entry went down with the session
             // cannot be told whether it is in the log.
-            (Some(confirm), Err(CoordinationError::Expired)) => {
+            (
+                Some(confirm),
+                Err(CoordinationError::Expired | CoordinationError::Interrupted(_)),
+            ) => {
                 let _ = confirm.send(Err(WriteFailed::Ended));
             }
             (Some(confirm), result) => {
@@ -167,11 +170,12 @@ async fn write_until_known(
         what: "an entry".into(),
         reason: error.to_string(),
     })?;
+    let mut attempts = Attempts::of(&*session);
     loop {
         match session.append(payload.clone()).await {
             Err(CoordinationError::Interrupted(cause)) => {
                 tracing::warn!(peer = %entry.source.writer, cause, "an entry's outcome is unknown; it is written again");
-                reconnected(&*session).await?;
+                attempts.again(&cause).await?;
             }
             known => return known,
         }

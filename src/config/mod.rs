@@ -7,6 +7,7 @@
 //! An option is a field of its section, its default there, and one line in the section's `read`.
 
 mod coordination;
+mod digest_login;
 mod http;
 mod infrastructure;
 mod log;
@@ -21,7 +22,10 @@ mod shutdown;
 mod task;
 mod value;
 
-pub use coordination::{ConnectString, CoordinationConfig, CoordinationMode};
+pub use coordination::{
+    ConnectString, CoordinationConfig, CoordinationMode, RetryConfig, TlsFiles, TlsIdentityFiles,
+};
+pub use digest_login::DigestLogin;
 pub use http::{BearerToken, HttpConfig};
 pub use infrastructure::InfrastructureConfig;
 pub use log::{LogConfig, LogFormat, LogLevel};
@@ -84,8 +88,8 @@ impl NodeConfig {
         NodeConfig::from_toml("", "", environment())
     }
 
-    /// Reads a text; `source_name` says in problems where it is from. Only a `token-file` that it
-    /// names is read besides.
+    /// Reads a text; `source_name` says in problems where it is from. Only the secrets
+    /// that it names are read besides.
     pub fn from_toml(
         source_name: &str,
         text: &str,

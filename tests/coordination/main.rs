@@ -3,13 +3,20 @@
 //! ZooKeeper is an embedded server of each test, or, with `ZOOKEEPER_CONNECT=host:port`, the
 //! servers there; and Apache ZooKeeper, with `ONYX_TEST_ZOOKEEPER`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says where, and one that measures says what"
+)]
 
+mod apache;
 mod claims;
 mod ground;
 mod log;
 mod nodes;
+mod outages;
 mod pulses;
+mod secured;
 mod sessions;
 mod zookeeper;
 
@@ -55,7 +62,8 @@ macro_rules! contracts {
 
 contracts! {
     log: entries_stand_in_the_order_of_the_calls, a_read_is_a_range_of_the_log,
-        whoever_waits_for_an_entry_hears_of_it, an_entry_that_is_too_large_is_not_sent;
+        whoever_waits_for_an_entry_hears_of_it, an_entry_that_is_too_large_is_not_sent,
+        an_entry_that_is_too_large_costs_no_other;
     nodes: a_node_is_kept_or_written_over, a_missing_node_is_none_and_an_empty_one_is_not,
         data_that_is_too_large_is_not_sent, a_job_is_read_back_as_it_was_written;
     claims: a_claim_lasts_as_long_as_its_session;

@@ -175,6 +175,7 @@ impl Handler<Observe> for PeerGroup {
             "group": self.settings.member.group,
             "position": self.position_and_replica().position,
             "session-restarts": self.session_restarts,
+            "requests-cut-short": self.services.task.session.retry().interruptions(),
             "unreadable-entries": self.unreadable_entries,
             "ignored-entries": self.ignored_entries,
         });

@@ -2,7 +2,7 @@
 
 use super::PeerGroup;
 use crate::codec::from_payload;
-use crate::coordination::{Coordination, CoordinationError, patiently, reconnected};
+use crate::coordination::{Attempts, Coordination, CoordinationError, patiently};
 use crate::ids::LogPosition;
 use crate::log::{Entry, Reason, Unreadable, step};
 use crate::messages::log_reader::Snapshot;
@@ -112,24 +112,28 @@ async fn next_entries(
     from: LogPosition,
 ) -> Result<Vec<Vec<u8>>, CoordinationError> {
     let mut max = READ_FOLLOWING;
+    let (mut reads, mut waits) = (Attempts::of(&*session), Attempts::of(&*session));
     loop {
         match session.read(from, max).await {
-            Ok(entries) if entries.is_empty() => still_there(&*session, from).await?,
+            Ok(entries) if entries.is_empty() => {
+                still_there(&*session, from).await?;
+                reads = Attempts::of(&*session);
+            }
             // There is probably more: everything at once from here on.
             Ok(entries) if entries.len() == READ_FOLLOWING && max == READ_FOLLOWING => {
                 max = READ_BACKLOG;
                 continue;
             }
             Ok(entries) => return Ok(entries),
-            Err(CoordinationError::Interrupted(_)) => {
-                reconnected(&*session).await?;
+            Err(CoordinationError::Interrupted(cause)) => {
+                reads.again(&cause).await?;
                 continue;
             }
             Err(error) => return Err(error),
         }
         match tokio::time::timeout(BELT, session.wait_for(from)).await {
-            Ok(Ok(())) | Err(_) => {}
-            Ok(Err(CoordinationError::Interrupted(_))) => reconnected(&*session).await?,
+            Ok(Ok(())) | Err(_) => waits = Attempts::of(&*session),
+            Ok(Err(CoordinationError::Interrupted(cause))) => waits.again(&cause).await?,
             Ok(Err(error)) => return Err(error),
         }
     }

@@ -5,7 +5,7 @@
 //! answer "outcome unknown" for a write that did or did not happen.
 
 use super::{
-    Answer, Claim, Coordination, CoordinationError, Node, Pulse, Put, SessionState, Written,
+    Answer, Claim, Coordination, CoordinationError, Node, Pulse, Put, Retry, SessionState, Written,
     check_size,
 };
 use crate::ids::{LogPosition, PeerId};
@@ -99,6 +99,7 @@ impl MemoryServer {
             server: self.clone(),
             id,
             state: receiver,
+            retry: Retry::default(),
         }
     }
 
@@ -191,6 +192,7 @@ pub struct Memory {
     server: MemoryServer,
     id: SessionId,
     state: watch::Receiver<SessionState>,
+    retry: Retry,
 }
 
 impl Memory {
@@ -328,6 +330,10 @@ impl Coordination for Memory {
 
     fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
+    }
+
+    fn retry(&self) -> &Retry {
+        &self.retry
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
