@@ -8,7 +8,7 @@ mod root;
 pub use log_access::open_log;
 
 use crate::actors::acking_daemon::AckingSettings;
-use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
+use crate::actors::peer_group::{CollectionPolicy, Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
 use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
@@ -192,7 +192,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         group,
         site: Site(format!("local:{group}")),
         words: Arc::new(registry.vocabulary().words()),
-        tags: Arc::default(),
+        tags: Arc::new(config.peer.tags.clone()),
     };
     let clock = Clock::start();
     let task = TaskServices {
@@ -264,6 +264,10 @@ fn group_settings(config: &NodeConfig, member: Member, agreed: Agreed) -> GroupS
             infrastructure.restarts_max as usize,
             infrastructure.restarts_window,
         ),
+        collection: CollectionPolicy {
+            entries: config.collection.entries.into(),
+            bytes: config.collection.bytes.into(),
+        },
         drain: config.shutdown.drain,
     }
 }

@@ -351,6 +351,22 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
         "{listed}"
     );
 
+    let collected = ask(&["gc"]);
+    assert_eq!(collected.code, Some(0), "{}", collected.err);
+    let told = [
+        "the log is collected up to entry",
+        "1 entries are left",
+        "data of 3 jobs",
+    ];
+    assert!(
+        told.iter().all(|told| collected.out.contains(told)),
+        "{}",
+        collected.out
+    );
+    assert_eq!(ask(&["jobs"]).out.lines().count(), 1);
+    let shown = ask(&["jobs", id]).out;
+    assert!(shown.contains("state: killed"), "{shown}");
+
     let status = ask(&["status"]);
     assert_eq!(status.code, Some(0), "{}", status.out);
     assert!(

@@ -30,8 +30,12 @@ pub(super) enum Verb {
     Submit(SubmitArgs),
     /// List the jobs a node knows, or tell everything about one
     Jobs(JobsArgs),
+    /// Tell why a job has the peers it has, or none
+    Explain(ExplainArgs),
     /// End a job early
     Kill(KillArgs),
+    /// Collect the log: finished jobs and entries that nobody needs any more are deleted
+    Gc(GcArgs),
     /// Tell how a node is doing
     Status(StatusArgs),
     /// Look into the log: follow it, explain an entry, take it elsewhere, try entries out
@@ -85,10 +89,25 @@ pub(super) struct JobsArgs {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct ExplainArgs {
+    /// The id of the job
+    #[arg(value_name = "JOB")]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct KillArgs {
     /// The id of the job
     #[arg(value_name = "ID")]
     pub(super) id: String,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct GcArgs {
     #[command(flatten)]
     pub(super) node: NodeArgs,
 }

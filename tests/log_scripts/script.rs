@@ -163,7 +163,7 @@ impl Script {
     }
 
     fn again(&mut self, position: usize) {
-        let payload = self.cluster.payloads[position].clone();
+        let payload = self.cluster.payload(position);
         let step = self.cluster.append_payload(payload);
         self.tell(&step);
     }
