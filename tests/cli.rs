@@ -437,7 +437,7 @@ fn the_log_of_a_node_is_followed_explained_and_played_elsewhere() {
     assert_eq!(end["replica"]["completed-jobs"], serde_json::json!([id]));
     let before = replica(&["--at", &(entry - 1).to_string()]);
     assert_eq!(before["replica"]["jobs"], serde_json::json!([]));
-    assert_eq!(before["replica"]["peers"].as_array().unwrap().len(), 3);
+    assert!(!before["replica"]["peers"].as_array().unwrap().is_empty());
 
     let nowhere = log(&["tail", "--config", "missing.toml"]);
     assert_eq!(nowhere.code, Some(2), "{}", nowhere.err);
