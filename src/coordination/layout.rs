@@ -14,8 +14,6 @@ pub struct Layout {
 pub enum Node {
     /// What everybody who uses this log must agree on.
     LogParameters,
-    /// Held by the one process that may use a log whose segments do not leave their process.
-    SoleProcess,
     /// Which replica new readers start from, and where its pieces are.
     Origin,
     /// A piece of an origin: of the replica at a position, as a collector stored it.
@@ -110,6 +108,11 @@ impl Layout {
         }
     }
 
+    /// The node below which everything is.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
     /// Directories that must exist, parents first.
     pub fn directories(&self) -> Vec<String> {
         let names = [
@@ -134,6 +137,11 @@ impl Layout {
             .into_iter()
             .chain(names.iter().map(|name| format!("{}/{name}", self.root)))
             .collect()
+    }
+
+    /// Where all pulses are.
+    pub fn pulses(&self) -> String {
+        format!("{}/pulse", self.root)
     }
 
     /// The pulse of a peer.
@@ -166,7 +174,6 @@ impl Layout {
         let root = &self.root;
         match node {
             Node::LogParameters => format!("{root}/log-parameters/log-parameters"),
-            Node::SoleProcess => format!("{root}/log-parameters/sole-process"),
             Node::Origin => format!("{root}/origin/origin"),
             Node::OriginPiece(position, collector, piece) => {
                 format!("{root}/origin/{:010}-{collector}##{piece}", position.0)
@@ -200,7 +207,6 @@ fn piece_name(whole: &Node) -> String {
         Node::Exception(job) => format!("{job}##exception"),
         Node::Checkpoint(job, task, slot) => format!("{job}##checkpoint##{task}##{slot}"),
         Node::LogParameters => "log-parameters".into(),
-        Node::SoleProcess => "sole-process".into(),
         Node::Origin => "origin".into(),
         Node::OriginPiece(position, collector, piece) => {
             format!("origin##{position}##{collector}##{piece}")

@@ -7,16 +7,21 @@ mod blob;
 pub mod collection;
 mod job_data;
 mod layout;
+mod lease;
 pub mod memory;
 pub mod origin;
+mod retry;
 pub mod zookeeper;
 
 pub use blob::{append_entry, read_blob, read_entries, write_blob};
 pub use job_data::{read_job, write_job};
 pub use layout::{Folder, Layout, Node, Owner};
+pub use lease::SessionLease;
+pub use retry::{Attempts, Retry, patiently, reconnected};
 
 use crate::ids::{LogPosition, PeerId};
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -42,6 +47,10 @@ pub trait Coordination: Send + Sync {
 
     /// Deletes the pulse of a peer; none is fine.
     fn delete_pulse(&self, peer: PeerId) -> Answer<'_, ()>;
+
+    /// Every pulse that there is. One of a peer whose join this session has read is among them, unless
+    /// it has gone since.
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>>;
 
     /// Places a watch on the pulse of a peer. Answers once the watch is in place; what it answers
     /// tells whether the pulse is there, and when it has gone.
@@ -72,11 +81,18 @@ pub trait Coordination: Send + Sync {
     /// How many entries the log has.
     fn log_len(&self) -> Answer<'_, u64>;
 
-    /// Takes a node for as long as the session lives, unless another session has it.
-    fn claim(&self, node: Node) -> Answer<'_, Claim>;
+    /// Answers when the service as a whole knows of this session still, for it has heard of it after
+    /// the question was asked.
+    fn prove_alive(&self) -> Answer<'_, ()>;
+
+    /// How long the service keeps the session after it has last heard of it.
+    fn timeout(&self) -> Duration;
 
     /// The state of the session, and its changes.
     fn state(&self) -> watch::Receiver<SessionState>;
+
+    /// How requests that were cut short are repeated.
+    fn retry(&self) -> &Retry;
 
     /// Ends the session: its pulses go at once.
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -94,15 +110,6 @@ pub enum Pulse {
 /// A revision of a node: what it was when somebody looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revision(i32);
-
-/// Whose a node is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// This session's, until it ends.
-    Mine,
-    /// Another session's.
-    Taken,
-}
 
 /// How to write a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,41 +188,6 @@ pub enum CoordinationError {
 /// 1,048,575 bytes by dropping the connection with everything in flight, so that the check comes
 /// before sending.
 pub const NODE_BYTES_MAX: usize = 1_000_000;
-
-/// Waits until requests are answered again, for at least a moment, so that what failed for another
-/// reason is not tried in a tight loop.
-pub async fn reconnected(session: &dyn Coordination) -> Result<(), CoordinationError> {
-    tokio::time::sleep(RETRY_PAUSE).await;
-    let mut state = session.state();
-    loop {
-        match *state.borrow_and_update() {
-            SessionState::Connected => return Ok(()),
-            SessionState::Expired => return Err(CoordinationError::Expired),
-            SessionState::Disconnected => {}
-        }
-        if state.changed().await.is_err() {
-            return Err(CoordinationError::Expired);
-        }
-    }
-}
-
-/// Repeats a read, or a write that may be repeated, while the connection is interrupted.
-pub async fn patiently<T, F>(
-    session: &dyn Coordination,
-    mut request: impl FnMut() -> F,
-) -> Result<T, CoordinationError>
-where
-    F: Future<Output = Result<T, CoordinationError>>,
-{
-    loop {
-        match request().await {
-            Err(CoordinationError::Interrupted(_)) => reconnected(session).await?,
-            known => return known,
-        }
-    }
-}
-
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 fn check_size(what: &str, data: &[u8]) -> Result<(), CoordinationError> {
     if data.len() <= NODE_BYTES_MAX {

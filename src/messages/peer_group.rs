@@ -41,6 +41,11 @@ pub struct StartPeers(pub usize);
 #[rtype(result = "bool")]
 pub struct StopPeer(pub PeerId);
 
+/// A peer to its group: nobody can let me in; are those who should alive?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LookForGhosts;
+
 /// The node to the group: refuse to start anything from now on; a stop follows.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

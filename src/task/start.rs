@@ -13,7 +13,8 @@ use crate::clock::Clock;
 use crate::codec::Decoder;
 use crate::codec::{from_payload, to_payload};
 use crate::coordination::{
-    Coordination, CoordinationError, Node, Put, Written, patiently, read_blob, read_job, write_blob,
+    Coordination, CoordinationError, Node, Put, SessionLease, Written, patiently, read_blob,
+    read_job, write_blob,
 };
 use crate::ids::PeerId;
 use crate::job::{Job, Task, TaskKind};
@@ -32,6 +33,8 @@ use std::time::Duration;
 pub struct TaskServices {
     /// The session.
     pub session: Arc<dyn Coordination>,
+    /// Until when they may act on it.
+    pub lease: SessionLease,
     /// The transport.
     pub transport: Arc<dyn Transport>,
     /// What jobs can name.
@@ -111,6 +114,7 @@ impl TaskRun {
         outbound.reroute(&assignment.downstream);
         let mut context = TaskContext {
             identity,
+            lease: services.lease.clone(),
             role,
             function,
             lifecycles: Vec::new(),

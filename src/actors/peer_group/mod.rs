@@ -2,6 +2,7 @@
 //! and supervises its virtual peers, one for one and for ever.
 
 mod collector;
+mod deaths;
 mod handlers;
 mod reading;
 mod session;
@@ -22,6 +23,7 @@ use crate::replica::{Agreed, Member, Replica};
 use actix::{Actor, Addr, AsyncContext, Context};
 pub use collector::CollectionPolicy;
 use collector::Collector;
+use deaths::Deaths;
 use futures_util::future::BoxFuture;
 use slots::Slot;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub struct PeerGroup {
     latest: watch::Sender<Snapshot>,
     sessions: watch::Sender<Arc<dyn Coordination>>,
     slots: Vec<Slot>,
+    deaths: Deaths,
     incarnations: u64,
     budget: RestartBudget,
     restarts: Restarts,
@@ -68,8 +71,8 @@ pub struct GroupSettings {
     pub restart_backoff: Backoff,
     /// A peer that lived for this long starts again without having to wait longer each time.
     pub healthy_after: Duration,
-    /// How many peers may be on their way into the cluster at once.
-    pub joins_at_once: usize,
+    /// How many peers that died may be on their way back at once.
+    pub restarts_at_once: usize,
     /// How many steps are kept for readers that lag.
     pub step_ring: usize,
     /// How often the session may be opened again before the group gives up.
@@ -131,6 +134,7 @@ impl PeerGroup {
             latest,
             sessions,
             slots,
+            deaths: Deaths::default(),
             incarnations: 0,
             budget,
             restarts: Restarts::Allowed,
@@ -161,9 +165,12 @@ impl PeerGroup {
         let supervisor = ctx.address().recipient::<ChildDown>();
         let census = &self.services.census;
         let obituary = Obituary::of(Child::Outbox, self.incarnations, supervisor, census);
-        let session = self.services.task.session.clone();
+        let (session, lease) = (
+            self.services.task.session.clone(),
+            self.services.task.lease.clone(),
+        );
         let capacity = self.services.outbox_capacity;
-        let outbox = Outbox::new(session, writer, SetGate::Resume, capacity, obituary);
+        let outbox = Outbox::new(session, lease, writer, SetGate::Resume, capacity, obituary);
         self.outbox = Some(outbox.start());
     }
 

@@ -42,6 +42,7 @@ impl PeerGroup {
                 ) => return this.give_up(ctx, &error),
                 Err(error) => return this.session_over(ctx, &error),
             };
+            this.forget_the_departed();
             this.start_waiting_peers(ctx);
             this.collect_if_due(ctx);
             this.follow(tail, ctx);

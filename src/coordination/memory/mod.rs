@@ -5,7 +5,7 @@
 //! answer "outcome unknown" for a write that did or did not happen.
 
 use super::{
-    Answer, Claim, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Revision,
+    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Retry, Revision,
     SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
@@ -38,7 +38,6 @@ struct State {
     pulses: BTreeMap<PeerId, SessionId>,
     /// Nodes by path, with their revisions.
     nodes: BTreeMap<String, (Vec<u8>, i32)>,
-    claims: BTreeMap<String, SessionId>,
     sessions: BTreeMap<SessionId, watch::Sender<SessionState>>,
     next_session: u64,
     delay: Duration,
@@ -88,6 +87,9 @@ impl State {
     }
 }
 
+/// How long a session is said to live without a word. It is ended by who plays the server.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
 /// Whether sessions reach the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Connection {
@@ -131,6 +133,7 @@ impl MemoryServer {
             server: self.clone(),
             id,
             state: receiver,
+            retry: Retry::default(),
         }
     }
 
@@ -231,7 +234,6 @@ impl MemoryServer {
     fn end(&self, session: SessionId) {
         let mut state = self.lock();
         state.pulses.retain(|_, owner| *owner != session);
-        state.claims.retain(|_, owner| *owner != session);
         if let Some(sender) = state.sessions.remove(&session) {
             sender.send_replace(SessionState::Expired);
         }
@@ -256,6 +258,7 @@ pub struct Memory {
     server: MemoryServer,
     id: SessionId,
     state: watch::Receiver<SessionState>,
+    retry: Retry,
 }
 
 impl Memory {
@@ -359,6 +362,10 @@ impl Coordination for Memory {
         })
     }
 
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>> {
+        self.request(|state| Ok(state.pulses.keys().copied().collect()))
+    }
+
     fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse> {
         let gone = self.wait_until(move |state| !state.pulses.contains_key(&peer));
         self.request(move |state| {
@@ -438,20 +445,20 @@ impl Coordination for Memory {
         self.request(|state| Ok(state.log.len() as u64))
     }
 
-    fn claim(&self, node: Node) -> Answer<'_, Claim> {
-        let id = self.id;
-        self.request(move |state| {
-            let owner = *state.claims.entry(path(&node)).or_insert(id);
-            Ok(if owner == id {
-                Claim::Mine
-            } else {
-                Claim::Taken
-            })
-        })
+    fn prove_alive(&self) -> Answer<'_, ()> {
+        self.request(|_| Ok(()))
+    }
+
+    fn timeout(&self) -> Duration {
+        SESSION_TIMEOUT
     }
 
     fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
+    }
+
+    fn retry(&self) -> &Retry {
+        &self.retry
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -2,8 +2,8 @@
 
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, TaskKind, TaskScheduler};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::job::{AckerRule, Sends, TaskKind, TaskScheduler};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::flat_job::FlatJob;
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
 use crate::scheduler::reallocate;
@@ -62,6 +62,8 @@ pub struct SubmittedJob {
     pub task_scheduler: TaskScheduler,
     /// Its share of the cluster.
     pub percentage: Option<Percent>,
+    /// How far a colocated job sends its segments.
+    pub sends: Sends,
     /// Which of its peers keep ledgers.
     pub ackers: AckerRule,
     /// What it consists of, so that it can be told from another one under the same id.
@@ -75,6 +77,7 @@ impl From<JobRecord> for SubmittedJob {
             tasks: record.tasks,
             task_scheduler: record.task_scheduler,
             percentage: record.percentage,
+            sends: record.sends,
             ackers: record.ackers,
             content: record.content,
         }
@@ -93,6 +96,7 @@ impl SubmittedJob {
             tasks: self.tasks,
             task_scheduler: self.task_scheduler,
             percentage: self.percentage,
+            sends: self.sends,
             ackers: self.ackers,
             content: self.content,
             submitted,
@@ -127,8 +131,8 @@ impl SubmittedJob {
 
 impl LogCommand for SubmitJob {
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
-        if let Some(known) = content_of(&replica.jobs, self.id) {
-            return Applied::Ignored(self.met(known));
+        if replica.jobs.is_known(self.id) {
+            return Applied::Ignored(self.met(replica.jobs.content_of(self.id)));
         }
         if !self.job.is_sound() {
             return Applied::Ignored(Reason::InvalidJob);
@@ -141,6 +145,10 @@ impl LogCommand for SubmitJob {
         Arc::make_mut(&mut new.jobs).submit(self.id, record);
         Applied::Changed(reallocate(&new, position))
     }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new).about("job", self.id)
+    }
 }
 
 impl SubmitJob {
@@ -151,12 +159,6 @@ impl SubmitJob {
             _ => Reason::KnownJob,
         }
     }
-}
-
-/// What the job of an id consists of, if one is or was known by it.
-fn content_of(jobs: &Jobs, id: JobId) -> Option<Option<ContentHash>> {
-    let record = jobs.records.get(&id).map(|record| record.content);
-    record.or_else(|| jobs.tombstones.get(&id).map(|tombstone| tombstone.content))
 }
 
 #[cfg(test)]
