@@ -144,7 +144,7 @@ impl<'a> Life<'a> {
             let mut idle = true;
             for peer in self.living() {
                 while self.read(peer) {}
-                self.cluster.notice(peer);
+                self.cluster.speak_up(peer);
                 self.cluster.rejoin(peer);
                 while self.cluster.work(peer).is_some() {
                     idle = false;

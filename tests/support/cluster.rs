@@ -3,7 +3,9 @@
 
 use onyx::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
 use onyx::job::TaskKind;
-use onyx::log::commands::{Command, LeaveCluster, PrepareJoinCluster};
+use onyx::log::admission::is_open;
+use onyx::log::commands::{Command, PrepareJoinCluster};
+use onyx::log::departures::{Speaker, departures};
 use onyx::log::wants::{
     AfterJump, Assignment, LocalFacts, Read, RunningTask, Seal, Standing, TaskPhase, Wants,
     after_jump, wants,
@@ -60,7 +62,7 @@ pub(crate) struct Peer {
     pub(crate) next: usize,
     pub(crate) outbox: VecDeque<Command>,
     pub(crate) watches: BTreeSet<PeerId>,
-    /// Watched peers whose leave it has written.
+    /// Peers whose leave it has written and not read yet.
     pub(crate) reported: BTreeSet<PeerId>,
     /// Owed commands that it has written.
     said: Vec<Command>,
@@ -68,6 +70,13 @@ pub(crate) struct Peer {
     phase: TaskPhase,
     pub(crate) rejoin_is_due: bool,
     pub(crate) standing: Standing,
+}
+
+/// Of whom a peer speaks that finds others gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    WhenItIsMine,
+    InAnyCase,
 }
 
 /// What a peer's reading of one entry led to, besides its outbox.
@@ -184,11 +193,10 @@ impl Cluster {
         for effect in step.effects(&state.me) {
             match effect {
                 Effect::RejoinAfterBackOff => state.rejoin_is_due = true,
-                Effect::EvictIfGhost(ghost) if !self.pulses.contains(&ghost) => {
-                    let leave = Command::LeaveCluster(LeaveCluster::of(ghost));
-                    state.outbox.push_back(leave);
+                Effect::EvictIfGhost(_) => {
+                    state.look_for_ghosts(&step.new, &self.pulses, Word::WhenItIsMine);
                 }
-                Effect::EvictIfGhost(_) | Effect::Restart => {}
+                Effect::Restart => {}
             }
             events.push(Event::Effect(effect));
         }
@@ -222,8 +230,11 @@ impl Cluster {
             return false;
         };
         let wanted = peer.wants(&step.new);
+        let known = &step.new.membership.members;
+        let spoken_of = peer.reported.iter().all(|peer| known.contains_key(peer));
         let same = (wanted.standing, &wanted.watches) == (peer.standing, &peer.watches);
-        same && wanted.task.is_none()
+        same && spoken_of
+            && wanted.task.is_none()
             && peer.task.is_none()
             && step.effects(&peer.me).is_empty()
             && step.reactions(&peer.me).is_empty()
@@ -238,27 +249,57 @@ impl Cluster {
         watched.into_iter().flatten()
     }
 
-    /// Lets a peer notice that pulses it watches are gone.
-    pub(crate) fn notice(&mut self, peer: PeerId) -> Vec<PeerId> {
-        let gone: Vec<PeerId> = self.unreported(peer).collect();
-        let Some(state) = self.peers.get_mut(&peer) else {
-            return Vec::new();
-        };
-        for gone in &gone {
-            state.reported.insert(*gone);
-            state
-                .outbox
-                .push_back(Command::LeaveCluster(LeaveCluster::of(*gone)));
-        }
-        gone
+    /// Lets a peer notice that pulses it watches are gone. Then it looks who else is, and speaks of
+    /// those of whom it is to speak.
+    pub(crate) fn notice(&mut self, peer: PeerId) -> BTreeSet<PeerId> {
+        self.look(peer, Word::WhenItIsMine)
     }
 
-    /// Lets the back-off of a peer end.
+    /// Lets a peer speak of those whom others have not spoken of for a while, too.
+    pub(crate) fn speak_up(&mut self, peer: PeerId) -> BTreeSet<PeerId> {
+        self.look(peer, Word::InAnyCase)
+    }
+
+    fn look(&mut self, peer: PeerId, word: Word) -> BTreeSet<PeerId> {
+        if self.unreported(peer).next().is_none() {
+            return BTreeSet::new();
+        }
+        let replica = self.replica_before(self.peers[&peer].next);
+        let state = self.peers.get_mut(&peer);
+        let gone = state.map(|state| state.look_for_ghosts(&replica, &self.pulses, word));
+        gone.unwrap_or_default()
+    }
+
+    /// Whether the end of a peer's back-off would lead to anything.
+    pub(crate) fn can_rejoin(&self, peer: PeerId) -> bool {
+        let Some(state) = self.peers.get(&peer).filter(|state| state.rejoin_is_due) else {
+            return false;
+        };
+        let replica = self.replica_before(state.next);
+        state.standing != Standing::Outside
+            || is_open(&replica.membership)
+            || !state.ghosts(&replica, &self.pulses).is_empty()
+    }
+
+    /// Lets the back-off of a peer end. Where it would be refused it looks for ghosts instead, and
+    /// backs off again.
     pub(crate) fn rejoin(&mut self, peer: PeerId) {
+        let Some(state) = self.peers.get(&peer).filter(|state| state.rejoin_is_due) else {
+            return;
+        };
+        let outside = state.standing == Standing::Outside;
+        if outside && !is_open(&self.replica_before(state.next).membership) {
+            let replica = self.replica_before(self.peers[&peer].next);
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.look_for_ghosts(&replica, &self.pulses, Word::InAnyCase);
+            }
+            return;
+        }
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
-        if std::mem::take(&mut state.rejoin_is_due) && state.standing == Standing::Outside {
+        state.rejoin_is_due = false;
+        if outside {
             let member = state.me.member.clone();
             let prepare = PrepareJoinCluster {
                 joiner: peer,
@@ -308,8 +349,8 @@ impl Peer {
     fn reconcile(&mut self, replica: &Replica) {
         let wanted = self.wants(replica);
         self.standing = wanted.standing;
-        self.reported
-            .retain(|reported| wanted.watches.contains(reported));
+        let known = &replica.membership.members;
+        self.reported.retain(|peer| known.contains_key(peer));
         self.watches = wanted.watches;
         self.phase = match (&self.task, &wanted.task) {
             (Some(old), Some(new)) if place(old) == place(new) => {
@@ -332,6 +373,40 @@ impl Peer {
                 self.outbox.push_back(owed);
             }
         }
+    }
+
+    /// Members without a pulse of whom it has not spoken yet.
+    fn ghosts(&self, replica: &Replica, pulses: &BTreeSet<PeerId>) -> BTreeSet<PeerId> {
+        let members = replica.membership.members.keys();
+        let ghosts = members.filter(|peer| !pulses.contains(peer) && !self.reported.contains(peer));
+        ghosts.copied().collect()
+    }
+
+    /// Says of every group who of it is gone.
+    fn look_for_ghosts(
+        &mut self,
+        replica: &Replica,
+        pulses: &BTreeSet<PeerId>,
+        word: Word,
+    ) -> BTreeSet<PeerId> {
+        let news = self.ghosts(replica, pulses);
+        let mine = self.me.group();
+        let mut said = BTreeSet::new();
+        for mut departure in departures(&replica.membership, pulses) {
+            let is_mine = match departure.speaker {
+                Speaker::Group(group) => group == mine,
+                Speaker::Anybody => true,
+            };
+            if !is_mine && word == Word::WhenItIsMine {
+                continue;
+            }
+            departure.gone.retain(|peer| news.contains(peer));
+            let leave = departure.leave(&replica.membership);
+            self.outbox.extend(leave.map(Command::LeaveCluster));
+            said.extend(departure.gone);
+        }
+        self.reported.extend(&said);
+        said
     }
 
     /// While it is not joined only its own join and leaves pass.
