@@ -1,8 +1,11 @@
 //! A node: the composition root. The only place that names adapters, and where start and stop have
 //! their order.
 
+mod log_access;
 mod log_parameters;
 mod root;
+
+pub use log_access::open_log;
 
 use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
@@ -277,6 +280,7 @@ async fn embedded_server(
     let address = SocketAddr::from(([127, 0, 0, 1], config.coordination.embedded_port));
     let server = zookeeper_embedded::Config {
         address,
+        data_dir: config.coordination.data_dir.clone(),
         ..zookeeper_embedded::Config::default()
     };
     Ok(Some(zookeeper_embedded::Server::start(server).await?))
@@ -319,12 +323,24 @@ impl Node {
     /// Answers when the node has ended by itself, with the cause. A node that was stopped never
     /// answers.
     pub async fn failed(&mut self) -> Exit {
-        match &mut self.ended {
-            Some(ended) => match ended.await {
-                Ok(exit) => exit,
-                Err(_) => Exit::Failed("the root of the tree is gone".into()),
-            },
-            None => std::future::pending().await,
+        let tree = async {
+            match &mut self.ended {
+                Some(ended) => match ended.await {
+                    Ok(exit) => exit,
+                    Err(_) => Exit::Failed("the root of the tree is gone".into()),
+                },
+                None => std::future::pending().await,
+            }
+        };
+        let log = async {
+            match &self.embedded {
+                Some(server) => Exit::Failed(server.failed().await.to_string()),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = tree => exit,
+            exit = log => exit,
         }
     }
 

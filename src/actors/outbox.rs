@@ -180,9 +180,8 @@ async fn write_until_known(
         lease.held().await?;
         match append_entry(&*session, source, &payload).await {
             Err(CoordinationError::Interrupted(cause)) => {
-                let entry = entry.command.name();
                 tracing::warn!(
-                    entry,
+                    peer = %source.writer,
                     cause,
                     "an entry's outcome is unknown; it is written again"
                 );

@@ -3,10 +3,12 @@
 mod args;
 mod client;
 mod console;
+mod coordination;
 mod exit;
 mod job_source;
 mod jobs;
 mod kill;
+mod log;
 mod logging;
 mod progress;
 mod run;
@@ -45,6 +47,8 @@ pub fn main() -> ExitCode {
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
+        Verb::Log(verb) => log::log(&verb, &mut console),
+        Verb::Coordination(args) => coordination::coordination(&args, &mut console),
     };
     exit.into()
 }

@@ -3,6 +3,7 @@
 use super::section::Section;
 use super::value::OptionValue;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The coordination service.
@@ -14,6 +15,8 @@ pub struct CoordinationConfig {
     pub connect: ConnectString,
     /// The loopback port of an embedded server; 0 is any that is free.
     pub embedded_port: u16,
+    /// The folder that an embedded server survives a restart in; without one it is in memory.
+    pub data_dir: Option<PathBuf>,
     /// A node that is not heard of for this long is gone.
     pub session_timeout: Duration,
     /// How long one attempt to reach a server lasts.
@@ -35,6 +38,7 @@ impl Default for CoordinationConfig {
             mode: CoordinationMode::Embedded,
             connect: ConnectString("127.0.0.1:2181".into()),
             embedded_port: 0,
+            data_dir: None,
             session_timeout: Duration::from_secs(6),
             connection_timeout: Duration::from_secs(2),
         }
@@ -44,10 +48,12 @@ impl Default for CoordinationConfig {
 impl CoordinationConfig {
     pub(super) fn read(keys: &mut Section<'_>) -> Self {
         let default = CoordinationConfig::default();
+        let data_dir = keys.get("data-dir", PathBuf::new());
         let config = CoordinationConfig {
             mode: keys.get("mode", default.mode),
             connect: keys.get("connect", default.connect),
             embedded_port: keys.get("embedded-port", default.embedded_port),
+            data_dir: Some(data_dir).filter(|folder| !folder.as_os_str().is_empty()),
             session_timeout: keys.get("session-timeout-ms", default.session_timeout),
             connection_timeout: keys.get("connection-timeout-ms", default.connection_timeout),
         };
@@ -59,6 +65,12 @@ impl CoordinationConfig {
                 config.session_timeout.as_millis()
             );
             keys.refuse("connection-timeout-ms", &message);
+        }
+        if config.data_dir.is_some() && config.mode == CoordinationMode::ZooKeeper {
+            keys.refuse(
+                "data-dir",
+                "it is the folder of an embedded server; the mode is \"zookeeper\"",
+            );
         }
         config
     }

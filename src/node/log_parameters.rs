@@ -49,10 +49,7 @@ pub(super) async fn agree(
     tenancy: &str,
     agreed: Agreed,
 ) -> Result<(), NodeError> {
-    let other = |reason: String| NodeError::OtherLog {
-        tenancy: tenancy.to_owned(),
-        reason,
-    };
+    let other = |reason| other_log(tenancy, reason);
     let mine = LogParameters {
         log_version: FORMAT_VERSION,
         agreed,
@@ -65,11 +62,9 @@ pub(super) async fn agree(
     {
         return Ok(());
     }
-    let stored = session.get(Node::LogParameters).await?.ok_or_else(|| {
+    let theirs = stored(session, tenancy).await?.ok_or_else(|| {
         CoordinationError::Interrupted("the log parameters were there a moment ago".into())
     })?;
-    let theirs: LogParameters =
-        from_payload(&stored).map_err(|error| other(format!("its parameters: {error}")))?;
     let differences = theirs.differences(&mine);
     if differences.is_empty() {
         return Ok(());
@@ -78,6 +73,43 @@ pub(super) async fn agree(
         "{}; change the configuration, or use another node.tenancy-id",
         differences.join("; ")
     )))
+}
+
+/// What the users of a log agreed on, for somebody who only reads it; none when there is no log.
+pub(super) async fn agreed(
+    session: &dyn Coordination,
+    tenancy: &str,
+) -> Result<Option<Agreed>, NodeError> {
+    let Some(theirs) = stored(session, tenancy).await? else {
+        return Ok(None);
+    };
+    let agreed = theirs.agreed;
+    let mine = LogParameters {
+        log_version: FORMAT_VERSION,
+        agreed,
+    };
+    match theirs.differences(&mine).is_empty() {
+        true => Ok(Some(agreed)),
+        false => Err(other_log(tenancy, theirs.differences(&mine).join("; "))),
+    }
+}
+
+async fn stored(
+    session: &dyn Coordination,
+    tenancy: &str,
+) -> Result<Option<LogParameters>, NodeError> {
+    let Some(stored) = session.get(Node::LogParameters).await? else {
+        return Ok(None);
+    };
+    let parameters = from_payload(&stored);
+    parameters.map_err(|error| other_log(tenancy, format!("its parameters: {error}")))
+}
+
+fn other_log(tenancy: &str, reason: String) -> NodeError {
+    NodeError::OtherLog {
+        tenancy: tenancy.to_owned(),
+        reason,
+    }
 }
 
 #[cfg(test)]

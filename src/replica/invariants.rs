@@ -35,6 +35,10 @@ pub enum Invariant {
     VersionsArePast,
     /// Ready peers are peers of the job.
     ReadyPeersAreAllocated,
+    /// State logs are of live jobs, and of tasks they have.
+    StateLogsAreOfLiveJobs,
+    /// A state log is in use by one slot, or is to be deleted.
+    OneOwnerPerStateLog,
 }
 
 impl Invariant {
@@ -53,6 +57,8 @@ impl Invariant {
             Invariant::WordsAreCovered => "RI-10 words-are-covered",
             Invariant::VersionsArePast => "RI-11 versions-are-past",
             Invariant::ReadyPeersAreAllocated => "RI-12 ready-peers-are-allocated",
+            Invariant::StateLogsAreOfLiveJobs => "RI-13 state-logs-are-of-live-jobs",
+            Invariant::OneOwnerPerStateLog => "RI-14 one-owner-per-state-log",
         }
     }
 }
@@ -79,6 +85,7 @@ pub fn violations(replica: &Replica, position: LogPosition) -> Vec<Violation> {
     check_joins(&replica.membership, &mut found);
     check_jobs(replica, &mut found);
     check_slots(replica, &mut found);
+    check_state_logs(replica, &mut found);
     for (job, allocation) in replica.allocations.iter() {
         let Some(record) = replica.record(*job) else {
             found.add(Invariant::OnlyLiveJobsRun, format!("{job} has no record"));
@@ -226,6 +233,24 @@ fn check_slots(replica: &Replica, found: &mut Findings) {
     }
 }
 
+fn check_state_logs(replica: &Replica, found: &mut Findings) {
+    for (job, tasks) in &replica.state_logs.logs {
+        let record = replica.record(*job).filter(|_| replica.jobs.is_live(*job));
+        for task in tasks.keys() {
+            let has_task = record.is_some_and(|record| record.task(task).is_some());
+            found.require(has_task, Invariant::StateLogsAreOfLiveJobs, || {
+                format!("{job} is not live with a task {task}, which has logs")
+            });
+        }
+    }
+    let mut owned = replica.state_logs.marked.clone();
+    for (job, log) in replica.state_logs.in_use() {
+        found.require(owned.insert(log), Invariant::OneOwnerPerStateLog, || {
+            format!("log {log} of {job} belongs elsewhere too")
+        });
+    }
+}
+
 fn check_allocation(
     replica: &Replica,
     job: JobId,
@@ -277,7 +302,7 @@ fn check_allocation(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::SlotId;
+    use crate::ids::{SlotId, StateLogId};
     use crate::replica::sample::{job_id, joined, member, peer, record};
     use std::sync::Arc;
 
@@ -361,6 +386,23 @@ mod tests {
             m.members.insert(peer("z"), member());
         });
         assert_eq!(ghost, [Invariant::MembersAreKnown]);
+    }
+
+    #[test]
+    fn spoiled_state_logs_are_found() {
+        let with = |job, task: &str, marked: &[StateLogId]| {
+            broken(|replica| {
+                let logs = Arc::make_mut(&mut replica.state_logs);
+                let slot = logs.of_slot_mut(job_id(job), &task.into(), SlotId(0));
+                slot.push(StateLogId::Ledger(1));
+                logs.marked.extend(marked);
+            })
+        };
+        assert_eq!(with(0, "in", &[StateLogId::Ledger(2)]), []);
+        assert_eq!(with(0, "no", &[]), [Invariant::StateLogsAreOfLiveJobs]);
+        assert_eq!(with(7, "in", &[]), [Invariant::StateLogsAreOfLiveJobs]);
+        let twice = with(0, "in", &[StateLogId::Ledger(1)]);
+        assert_eq!(twice, [Invariant::OneOwnerPerStateLog]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod exceptions;
 mod faults;
 mod jobs;
 mod living;
+mod membership;
 mod node;
 mod reports;
 mod sharing;

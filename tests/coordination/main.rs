@@ -1,7 +1,7 @@
 //! What coordination promises, kept by both of its implementations: the one in memory, and ZooKeeper.
 //!
 //! ZooKeeper is an embedded server of each test, or, with `ZOOKEEPER_CONNECT=host:port`, the
-//! servers there.
+//! servers there; and Apache ZooKeeper, with `ONYX_TEST_ZOOKEEPER`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
@@ -13,6 +13,11 @@ mod origins;
 mod pulses;
 mod sessions;
 mod zookeeper;
+
+#[path = "../support/proxy.rs"]
+mod proxy;
+#[path = "../support/zookeeper_server.rs"]
+mod zookeeper_server;
 
 /// Every contract, as a test of each implementation.
 macro_rules! contracts {
@@ -29,6 +34,20 @@ macro_rules! contracts {
             fn $contract() {
                 onyx::run(async {
                     crate::$module::$contract(crate::ground::Ground::zookeeper().await).await;
+                });
+            })+)+
+        }
+
+        mod in_apache_zookeeper {
+            use crate::zookeeper_server::{Need, is_wanted};
+
+            $($(#[test]
+            fn $contract() {
+                if !is_wanted(Need::OneServer) {
+                    return;
+                }
+                onyx::run(async {
+                    crate::$module::$contract(crate::ground::Ground::apache().await).await;
                 });
             })+)+
         }

@@ -15,31 +15,58 @@ use std::time::Duration;
 const READ_FOLLOWING: usize = 8;
 const READ_BACKLOG: usize = 128;
 
+/// How much of the log is still to be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Probably more than one read.
+    Ahead,
+    /// Nothing, a moment ago.
+    Reached,
+}
+
+impl Tail {
+    fn read_max(self) -> usize {
+        match self {
+            Tail::Ahead => READ_BACKLOG,
+            Tail::Reached => READ_FOLLOWING,
+        }
+    }
+
+    /// After a read of so many entries.
+    fn after(entries: usize) -> Self {
+        match entries >= READ_FOLLOWING {
+            true => Tail::Ahead,
+            false => Tail::Reached,
+        }
+    }
+}
+
 /// A watch that was lost is made up for after this long.
 const BELT: Duration = Duration::from_secs(15);
 
 impl PeerGroup {
     /// Reads on from behind the newest replica, until the session is over.
-    pub(super) fn follow(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn follow(&mut self, tail: Tail, ctx: &mut Context<Self>) {
         let session = self.services.task.session.clone();
         let of_session = self.session;
         let from = self
             .position_and_replica()
             .position
             .map_or(LogPosition(0), LogPosition::next);
-        let read = next_entries(session, from);
+        let read = next_entries(session, from, tail);
         ctx.spawn(wrap_future::<_, Self>(read).map(move |entries, this, ctx| {
             if this.session != of_session {
                 return;
             }
             match entries {
                 Ok(entries) => {
+                    let next = Tail::after(entries.len());
                     for payload in entries {
                         this.apply(&payload);
                     }
                     this.forget_the_departed();
                     this.start_waiting_peers(ctx);
-                    this.follow(ctx);
+                    this.follow(next, ctx);
                 }
                 Err(error @ CoordinationError::LogLost(_)) => this.give_up(ctx, &error),
                 Err(error) => this.session_over(ctx, &error),
@@ -107,31 +134,29 @@ async fn still_there(
     }
 }
 
-/// The entries from a position on, as soon as there is one.
+/// The entries from a position on, as soon as there is one. Where none was left a moment ago the
+/// watch comes first: then an entry is here after one notification and one read.
 async fn next_entries(
     session: Arc<dyn Coordination>,
     from: LogPosition,
+    mut tail: Tail,
 ) -> Result<Vec<Vec<u8>>, CoordinationError> {
-    let mut max = READ_FOLLOWING;
     loop {
-        match session.read(from, max).await {
-            Ok(entries) if entries.is_empty() => still_there(&*session, from).await?,
-            // There is probably more: everything at once from here on.
-            Ok(entries) if entries.len() == READ_FOLLOWING && max == READ_FOLLOWING => {
-                max = READ_BACKLOG;
-                continue;
+        if tail == Tail::Reached {
+            match tokio::time::timeout(BELT, session.wait_for(from)).await {
+                Ok(Ok(())) | Err(_) => {}
+                Ok(Err(CoordinationError::Interrupted(_))) => reconnected(&*session).await?,
+                Ok(Err(error)) => return Err(error),
+            }
+        }
+        match session.read(from, tail.read_max()).await {
+            Ok(entries) if entries.is_empty() => {
+                still_there(&*session, from).await?;
+                tail = Tail::Reached;
             }
             Ok(entries) => return Ok(entries),
-            Err(CoordinationError::Interrupted(_)) => {
-                reconnected(&*session).await?;
-                continue;
-            }
+            Err(CoordinationError::Interrupted(_)) => reconnected(&*session).await?,
             Err(error) => return Err(error),
-        }
-        match tokio::time::timeout(BELT, session.wait_for(from)).await {
-            Ok(Ok(())) | Err(_) => {}
-            Ok(Err(CoordinationError::Interrupted(_))) => reconnected(&*session).await?,
-            Ok(Err(error)) => return Err(error),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::replica::{Outcome, Replica};
 use crate::scheduler::reallocate;
 use std::sync::Arc;
 
-/// Ends a live job: its peers are free for others.
+/// Ends a live job: its peers are free for others, its state logs are to be deleted.
 pub(super) fn finish(
     replica: &Replica,
     job: JobId,
@@ -16,5 +16,8 @@ pub(super) fn finish(
     Arc::make_mut(&mut new.jobs).finish(job, outcome, position);
     Arc::make_mut(&mut new.allocations).remove(&job);
     Arc::make_mut(&mut new.progress).remove(&job);
+    if new.state_logs.logs.contains_key(&job) {
+        Arc::make_mut(&mut new.state_logs).release(job);
+    }
     reallocate(&new, position)
 }
