@@ -192,7 +192,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         group,
         site: Site(format!("local:{group}")),
         words: Arc::new(registry.vocabulary().words()),
-        tags: Arc::default(),
+        tags: Arc::new(config.peer.tags.clone()),
     };
     let clock = Clock::start();
     let task = TaskServices {

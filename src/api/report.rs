@@ -4,7 +4,7 @@ use crate::coordination::SessionState;
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::messages::peer_group::GroupStatus;
 use crate::replica::{JobState, Replica};
-use crate::scheduler::explain;
+use crate::scheduler::{Explanation, explain};
 use crate::task::counters::TaskFigures;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,6 +45,9 @@ pub struct JobReport {
     /// The job in a line.
     #[serde(flatten)]
     pub summary: JobSummary,
+    /// Why it has as many peers as it has, while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
     /// What killed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
@@ -60,6 +63,9 @@ pub struct TaskReport {
     pub name: TaskName,
     /// Who runs it.
     pub peers: BTreeMap<SlotId, PeerId>,
+    /// Why so many, while the job runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// What was counted of it on this node.
     pub counts: TaskFigures,
 }
@@ -75,10 +81,20 @@ impl JobReport {
         let records = replica
             .record(summary.id)
             .map(|record| record.tasks.clone());
+        let shares = match explain(replica, summary.id) {
+            Explanation::Allocated(shares) => Some(shares),
+            _ => None,
+        };
+        let why = |task: &TaskName| {
+            let tasks = shares.iter().flat_map(|shares| &shares.tasks);
+            let share = tasks.into_iter().find(|share| share.task == *task);
+            share.map(|share| share.reason.to_string())
+        };
         let tasks = records
             .unwrap_or_default()
             .into_iter()
             .map(|task| TaskReport {
+                why: why(&task.name),
                 peers: allocation
                     .and_then(|allocation| allocation.tasks.get(&task.name).cloned())
                     .unwrap_or_default(),
@@ -88,6 +104,7 @@ impl JobReport {
         JobReport {
             exception,
             tasks: tasks.collect(),
+            share: shares.as_ref().map(|shares| shares.share.to_string()),
             summary,
         }
     }

@@ -142,6 +142,7 @@ fn record(job: &Job, content: ContentHash) -> SubmittedJob {
         tasks,
         task_scheduler: job.task_scheduler,
         percentage: job.percentage,
+        sends: job.sends,
         ackers: job.ackers.clone(),
         content: Some(content),
     }

@@ -30,6 +30,8 @@ pub(super) enum Verb {
     Submit(SubmitArgs),
     /// List the jobs a node knows, or tell everything about one
     Jobs(JobsArgs),
+    /// Tell why a job has the peers it has, or none
+    Explain(ExplainArgs),
     /// End a job early
     Kill(KillArgs),
     /// Tell how a node is doing
@@ -80,6 +82,15 @@ pub(super) struct JobsArgs {
     /// The id of a job
     #[arg(value_name = "ID")]
     pub(super) id: Option<String>,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ExplainArgs {
+    /// The id of the job
+    #[arg(value_name = "JOB")]
+    pub(super) id: String,
     #[command(flatten)]
     pub(super) node: NodeArgs,
 }

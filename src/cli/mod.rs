@@ -5,6 +5,7 @@ mod client;
 mod console;
 mod coordination;
 mod exit;
+mod explain;
 mod job_source;
 mod jobs;
 mod kill;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Verb::Start(args) => start::start(&args, &mut console),
         Verb::Submit(args) => submit::submit(&args, &mut console),
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
+        Verb::Explain(args) => explain::explain(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
         Verb::Log(verb) => log::log(&verb, &mut console),

@@ -32,6 +32,7 @@ pub use problem::{ConfigError, Place, Problem};
 pub use scheduler::{JobScheduler, SchedulerConfig};
 pub use shutdown::ShutdownConfig;
 pub use task::TaskConfig;
+pub use value::is_tag;
 
 use settings::Settings;
 use std::path::Path;

@@ -108,6 +108,22 @@ ack-sweep-interval-ms = 480001
 }
 
 #[test]
+fn tags_are_a_list_in_a_file_and_stand_between_commas_in_a_variable() {
+    let tags = |text: &str, env: &[(&str, &str)]| {
+        let tags = read(text, env).unwrap().peer.tags;
+        tags.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(tags("peer.tags = ['ssd', 'gpu', 'gpu']", &[]), "gpu ssd");
+    assert_eq!(tags("peer.tags = []", &[]), "");
+    let env = |value| [("ONYX_PEER__TAGS", value)];
+    assert_eq!(tags("peer.tags = ['x']", &env("gpu, ssd")), "gpu ssd");
+    assert_eq!(tags("peer.tags = ['x']", &env("")), "");
+    assert_snapshot!(problems("peer.tags = ['a b']", &[]), @r#"node.toml:1: peer.tags: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found ["a b"]"#);
+    assert_snapshot!(problems("peer.tags = [1]", &[]), @r#"node.toml:1: peer.tags: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found a list"#);
+    assert_snapshot!(problems("", &env("gpu,,ssd")), @r#"environment: ONYX_PEER__TAGS: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found "gpu,,ssd""#);
+}
+
+#[test]
 fn a_mistake_in_the_syntax_names_its_line() {
     assert_snapshot!(problems("[http]\nport = \n[log\n", &[]), @r"
     node.toml:2: string values must be quoted, expected literal string

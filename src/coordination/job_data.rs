@@ -6,7 +6,7 @@ use crate::codec::{from_payload, to_payload};
 use crate::ids::{ContentHash, JobId, TaskName};
 use crate::job::content::content_hash;
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, Job, Lifecycle, Task, TaskScheduler};
+use crate::job::{AckerRule, Job, Lifecycle, Sends, Task, TaskScheduler};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ struct Metadata {
     task_scheduler: TaskScheduler,
     #[serde(default)]
     percentage: Option<Percent>,
+    #[serde(default)]
+    sends: Sends,
     #[serde(default)]
     ackers: AckerRule,
     #[serde(default)]
@@ -35,6 +37,7 @@ pub async fn write_job(
         name: job.name.clone(),
         task_scheduler: job.task_scheduler,
         percentage: job.percentage,
+        sends: job.sends,
         ackers: job.ackers.clone(),
         content,
     };
@@ -78,6 +81,7 @@ pub async fn read_job(
         name,
         task_scheduler,
         percentage,
+        sends,
         ackers,
         content: _,
     } = metadata;
@@ -88,6 +92,7 @@ pub async fn read_job(
         lifecycles,
         task_scheduler,
         percentage,
+        sends,
         ackers,
     }))
 }

@@ -48,7 +48,7 @@ const PEER_KEYS: [&str; 9] = [
     "peer-words",
 ];
 
-const JOB_KEYS: [&str; 30] = [
+const JOB_KEYS: [&str; 31] = [
     "jobs",
     "completed-jobs",
     "killed-jobs",
@@ -69,6 +69,7 @@ const JOB_KEYS: [&str; 30] = [
     "in->out",
     "required-tags",
     "task-words",
+    "colocated-sends",
     "exempt-tasks",
     "acker-percentage",
     "acker-exclude-inputs",

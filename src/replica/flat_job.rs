@@ -4,7 +4,7 @@
 use super::{JobRecord, TaskRecord};
 use crate::ids::{ContentHash, LogPosition, TaskName};
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, FluxPolicy, TaskKind, TaskScheduler};
+use crate::job::{AckerRule, FluxPolicy, Sends, TaskKind, TaskScheduler};
 use crate::nearest::hint;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,9 @@ pub struct FlatJob {
     /// The share of the job that a task gets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub task_percentages: BTreeMap<TaskName, Percent>,
+    /// How far a colocated job sends its segments.
+    #[serde(default, skip_serializing_if = "Sends::is_default")]
+    pub colocated_sends: Sends,
     /// How many of its peers keep ledgers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acker_percentage: Option<Percent>,
@@ -95,6 +98,7 @@ impl FlatJob {
             words: sets(tasks().map(|task| (task, &task.words))),
             percentage: record.percentage,
             task_percentages: by_task(tasks().filter_map(|task| Some((task, task.percentage?)))),
+            colocated_sends: record.sends,
             acker_percentage: record.ackers.percentage,
             acker_exclude_inputs: record.ackers.exempt_inputs,
             acker_exclude_outputs: record.ackers.exempt_outputs,
@@ -121,6 +125,7 @@ impl FlatJob {
             tasks: tasks.collect(),
             task_scheduler: self.task_scheduler,
             percentage: self.percentage,
+            sends: self.colocated_sends,
             ackers: AckerRule {
                 percentage: self.acker_percentage,
                 exempt_inputs: self.acker_exclude_inputs,
@@ -285,6 +290,7 @@ mod tests {
         let tasks = "in:i>f:2-3 f:f>out,other:1-!fn:x out:o other:o:1-1";
         let mut record = record(tasks);
         record.percentage = Percent::new(12.5);
+        record.sends = Sends::Anywhere;
         record.tasks[1].required_tags = ["gpu".to_owned()].into();
         record.tasks[1].flux_policy = Some(FluxPolicy::Recover);
         record.content = Some(ContentHash(u64::MAX));

@@ -2,7 +2,7 @@
 
 use super::{JobRecord, Jobs, Progress, TaskRecord, Tombstone};
 use crate::ids::{ContentHash, JobId, LogPosition, SlotId, TaskName};
-use crate::job::{AckerRule, TaskKind, TaskScheduler};
+use crate::job::{AckerRule, Sends, TaskKind, TaskScheduler};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -113,6 +113,7 @@ impl JobRecord {
             tasks,
             task_scheduler: TaskScheduler::default(),
             percentage: None,
+            sends: Sends::default(),
             ackers: AckerRule::default(),
             content: None,
             submitted: LogPosition(0),
@@ -150,6 +151,18 @@ impl JobRecord {
         self.tasks
             .iter()
             .filter(move |task| task.downstream.contains(name))
+    }
+}
+
+impl AckerRule {
+    /// Whether the peers of a task keep no ledgers.
+    pub fn spares(&self, task: &TaskRecord) -> bool {
+        let by_kind = match task.kind {
+            TaskKind::Input => self.exempt_inputs,
+            TaskKind::Function => false,
+            TaskKind::Output => self.exempt_outputs,
+        };
+        by_kind || self.exempt_tasks.contains(&task.name)
     }
 }
 

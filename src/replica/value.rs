@@ -7,7 +7,7 @@ use crate::ids::{
     TaskName, WriterId,
 };
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, FluxPolicy, TaskKind, TaskScheduler};
+use crate::job::{AckerRule, FluxPolicy, Sends, TaskKind, TaskScheduler};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,13 +35,23 @@ pub struct Replica {
 }
 
 /// What everybody who uses a log agrees on before its first entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Agreed {
     /// How peers are shared among jobs.
     pub job_scheduler: JobScheduler,
     /// What carries segments. With `local` they stay in their process, and so does each job.
     pub messaging: Transport,
+}
+
+/// Where nothing is said, every peer can reach every other; a node says what its segments can do.
+impl Default for Agreed {
+    fn default() -> Self {
+        Agreed {
+            job_scheduler: JobScheduler::default(),
+            messaging: Transport::Aeron,
+        }
+    }
 }
 
 /// Who is in the cluster.
@@ -157,6 +167,9 @@ pub struct JobRecord {
     /// Its share of the cluster.
     #[serde(default)]
     pub percentage: Option<Percent>,
+    /// How far a colocated job sends its segments.
+    #[serde(default)]
+    pub sends: Sends,
     /// Which of its peers keep ledgers.
     #[serde(default)]
     pub ackers: AckerRule,
@@ -212,7 +225,7 @@ impl TaskRecord {
 }
 
 /// Who runs a job.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Allocation {
     /// The entry that last changed `tasks`.

@@ -412,8 +412,8 @@ fn what_is_not_yaml_is_told_with_its_line() {
     insta::assert_snapshot!(wrong("    where: late", "    where: late\n    where: 3"), @"job.yaml:24:5: the key `where` is here a second time");
     insta::assert_snapshot!(wrong("    where: late", "    where: *late"), @"job.yaml:23:12: this is not valid YAML: alias references unknown anchor");
     insta::assert_snapshot!(wrong("task-scheduler: balanced", "---\na: 1"), @"job.yaml:35:1: a second document begins; a file is one job");
-    insta::assert_snapshot!(wrong_as("", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, found nothing");
-    insta::assert_snapshot!(wrong_as("[1, 2]", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, found a list");
+    insta::assert_snapshot!(wrong_as("", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, percentage, colocated-sends, acker-percentage, acker-exempt-input-tasks, acker-exempt-output-tasks, acker-exempt-tasks, found nothing");
+    insta::assert_snapshot!(wrong_as("[1, 2]", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, percentage, colocated-sends, acker-percentage, acker-exempt-input-tasks, acker-exempt-output-tasks, acker-exempt-tasks, found a list");
     insta::assert_snapshot!(wrong_as("{\"a\": 1,}", Format::Json), @"job.x:1:9: this is not valid JSON: trailing comma");
     insta::assert_snapshot!(wrong_as("{\"a\": 1, \"a\": 2}", Format::Json), @"job.x:1:10: the key `a` is here a second time");
 }
@@ -432,7 +432,7 @@ fn a_file_that_would_cost_too_much_is_refused() {
 
 #[test]
 fn an_unknown_key_is_told_with_the_nearest_and_all_that_there_are() {
-    insta::assert_snapshot!(wrong("lifecycles:", "livecycles:"), @"job.yaml:32:1: livecycles: unknown key; did you mean `lifecycles`? a job takes: name, workflow, catalog, lifecycles, task-scheduler");
+    insta::assert_snapshot!(wrong("lifecycles:", "livecycles:"), @"job.yaml:32:1: livecycles: unknown key; did you mean `lifecycles`? a job takes: name, workflow, catalog, lifecycles, task-scheduler, percentage, colocated-sends, acker-percentage, acker-exempt-input-tasks, acker-exempt-output-tasks, acker-exempt-tasks");
     insta::assert_snapshot!(wrong("    max-pending: 20000", "    max-pendin: 20000"), @"job.yaml:13:5: catalog.read-flights.max-pendin: unknown key; did you mean `max-pending`? file/csv takes: path, types, columns");
     insta::assert_snapshot!(wrong("    where: late", "    wher: late"), @"job.yaml:23:5: catalog.keep-late.wher: unknown key; did you mean `where`? expr/filter takes: where");
     insta::assert_snapshot!(wrong("{ task: all, calls: my/logging }", "{ task: all, cals: x }"), @"

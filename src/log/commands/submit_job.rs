@@ -2,7 +2,7 @@
 
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, TaskKind, TaskScheduler};
+use crate::job::{AckerRule, Sends, TaskKind, TaskScheduler};
 use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::flat_job::FlatJob;
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
@@ -62,6 +62,8 @@ pub struct SubmittedJob {
     pub task_scheduler: TaskScheduler,
     /// Its share of the cluster.
     pub percentage: Option<Percent>,
+    /// How far a colocated job sends its segments.
+    pub sends: Sends,
     /// Which of its peers keep ledgers.
     pub ackers: AckerRule,
     /// What it consists of, so that it can be told from another one under the same id.
@@ -75,6 +77,7 @@ impl From<JobRecord> for SubmittedJob {
             tasks: record.tasks,
             task_scheduler: record.task_scheduler,
             percentage: record.percentage,
+            sends: record.sends,
             ackers: record.ackers,
             content: record.content,
         }
@@ -93,6 +96,7 @@ impl SubmittedJob {
             tasks: self.tasks,
             task_scheduler: self.task_scheduler,
             percentage: self.percentage,
+            sends: self.sends,
             ackers: self.ackers,
             content: self.content,
             submitted,

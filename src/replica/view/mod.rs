@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The properties of a job, and the keys under which the view shows them by job.
-const JOB_KEYS: [(&str, &str); 19] = [
+const JOB_KEYS: [(&str, &str); 20] = [
     ("name", "job-names"),
     ("tasks", "tasks"),
     ("task-scheduler", "task-schedulers"),
@@ -30,6 +30,7 @@ const JOB_KEYS: [(&str, &str); 19] = [
     ("words", "task-words"),
     ("percentage", "percentages"),
     ("task-percentages", "task-percentages"),
+    ("colocated-sends", "colocated-sends"),
     ("acker-percentage", "acker-percentage"),
     ("acker-exclude-inputs", "acker-exclude-inputs"),
     ("acker-exclude-outputs", "acker-exclude-outputs"),

@@ -2,6 +2,7 @@
 //! write down the part they care about.
 
 use super::{JOB_KEYS, Misread, read_at, view};
+use crate::config::Transport;
 use crate::ids::{
     AllocationVersion, GroupId, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId,
 };
@@ -21,12 +22,15 @@ impl Replica {
     /// The replica that a view shows.
     ///
     /// Everything may be left out: there are no peers, no jobs; peers without `pairs` watch each
-    /// other in the order of `peers`; each is a group of its own; jobs are as in `submit-job`.
+    /// other in the order of `peers`; each is a group of its own, and segments reach all of them; jobs
+    /// are as in `submit-job`.
     pub fn from_view(view: &Value) -> Result<Replica, Misread> {
         let keys = Keys::of(view)?;
         let agreed = Agreed {
             job_scheduler: keys.get("job-scheduler")?,
-            messaging: keys.get("messaging")?,
+            messaging: keys
+                .get::<Option<Transport>>("messaging")?
+                .unwrap_or(Agreed::default().messaging),
         };
         let jobs = read_jobs(&keys)?;
         let allocations = read_allocations(&keys)?;
