@@ -8,7 +8,7 @@ mod root;
 pub use log_access::open_log;
 
 use crate::actors::acking_daemon::AckingSettings;
-use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
+use crate::actors::peer_group::{CollectionPolicy, Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
 use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
@@ -264,6 +264,10 @@ fn group_settings(config: &NodeConfig, member: Member, agreed: Agreed) -> GroupS
             infrastructure.restarts_max as usize,
             infrastructure.restarts_window,
         ),
+        collection: CollectionPolicy {
+            entries: config.collection.entries.into(),
+            bytes: config.collection.bytes.into(),
+        },
         drain: config.shutdown.drain,
     }
 }

@@ -1,5 +1,6 @@
 //! What a client can do with a node: submit, watch, wait and kill.
 
+mod collection;
 mod error;
 mod files_in_use;
 mod jobs;

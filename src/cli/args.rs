@@ -34,6 +34,8 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// End a job early
     Kill(KillArgs),
+    /// Collect the log: finished jobs and entries that nobody needs any more are deleted
+    Gc(GcArgs),
     /// Tell how a node is doing
     Status(StatusArgs),
     /// Look into the log: follow it, explain an entry, take it elsewhere, try entries out
@@ -100,6 +102,12 @@ pub(super) struct KillArgs {
     /// The id of the job
     #[arg(value_name = "ID")]
     pub(super) id: String,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct GcArgs {
     #[command(flatten)]
     pub(super) node: NodeArgs,
 }

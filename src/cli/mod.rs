@@ -6,6 +6,7 @@ mod console;
 mod coordination;
 mod exit;
 mod explain;
+mod gc;
 mod job_source;
 mod jobs;
 mod kill;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
         Verb::Explain(args) => explain::explain(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
+        Verb::Gc(args) => gc::gc(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
         Verb::Log(verb) => log::log(&verb, &mut console),
         Verb::Coordination(args) => coordination::coordination(&args, &mut console),

@@ -6,6 +6,7 @@
 //!
 //! An option is a field of its section, its default there, and one line in the section's `read`.
 
+mod collection;
 mod coordination;
 mod http;
 mod infrastructure;
@@ -21,6 +22,7 @@ mod shutdown;
 mod task;
 mod value;
 
+pub use collection::CollectionConfig;
 pub use coordination::{ConnectString, CoordinationConfig, CoordinationMode};
 pub use http::{BearerToken, HttpConfig};
 pub use infrastructure::InfrastructureConfig;
@@ -55,6 +57,8 @@ pub struct NodeConfig {
     pub http: HttpConfig,
     /// Where the log is.
     pub coordination: CoordinationConfig,
+    /// Collecting the log.
+    pub collection: CollectionConfig,
     /// Sharing among jobs.
     pub scheduler: SchedulerConfig,
     /// Virtual peers.
@@ -104,6 +108,7 @@ impl NodeConfig {
             node: NodeIdentityConfig::read(&mut settings.section("node")),
             http: HttpConfig::read(&mut settings.section("http")),
             coordination: CoordinationConfig::read(&mut settings.section("coordination")),
+            collection: CollectionConfig::read(&mut settings.section("log-collection")),
             scheduler: SchedulerConfig::read(&mut settings.section("scheduler")),
             peer: PeerConfig::read(&mut settings.section("peer")),
             infrastructure: InfrastructureConfig::read(&mut settings.section("infrastructure")),

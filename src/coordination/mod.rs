@@ -163,6 +163,9 @@ pub enum CoordinationError {
         /// Why.
         reason: String,
     },
+    /// The origin of the log is of another format, or damaged.
+    #[error("the origin of the log cannot be used: {0}")]
+    OriginUnusable(String),
     /// The log does not reach as far as it once did: its data is lost.
     #[error("the log no longer has entry {0}, which was applied here: coordination lost its data")]
     LogLost(LogPosition),

@@ -2,6 +2,7 @@
 
 use super::NodeError;
 use crate::codec::{FORMAT_VERSION, from_payload, to_payload};
+use crate::coordination::origin::read_manifest;
 use crate::coordination::{Coordination, CoordinationError, Node, Put, Written};
 use crate::replica::Agreed;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,13 @@ pub(super) async fn agree(
     agreed: Agreed,
 ) -> Result<(), NodeError> {
     let other = |reason| other_log(tenancy, reason);
+    match read_manifest(session).await {
+        Err(CoordinationError::OriginUnusable(reason)) => {
+            return Err(other(format!("its origin: {reason}")));
+        }
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
+    }
     let mine = LogParameters {
         log_version: FORMAT_VERSION,
         agreed,
@@ -139,6 +147,20 @@ mod tests {
              \"balanced\", this node is configured for \"greedy\"; its segments travel by \
              messaging.transport = \"local\", this node is configured for \"aeron\"; change the \
              configuration, or use another node.tenancy-id"
+        );
+    }
+
+    #[actix::test]
+    async fn an_origin_of_another_format_is_told() {
+        let session = MemoryServer::default().connect();
+        let payload = vec![FORMAT_VERSION + 1, 0x80];
+        let put = session.put(Node::Origin, payload, Put::Always);
+        assert_eq!(put.await, Ok(Written::Yes));
+        let refusal = agree(&session, "t", Agreed::default()).await.unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "this node cannot use the log of tenancy `t`: its origin: the payload has format version \
+             2, and this software reads version 1: run the same version on every node"
         );
     }
 }

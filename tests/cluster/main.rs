@@ -8,6 +8,7 @@
 )]
 
 mod chaos;
+mod collection;
 mod crashes;
 mod exceptions;
 mod faults;

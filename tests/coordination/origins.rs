@@ -137,7 +137,7 @@ pub(crate) async fn entries_before_the_origin_are_deleted_and_their_positions_no
 
 pub(crate) async fn collectors_may_work_at_once(ground: Ground) {
     let (one, two) = (ground.session().await, ground.session().await);
-    append(&*one, 40).await;
+    append(&*one, 41).await;
     let (small, large) = (replica(5), replica(40_000));
     for round in 0..5_u64 {
         let at = round * 8 + 6;
@@ -165,7 +165,7 @@ pub(crate) async fn collectors_may_work_at_once(ground: Ground) {
         assert_eq!(present(&*one, at + 2).await, [at + 1]);
     }
     // Of a slow one that came too late, the next leaves nothing.
-    collected(&*one, 99, 39, &small).await.unwrap();
+    collected(&*one, 99, 40, &small).await.unwrap();
     assert_eq!(origin_nodes(&*one).await, 2);
 }
 

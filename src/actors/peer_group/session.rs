@@ -1,6 +1,6 @@
 //! The session of the group: its beginning, and its end, which ends every peer with it.
 
-use super::tail::Tail;
+use super::reading::Tail;
 use super::{PeerGroup, Restarts};
 use crate::actors::supervision::{Backoff, Verdict};
 use crate::coordination::{
