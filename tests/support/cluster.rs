@@ -1,6 +1,7 @@
 //! A cluster as the pure functions see it: a log, peers that read it each at its own pace, pulses
 //! that may linger, outboxes that may be paused. Whoever drives it decides who does what when.
 
+use onyx::codec::{from_payload, to_payload};
 use onyx::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
 use onyx::job::TaskKind;
 use onyx::log::admission::is_open;
@@ -12,6 +13,8 @@ use onyx::log::wants::{
 };
 use onyx::log::{Effect, Entry, PeerContext, Step, Unreadable, step};
 use onyx::replica::{Member, Replica, TaskRecord};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -41,6 +44,12 @@ impl Default for Rules {
 #[derive(Clone, Default)]
 pub(crate) struct Cluster {
     pub(crate) rules: Rules,
+    /// What is agreed on before the first entry.
+    pub(crate) first: Arc<Replica>,
+    /// What collectors have stored: the replica after the entry at a position.
+    pub(crate) origin: Option<(usize, Arc<Replica>)>,
+    /// Entries before this one are deleted.
+    cleared: usize,
     pub(crate) steps: Vec<Arc<Step>>,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     /// Pulses that can be seen; one of a dead peer lingers for a while.
@@ -96,16 +105,43 @@ impl Cluster {
     }
 
     pub(crate) fn replica(&self) -> Arc<Replica> {
-        self.steps
-            .last()
-            .map_or_else(Arc::default, |step| Arc::clone(&step.new))
+        self.replica_before(self.steps.len())
     }
 
-    fn replica_before(&self, position: usize) -> Arc<Replica> {
+    pub(crate) fn replica_before(&self, position: usize) -> Arc<Replica> {
         let step = position
             .checked_sub(1)
             .and_then(|last| self.steps.get(last));
-        step.map_or_else(Arc::default, |step| Arc::clone(&step.new))
+        Arc::clone(step.map_or(&self.first, |step| &step.new))
+    }
+
+    /// Stores the replica after an entry as the origin, as a node would: none that is older than
+    /// the one there is.
+    pub(crate) fn store_origin(&mut self, position: usize) {
+        if self.origin.as_ref().is_none_or(|(at, _)| *at < position) {
+            let replica = &self.steps[position].new;
+            let stored: Replica = read_back(replica);
+            assert_eq!(stored, **replica, "the origin is not what was stored");
+            self.origin = Some((position, Arc::new(stored)));
+        }
+    }
+
+    /// Deletes entries before the origin, up to a position.
+    pub(crate) fn clear(&mut self, up_to: usize) {
+        let origin = self.origin.as_ref().map_or(0, |(at, _)| *at);
+        self.cleared = self.cleared.max(up_to.min(origin));
+    }
+
+    /// What a peer reads next: the entry, or what a reader gets whose entry is deleted.
+    fn next_step(&self, position: usize) -> Option<(Arc<Step>, usize)> {
+        match &self.origin {
+            Some((at, replica)) if position < self.cleared => {
+                let old = self.replica_before(position);
+                let jump = Step::jump(LogPosition(*at as u64), old, Arc::clone(replica));
+                Some((Arc::new(jump), at + 1))
+            }
+            _ => Some((Arc::clone(self.steps.get(position)?), position + 1)),
+        }
     }
 
     /// Starts an incarnation, with its pulse, that reads the log from its beginning.
@@ -184,9 +220,9 @@ impl Cluster {
 
     /// Lets a peer read one entry.
     pub(crate) fn read(&mut self, peer: PeerId) -> Option<Vec<Event>> {
+        let (step, next) = self.next_step(self.peers.get(&peer)?.next)?;
         let state = self.peers.get_mut(&peer)?;
-        let step = Arc::clone(self.steps.get(state.next)?);
-        state.next += 1;
+        state.next = next;
         // Watches are in place before anything that announces them is written.
         state.reconcile(&step.new);
         let mut events = Vec::new();
@@ -309,6 +345,12 @@ impl Cluster {
         }
     }
 
+    /// Whether the task of a peer cannot receive yet.
+    pub(crate) fn is_starting(&self, peer: PeerId) -> bool {
+        let state = self.peers.get(&peer);
+        state.is_some_and(|state| state.task.is_some() && state.phase == TaskPhase::Starting)
+    }
+
     /// Lets the task of a peer come as far as it can by one phase.
     pub(crate) fn work(&mut self, peer: PeerId) -> Option<TaskPhase> {
         let state = self.peers.get(&peer)?;
@@ -416,6 +458,12 @@ impl Peer {
         }
         self.outbox.iter().position(Command::passes_paused_outbox)
     }
+}
+
+/// A value after its way through a node of the log.
+pub(crate) fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    let payload = to_payload(value).expect("it can be written");
+    from_payload(&payload).expect("it reads back")
 }
 
 fn place(assignment: &Assignment) -> (JobId, &TaskName, SlotId) {
