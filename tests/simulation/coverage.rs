@@ -38,8 +38,11 @@ pub(crate) fn could_run(replica: &Replica, record: &JobRecord) -> bool {
     let crews = crews(replica);
     crews.iter().any(|crew| match record.task_scheduler {
         TaskScheduler::Colocated => {
+            // Every task has one peer of each copy.
             let least = record.tasks.iter().map(|task| task.min_peers).max();
-            copies(replica, record, crew) >= least.unwrap_or(0)
+            let most = record.tasks.iter().filter_map(|task| task.max_peers);
+            let (least, most) = (least.unwrap_or(0), most.min().unwrap_or(u32::MAX));
+            least <= most && copies(replica, record, crew) >= least
         }
         TaskScheduler::Balanced | TaskScheduler::Percentage => {
             let places = record
