@@ -20,7 +20,6 @@ use onyx::node::NodeBuilder;
 use onyx::replica::{Member, Replica, Site, TaskRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use zookeeper_embedded::{Config, Server};
 
 const ENTRIES: usize = 100_000;
@@ -68,12 +67,7 @@ fn in_memory(log: &History) -> u128 {
 
 async fn from_a_server(log: &History) -> (u128, u128) {
     let server = Server::start(Config::default()).await.expect("a server");
-    let connect = Connect {
-        address: server.connect_string(),
-        tenancy: TENANCY.into(),
-        session_timeout: Duration::from_secs(6),
-        connection_timeout: Duration::from_secs(2),
-    };
+    let connect = Connect::to(server.connect_string(), TENANCY);
     let session = ZooKeeper::connect(&connect).await.expect("a session");
     for payloads in log.payloads.chunks(1_000) {
         let appended = payloads

@@ -303,6 +303,9 @@ fn connect(config: &NodeConfig, embedded: Option<&zookeeper_embedded::Server>) -
         tenancy: config.node.tenancy_id.as_str().to_owned(),
         session_timeout: config.coordination.session_timeout,
         connection_timeout: config.coordination.connection_timeout,
+        retry: config.coordination.retry,
+        login: config.coordination.login.clone(),
+        tls: config.coordination.tls.clone(),
     }
 }
 

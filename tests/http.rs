@@ -407,6 +407,24 @@ fn garbage_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn a_job_is_known_by_its_outcome_after_the_log_was_collected() {
+    let node = TestNode::ready(3);
+    let folder = folder();
+    let done = node.submit(&job(folder.path(), upper_case()));
+    assert_eq!(node.ended(&done)["state"], "completed");
+    let answer = node.ask("POST", "/gc", &[], "");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body["collected"]["jobs"], 1);
+    assert_eq!(answer.body["collected"]["entries-left"], 1);
+    let known = node.get(&format!("/jobs/{done}")).body;
+    assert_eq!(known["state"], "completed");
+    assert_eq!(node.get("/jobs").body["jobs"], json!([]));
+    // Again, and with nothing to collect.
+    let again = node.ask("POST", "/gc", &[], "").body;
+    assert_eq!(again["collected"]["jobs"], 0);
+}
+
+#[test]
 fn the_replica_is_shown_whole_and_in_parts() {
     let folder = folder();
     let node = TestNode::ready(2);

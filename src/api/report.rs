@@ -148,6 +148,8 @@ pub struct NodeStatus {
     pub peers: Vec<PeerId>,
     /// The last entry applied.
     pub position: Option<LogPosition>,
+    /// How many entries its slowest peer is behind that.
+    pub lag_entries: u64,
     /// Why the node is not ready; empty when it is.
     pub not_ready: Vec<String>,
 }
@@ -188,6 +190,7 @@ impl NodeStatus {
             peers_joined,
             peers: status.peers,
             position: status.position,
+            lag_entries,
             not_ready,
         }
     }

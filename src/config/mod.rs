@@ -8,6 +8,7 @@
 
 mod collection;
 mod coordination;
+mod digest_login;
 mod http;
 mod infrastructure;
 mod log;
@@ -23,7 +24,10 @@ mod task;
 mod value;
 
 pub use collection::CollectionConfig;
-pub use coordination::{ConnectString, CoordinationConfig, CoordinationMode};
+pub use coordination::{
+    ConnectString, CoordinationConfig, CoordinationMode, RetryConfig, TlsFiles, TlsIdentityFiles,
+};
+pub use digest_login::DigestLogin;
 pub use http::{BearerToken, HttpConfig};
 pub use infrastructure::InfrastructureConfig;
 pub use log::{LogConfig, LogFormat, LogLevel};
@@ -89,8 +93,8 @@ impl NodeConfig {
         NodeConfig::from_toml("", "", environment())
     }
 
-    /// Reads a text; `source_name` says in problems where it is from. Only a `token-file` that it
-    /// names is read besides.
+    /// Reads a text; `source_name` says in problems where it is from. Only the secrets
+    /// that it names are read besides.
     pub fn from_toml(
         source_name: &str,
         text: &str,

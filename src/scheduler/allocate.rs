@@ -6,7 +6,8 @@ use super::placement::{Placed, place};
 use super::reach::{Candidate, Crew, JobState, crews, home, live_jobs};
 use super::roster::{Roster, RosterJob};
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
-use crate::replica::{Allocation, Progress, Replica};
+use crate::job::FluxPolicy;
+use crate::replica::{Allocation, JobRecord, Progress, Replica};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -58,14 +59,17 @@ impl<'a> Offers<'a> {
                 JobState::Waiting => offers.waiting.push(job),
             }
         }
-        // With one crew, a running job that cannot go on there can go on nowhere else.
-        if crews.iter().all(|crew| crew.group.is_some()) {
+        // With one crew and peers that may all be moved, a job that cannot go on cannot start either.
+        let is_apart = crews.iter().any(|crew| crew.group.is_some());
+        let keeps = |(_, job): &(_, Candidate<'_>)| keeps_peers(job.record);
+        if is_apart || offers.at_home.iter().any(keeps) {
             offers.evict(replica, crews);
         }
         offers
     }
 
-    /// Makes a running job that its own process cannot cover any more a waiting one.
+    /// Makes a running job a waiting one that its own process, or the peers that its tasks keep, do
+    /// not let go on.
     fn evict(&mut self, replica: &'a Replica, crews: &[Crew<'a>]) {
         let mut staying = BTreeSet::new();
         for crew in crews {
@@ -103,6 +107,13 @@ impl<'a> Offers<'a> {
         jobs.sort_by_key(|job| job.index);
         jobs
     }
+}
+
+/// Whether a task of the job keeps its peers while the job runs.
+fn keeps_peers(record: &JobRecord) -> bool {
+    let keeps = |policy| matches!(policy, FluxPolicy::Kill | FluxPolicy::Recover);
+    let mut policies = record.tasks.iter().filter_map(|task| task.flux_policy);
+    policies.any(keeps)
 }
 
 /// The allocations of the jobs that a crew covers.

@@ -9,7 +9,6 @@ use onyx::coordination::{Coordination, Layout};
 use onyx::ids::{IdSource, PeerId};
 use std::env;
 use std::sync::Arc;
-use std::time::Duration;
 use zookeeper_client::Client;
 use zookeeper_embedded::{Config, Server};
 
@@ -73,7 +72,7 @@ impl Servers {
             None => env::var("ZOOKEEPER_CONNECT").unwrap(),
         };
         Servers {
-            connect: connect(address),
+            connect: Connect::to(address, fresh_tenancy()),
             embedded,
             apache: None,
         }
@@ -83,7 +82,7 @@ impl Servers {
         let server = ZooKeeperServer::shared().await;
         let proxy = Proxy::before(server.address()).await;
         Servers {
-            connect: connect(proxy.connect_string()),
+            connect: Connect::to(proxy.connect_string(), fresh_tenancy()),
             embedded: None,
             apache: Some((server, proxy)),
         }
@@ -110,15 +109,6 @@ impl Servers {
             (None, Some((_, proxy))) => proxy.end_session(stat.ephemeral_owner).await,
             (None, None) => false,
         }
-    }
-}
-
-fn connect(address: String) -> Connect {
-    Connect {
-        address,
-        tenancy: fresh_tenancy(),
-        session_timeout: Duration::from_secs(6),
-        connection_timeout: Duration::from_secs(2),
     }
 }
 

@@ -211,6 +211,19 @@ pub(crate) fn wants(peer: &Peer, replica: &Replica) -> String {
     text
 }
 
+pub(crate) fn state_logs(replica: &Replica) -> String {
+    let mut text = String::new();
+    for tasks in replica.state_logs.logs.values() {
+        for (task, slots) in tasks {
+            for (slot, ids) in slots {
+                let _ = writeln!(text, "{task}/{slot} {}", logs(ids));
+            }
+        }
+    }
+    let _ = write!(text, "marked {}", logs(&replica.state_logs.marked));
+    text
+}
+
 /// As people see it, with the UUIDs spelled.
 pub(crate) fn replica(replica: &Replica) -> String {
     let text = serde_json::to_string_pretty(&view(replica)).expect("the view is JSON");

@@ -3,9 +3,10 @@
 
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
+use crate::zookeeper_server::free_port;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,7 +60,8 @@ const ENTRY: &[u8] = b"/log/entry-";
 impl Proxy {
     /// A proxy before a server.
     pub(crate) async fn before(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let listener = TcpListener::bind((ip, free_port(ip))).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (network, receiver) = watch::channel(Network::Works);
         let (told, settled) = mpsc::channel(1);
@@ -86,7 +88,7 @@ impl Proxy {
     /// Changes what the network does, and answers when it does so.
     pub(crate) async fn set(&mut self, network: Network) {
         self.network.send_replace(network);
-        while self.settled.recv().await != Some(network) {}
+        while self.settled.recv().await.expect("the proxy works") != network {}
     }
 
     /// Breaks all connections; the next attempt succeeds.

@@ -218,13 +218,18 @@ impl ZooKeeperServer {
         }
     }
 
-    /// The answer to one of the four-letter words, if there is one.
+    /// The answer to one of the four-letter words, if there is one. A server that is about to serve
+    /// forgets some connections, and never closes them.
     pub(crate) async fn four_letters(&self, word: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(self.address).await.ok()?;
-        stream.write_all(word.as_bytes()).await.ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.ok()?;
-        Some(answer)
+        const FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
+        let answer = tokio::time::timeout(FORGOTTEN_AFTER, async {
+            let mut stream = TcpStream::connect(self.address).await.ok()?;
+            stream.write_all(word.as_bytes()).await.ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.ok()?;
+            Some(answer)
+        });
+        answer.await.ok()?
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -362,8 +367,9 @@ const LOOKS_MAX: u32 = 3_000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// Below the range from which the system takes ports for outgoing connections: a server that is
-/// down must find its port free when it comes back.
-fn free_port(ip: IpAddr) -> u16 {
+/// down must find its port free when it comes back, and a client that tries it meanwhile must not
+/// be given this very port, which would connect it to itself.
+pub(crate) fn free_port(ip: IpAddr) -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -194,6 +194,7 @@ impl Handler<Observe> for PeerGroup {
             "position": self.position_and_replica().position,
             "session-restarts": self.session_restarts,
             "session-lease": if self.services.task.lease.holds() { "held" } else { "ran out" },
+            "requests-cut-short": self.services.task.session.retry().interruptions(),
             "unreadable-entries": self.unreadable_entries,
             "ignored-entries": self.ignored_entries,
         });

@@ -1,7 +1,7 @@
 //! What is read of the log next: entries, or the origin in place of entries that are gone.
 
 use crate::coordination::origin::{Origin, read_manifest, read_origin};
-use crate::coordination::{Coordination, CoordinationError, patiently, read_entries, reconnected};
+use crate::coordination::{Attempts, Coordination, CoordinationError, patiently, read_entries};
 use crate::ids::LogPosition;
 use futures_util::future::try_join_all;
 use std::sync::Arc;
@@ -51,18 +51,22 @@ pub(super) async fn next(
     mut tail: Tail,
 ) -> Result<News, CoordinationError> {
     let session = &*session;
+    let (mut looks, mut waits) = (Attempts::of(session), Attempts::of(session));
     loop {
         if tail == Tail::Reached {
             match tokio::time::timeout(BELT, session.wait_for(from)).await {
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(CoordinationError::Interrupted(_))) => reconnected(session).await?,
+                Ok(Ok(())) | Err(_) => waits = Attempts::of(session),
+                Ok(Err(CoordinationError::Interrupted(cause))) => waits.again(&cause).await?,
                 Ok(Err(error)) => return Err(error),
             }
         }
         match look(session, from, tail).await {
             Ok(Some(news)) => return Ok(news),
-            Ok(None) => tail = Tail::Reached,
-            Err(CoordinationError::Interrupted(_)) => reconnected(session).await?,
+            Ok(None) => {
+                tail = Tail::Reached;
+                looks = Attempts::of(session);
+            }
+            Err(CoordinationError::Interrupted(cause)) => looks.again(&cause).await?,
             Err(error) => return Err(error),
         }
     }

@@ -5,7 +5,7 @@
 //! answer "outcome unknown" for a write that did or did not happen.
 
 use super::{
-    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Revision,
+    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Retry, Revision,
     SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
@@ -133,6 +133,7 @@ impl MemoryServer {
             server: self.clone(),
             id,
             state: receiver,
+            retry: Retry::default(),
         }
     }
 
@@ -257,6 +258,7 @@ pub struct Memory {
     server: MemoryServer,
     id: SessionId,
     state: watch::Receiver<SessionState>,
+    retry: Retry,
 }
 
 impl Memory {
@@ -453,6 +455,10 @@ impl Coordination for Memory {
 
     fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
+    }
+
+    fn retry(&self) -> &Retry {
+        &self.retry
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

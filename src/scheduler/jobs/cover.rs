@@ -46,7 +46,8 @@ fn cover_copies(roster: &Roster<'_>, capacity: &mut Capacity<'_>, job: usize) ->
     let tasks = roster.jobs[job].tasks.clone();
     let least = tasks.map(|task| roster.tasks[task].least).max();
     let mut copies = Copies::of(roster, capacity, job);
-    (0..least.unwrap_or(0)).all(|_| copies.add(capacity) == Growth::Grown)
+    let missing = least.unwrap_or(0).saturating_sub(copies.promised());
+    (0..missing).all(|_| copies.add(capacity) == Growth::Grown) && copies.are_whole(capacity)
 }
 
 /// Promises their minima to the running jobs, in the order of their submission. Answers with those

@@ -77,11 +77,24 @@ impl Copies {
         self.posts.len()
     }
 
+    /// How many copies are promised.
+    pub(in crate::scheduler) fn promised(&self) -> usize {
+        self.sites.iter().map(|site| site.promised).sum()
+    }
+
+    /// Whether every peer that is promised belongs to a copy. One that a task keeps may be alone when
+    /// a copy has lost another.
+    pub(in crate::scheduler) fn are_whole(&self, capacity: &Capacity<'_>) -> bool {
+        self.sites.iter().all(|site| {
+            let mut posts = self.posts.iter().map(|first| first + site.rank);
+            posts.all(|post| capacity.counts()[post] == site.promised)
+        })
+    }
+
     /// Promises one more copy: where one is that would have to go, or else at the first site that
     /// can have one.
     pub(in crate::scheduler) fn add(&mut self, capacity: &mut Capacity<'_>) -> Growth {
-        let promised: usize = self.sites.iter().map(|site| site.promised).sum();
-        if promised >= self.most {
+        if self.promised() >= self.most {
             return Growth::Impossible;
         }
         while let Some(next) = self.next_site() {

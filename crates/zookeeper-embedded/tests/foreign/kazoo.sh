@@ -24,7 +24,7 @@ fi
 # Which tests failed, by file and name.
 results=$home/results.txt
 SERVER="$*" PYTHONPATH=$here "$home/venv/bin/python" -m pytest -p kazoo_server -p no:cacheprovider \
-  --timeout 120 -W ignore --tb=short -q -rfE --pyargs kazoo.tests >"$results" 2>&1 || true
+  --timeout 120 -W ignore --tb=short -q -rfEs --pyargs kazoo.tests >"$results" 2>&1 || true
 tail -n 1 "$results"
 if ! tail -n 1 "$results" | grep -q passed; then
   tail -n 40 "$results" >&2
