@@ -116,6 +116,8 @@ pub fn violations(replica: &Replica, position: LogPosition) -> Vec<Violation> {
             continue;
         };
         check_allocation(replica, *job, record, allocation, &mut found);
+        check_ackers(*job, record, allocation, &mut found);
+        check_sites(replica, *job, record, allocation, &mut found);
         let latest = allocation
             .last_loss
             .unwrap_or_default()
