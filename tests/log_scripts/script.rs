@@ -8,7 +8,8 @@
 //! - `read a b`, `read` those, or all, read the log to its end
 //! - `jump a` it adopts the newest replica instead
 //! - `crash a` it is dead, its pulse lingers; `expire a` the pulse goes; `kill a` both
-//! - `notice a` it looks at the pulses it watches
+//! - `notice a` it looks at the pulses it watches; `speak-up a` it speaks of the dead though another
+//!   was to
 //! - `back-off a` its back-off ends
 //! - `stabilize` everybody reads, notices, ends back-offs and writes until there is nothing to do
 //! - `submit j tasks…`, `kill-job j [cause]` by a client
@@ -30,6 +31,7 @@ use onyx::log::{Effect, Step, Unreadable};
 use onyx::replica::invariants::violations;
 use onyx::replica::{JobState, Member, Site};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -65,6 +67,7 @@ impl Script {
                 self.expire(name);
             }),
             ("notice", names) => self.each(names, Self::notice),
+            ("speak-up", names) => self.each(names, Self::speak_up),
             ("back-off", names) => self.each(names, |script, peer| script.cluster.rejoin(peer)),
             ("stabilize", []) => self.stabilize(),
             ("submit", [name, tasks @ ..]) => self.submit(name, &tasks.join(" ")),
@@ -213,7 +216,17 @@ impl Script {
     }
 
     fn notice(&mut self, peer: PeerId) {
-        for gone in self.cluster.notice(peer) {
+        let gone = self.cluster.notice(peer);
+        self.tell_gone(peer, gone);
+    }
+
+    fn speak_up(&mut self, peer: PeerId) {
+        let gone = self.cluster.speak_up(peer);
+        self.tell_gone(peer, gone);
+    }
+
+    fn tell_gone(&mut self, peer: PeerId, gone: BTreeSet<PeerId>) {
+        for gone in gone {
             let (name, gone) = (show::name(peer), show::name(gone));
             let _ = writeln!(self.said, "  {name}: {gone} is gone");
         }
@@ -238,11 +251,18 @@ impl Script {
                     script.tell(&step);
                 }
             });
-            if self.cluster.steps.len() == before {
+            if self.cluster.steps.len() == before && !self.somebody_speaks_up() {
                 return;
             }
         }
         panic!("not stable after {ROUNDS} rounds");
+    }
+
+    /// Whether somebody had to speak whose turn it was not.
+    fn somebody_speaks_up(&mut self) -> bool {
+        let said = self.said.len();
+        self.each(&[], Self::speak_up);
+        self.said.len() > said
     }
 
     fn complete(&mut self, job: JobId) {

@@ -13,7 +13,7 @@ pub(crate) fn is_at_rest(cluster: &Cluster) -> bool {
     let idle = cluster.peers.iter().all(|(id, peer)| {
         peer.next == cluster.steps.len()
             && peer.next_to_write().is_none()
-            && !peer.rejoin_is_due
+            && !cluster.can_rejoin(*id)
             && cluster.unreported(*id).next().is_none()
     });
     idle && cluster.lingering().is_empty()
@@ -61,7 +61,7 @@ pub(crate) fn settle(cluster: &mut Cluster) {
                     cluster.crash(peer);
                 }
             }
-            cluster.notice(peer);
+            cluster.speak_up(peer);
             cluster.rejoin(peer);
             while cluster.write(peer).is_some() {}
         }

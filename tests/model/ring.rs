@@ -4,8 +4,8 @@
 use crate::cluster::{Cluster, Rules};
 use crate::rest;
 use onyx::ids::{GroupId, LogPosition, PeerId};
-use onyx::log::Step;
 use onyx::log::commands::Command;
+use onyx::log::{Effect, Step};
 use onyx::replica::invariants::violations;
 use onyx::replica::{Member, Membership, Site};
 use stateright::{Model, Property};
@@ -14,13 +14,22 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// Peers belong to so many processes, in turn.
+const GROUPS: u32 = 2;
+
+/// Returning peers are numbered from here, downwards.
+const FIRST_RETURN: u32 = 100;
+
 /// What to explore.
 pub(crate) struct Ring {
     /// Peers that are joined already when it begins, in a ring.
     pub(crate) joined: u32,
     /// Peers that want to join.
     pub(crate) joiners: u32,
+    /// How often one of them dies.
     pub(crate) crashes: u32,
+    /// After how many of the deaths another incarnation follows, under another id.
+    pub(crate) returns: u32,
     /// Entries after which nothing is explored any more: from there everybody is left alone.
     pub(crate) entries: usize,
     pub(crate) rules: Rules,
@@ -31,6 +40,8 @@ pub(crate) struct Ring {
 pub(crate) struct Moment {
     pub(crate) cluster: Cluster,
     crashes: u32,
+    /// How many incarnations are still to come.
+    returns: u32,
     /// Whether somebody who lives was told to end.
     banished: Option<PeerId>,
 }
@@ -59,6 +70,7 @@ impl Ring {
         let mut moment = Moment {
             cluster,
             crashes: self.crashes,
+            returns: self.returns,
             banished: None,
         };
         moment.skip();
@@ -89,7 +101,7 @@ impl Model for Ring {
             if cluster.unreported(*id).next().is_some() {
                 acts.push(Act::Notice(*id));
             }
-            if peer.rejoin_is_due {
+            if cluster.can_rejoin(*id) {
                 acts.push(Act::Rejoin(*id));
             }
             if moment.crashes > 0 {
@@ -170,12 +182,17 @@ impl Moment {
                 cluster.write(peer);
             }
             Act::Notice(peer) => {
-                cluster.notice(peer);
+                cluster.speak_up(peer);
             }
             Act::Rejoin(peer) => cluster.rejoin(peer),
             Act::Crash(peer) => {
                 cluster.crash(peer);
                 self.crashes -= 1;
+                if self.returns > 0 {
+                    let number = FIRST_RETURN + self.returns;
+                    self.returns -= 1;
+                    cluster.start(self::peer(number), member(number));
+                }
             }
             Act::Expire(peer) => {
                 cluster.pulses.remove(&peer);
@@ -183,15 +200,32 @@ impl Moment {
         }
     }
 
-    /// Everybody reads on while that changes nothing for them. Whether they have read such an entry
-    /// or not, they and all others do the same, so the orders of such reads need not be explored.
+    /// Everybody reads on where it makes no difference when: where reading changes nothing for a
+    /// peer, and where the peer has nothing else to do, since nobody sees that it has read before
+    /// it writes, which it may do at any time. So the orders of such reads need not be explored.
     fn skip(&mut self) {
         let peers: Vec<PeerId> = self.cluster.peers.keys().copied().collect();
         for peer in peers {
-            while self.cluster.next_is_silent(peer) {
-                self.cluster.read(peer);
+            while self.cluster.next_is_silent(peer) || self.only_reading_is_left(peer) {
+                self.perform(Act::Read(peer));
             }
         }
+    }
+
+    fn only_reading_is_left(&self, id: PeerId) -> bool {
+        let cluster = &self.cluster;
+        let Some(peer) = cluster.peers.get(&id) else {
+            return false;
+        };
+        let Some(next) = cluster.steps.get(peer.next) else {
+            return false;
+        };
+        // What a look at the pulses finds depends on when it is taken.
+        let looks = |effect: &Effect| matches!(effect, Effect::EvictIfGhost(_));
+        peer.next_to_write().is_none()
+            && !cluster.can_rejoin(id)
+            && cluster.unreported(id).next().is_none()
+            && !next.effects(&peer.me).iter().any(looks)
     }
 
     /// Entries that somebody has still to read.
@@ -237,7 +271,7 @@ impl Hash for Moment {
             peer.reported.hash(state);
         }
         cluster.pulses.hash(state);
-        (self.crashes, self.banished).hash(state);
+        (self.crashes, self.returns, self.banished).hash(state);
     }
 }
 
@@ -279,7 +313,7 @@ fn peer(number: u32) -> PeerId {
 
 fn member(number: u32) -> Member {
     Member {
-        group: GroupId(peer(number).0),
+        group: GroupId(Uuid::from_u128(u128::from(number % GROUPS))),
         site: Site(String::new()),
         words: Arc::default(),
         tags: Arc::default(),

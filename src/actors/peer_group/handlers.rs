@@ -197,6 +197,7 @@ impl Handler<Observe> for PeerGroup {
             "requests-cut-short": self.services.task.session.retry().interruptions(),
             "unreadable-entries": self.unreadable_entries,
             "ignored-entries": self.ignored_entries,
+            "violated-invariants": self.violations,
         });
         let mut report = ActorReport::of(Child::PeerGroup, state, detail);
         let outbox = self.outbox.as_ref().map(|outbox| outbox.send(Observe));

@@ -55,6 +55,8 @@ pub struct PeerGroup {
     session_restarts: u64,
     unreadable_entries: u64,
     ignored_entries: u64,
+    /// What was found of a sample of the replicas: a bug, and no reason to stop.
+    violations: u64,
     obituary: Obituary,
 }
 
@@ -143,6 +145,7 @@ impl PeerGroup {
             session_restarts: 0,
             unreadable_entries: 0,
             ignored_entries: 0,
+            violations: 0,
             obituary,
         }
     }

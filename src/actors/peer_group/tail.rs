@@ -8,6 +8,7 @@ use crate::coordination::origin::Origin;
 use crate::ids::LogPosition;
 use crate::log::{Entry, Reason, Step, Unreadable, step};
 use crate::messages::log_reader::Snapshot;
+use crate::replica::invariants;
 use actix::fut::wrap_future;
 use actix::{ActorFutureExt, AsyncContext, Context};
 use std::sync::Arc;
@@ -82,6 +83,10 @@ impl PeerGroup {
     }
 
     fn account(&mut self, step: &Step) {
+        for violation in invariants::sampled(&step.new, step.position) {
+            self.violations += 1;
+            tracing::error!(position = %step.position, %violation, "an invariant does not hold");
+        }
         let name = step
             .entry
             .as_ref()
