@@ -38,7 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("actix_web", &["http"]),
     ("zookeeper_client", &["coordination/zookeeper"]),
-    ("zookeeper_embedded", &["node"]),
+    ("zookeeper_embedded", &["node", "cli/coordination"]),
     ("rusteron_client", &["messaging/aeron"]),
     ("rusteron_media_driver", &["messaging/aeron"]),
     ("rmp", &["codec"]),
