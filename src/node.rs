@@ -4,6 +4,7 @@
 mod log_access;
 mod log_parameters;
 mod root;
+mod transport;
 
 pub use log_access::open_log;
 
@@ -21,9 +22,8 @@ use crate::http::{HttpError, HttpListener, HttpServer};
 use crate::ids::{GroupId, IdSource};
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
-use crate::messaging::LocalTransport;
 use crate::messaging::Transport;
-use crate::replica::{Agreed, Member, Site};
+use crate::replica::{Agreed, Member};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
@@ -77,6 +77,9 @@ pub enum NodeError {
         /// What differs.
         reason: String,
     },
+    /// The transport did not start.
+    #[error("{0}")]
+    Transport(String),
     /// The HTTP server did not start.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -131,13 +134,14 @@ impl NodeBuilder {
             let connect = connect.clone();
             async move { open_session(&connect).await }.boxed()
         });
+        let mut ids = IdSource::from_entropy();
         let parts = Parts {
             session,
             agreed,
             connector,
-            transport: Arc::new(LocalTransport::default()),
+            transport: transport::start(&config, &mut ids)?,
             registry: Arc::new(self.registry),
-            ids: IdSource::from_entropy(),
+            ids,
             placement: Placement::OwnArbiter,
             census: Census::default(),
         };
@@ -190,7 +194,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
     let counters = Counters::default();
     let member = Member {
         group,
-        site: Site(format!("local:{group}")),
+        site: transport.site(group),
         words: Arc::new(registry.vocabulary().words()),
         tags: Arc::new(config.peer.tags.clone()),
     };

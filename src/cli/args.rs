@@ -43,6 +43,8 @@ pub(super) enum Verb {
     Log(LogVerb),
     /// Serve the log of several nodes of one machine, without a ZooKeeper ensemble
     Coordination(CoordinationArgs),
+    /// Move the segments of the processes of this machine, which share this media driver
+    MediaDriver(StartArgs),
 }
 
 #[derive(Args, Debug)]

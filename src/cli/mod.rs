@@ -12,6 +12,7 @@ mod jobs;
 mod kill;
 mod log;
 mod logging;
+mod media_driver;
 mod progress;
 mod run;
 mod signals;
@@ -52,6 +53,7 @@ pub fn main() -> ExitCode {
         Verb::Gc(args) => gc::gc(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
         Verb::Log(verb) => log::log(&verb, &mut console),
+        Verb::MediaDriver(args) => media_driver::media_driver(&args, &mut console),
         Verb::Coordination(args) => coordination::coordination(&args, &mut console),
     };
     exit.into()

@@ -21,7 +21,7 @@ pub(super) fn start(args: &StartArgs, console: &mut Console) -> Exit {
     crate::node::run(serve(config, console))
 }
 
-fn config(args: &StartArgs) -> Result<NodeConfig, ConfigError> {
+pub(super) fn config(args: &StartArgs) -> Result<NodeConfig, ConfigError> {
     let mut config = match &args.config {
         Some(path) => NodeConfig::load(path)?,
         None => NodeConfig::from_environment()?,
@@ -82,7 +82,10 @@ async fn stop(node: Node, signals: &mut Signals) -> Exit {
 /// What another configuration would help against is bad input.
 fn exit_of(error: &NodeError) -> Exit {
     match error {
-        NodeError::Http(_) | NodeError::Embedded(_) | NodeError::OtherLog { .. } => Exit::BadInput,
+        NodeError::Http(_)
+        | NodeError::Embedded(_)
+        | NodeError::Transport(_)
+        | NodeError::OtherLog { .. } => Exit::BadInput,
         NodeError::Coordination(_) => Exit::Failed,
     }
 }

@@ -1,5 +1,6 @@
 //! `[messaging]`: how segments and acks travel between peers.
 
+use super::aeron::AeronConfig;
 use super::section::Section;
 use super::value::{OptionValue, count};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub struct MessagingConfig {
     pub ack_daemon_timeout: Duration,
     /// How often it looks for what it has kept so long.
     pub ack_sweep_interval: Duration,
+    /// What Aeron needs to know.
+    pub aeron: AeronConfig,
 }
 
 /// What carries segments and acks.
@@ -28,7 +31,7 @@ pub enum Transport {
     #[default]
     /// Memory: peers of one process.
     Local,
-    /// Aeron: peers of many machines. This build has no such transport, and says so.
+    /// Aeron: peers of many processes and machines, if the feature `aeron` is built in.
     Aeron,
 }
 
@@ -40,6 +43,7 @@ impl Default for MessagingConfig {
             ack_inbox_messages: count(1024),
             ack_daemon_timeout: Duration::from_secs(480),
             ack_sweep_interval: Duration::from_secs(15),
+            aeron: AeronConfig::default(),
         }
     }
 }
@@ -53,11 +57,12 @@ impl MessagingConfig {
             ack_inbox_messages: keys.get("ack-inbox-messages", default.ack_inbox_messages),
             ack_daemon_timeout: keys.get("ack-daemon-timeout-ms", default.ack_daemon_timeout),
             ack_sweep_interval: keys.get("ack-sweep-interval-ms", default.ack_sweep_interval),
+            aeron: AeronConfig::read(keys),
         };
-        if config.transport == Transport::Aeron {
+        if config.transport == Transport::Aeron && !cfg!(feature = "aeron") {
             keys.refuse(
                 "transport",
-                "this binary was built without Aeron; use \"local\"",
+                "this binary was built without Aeron; use \"local\", or build with `--features aeron`",
             );
         }
         if config.ack_sweep_interval > config.ack_daemon_timeout {

@@ -6,6 +6,7 @@
 //!
 //! An option is a field of its section, its default there, and one line in the section's `read`.
 
+mod aeron;
 mod collection;
 mod coordination;
 mod digest_login;
@@ -23,6 +24,7 @@ mod shutdown;
 mod task;
 mod value;
 
+pub use aeron::{AeronConfig, DriverMode, LocalPeersMode};
 pub use collection::CollectionConfig;
 pub use coordination::{
     ConnectString, CoordinationConfig, CoordinationMode, RetryConfig, TlsFiles, TlsIdentityFiles,

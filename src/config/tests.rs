@@ -163,9 +163,31 @@ fn a_token_that_cannot_be_used_is_refused_without_being_shown() {
     assert_snapshot!(problems("[http]\nbearer-token = 'a'\ntoken-file = 'b'", &[]), @"node.toml:3: http.token-file: there is a `bearer-token` too; set one of the two");
 }
 
+#[cfg(not(feature = "aeron"))]
 #[test]
 fn a_transport_that_was_not_built_is_refused() {
-    assert_snapshot!(problems("messaging.transport = 'aeron'", &[]), @r#"node.toml:1: messaging.transport: this binary was built without Aeron; use "local""#);
+    assert_snapshot!(problems("messaging.transport = 'aeron'", &[]), @r#"node.toml:1: messaging.transport: this binary was built without Aeron; use "local", or build with `--features aeron`"#);
+}
+
+#[cfg(feature = "aeron")]
+#[test]
+fn a_transport_that_was_built_can_be_chosen() {
+    let config = read("messaging.transport = 'aeron'", &[]).unwrap();
+    assert_eq!(config.messaging.transport, Transport::Aeron);
+}
+
+#[test]
+fn what_aeron_cannot_use_is_refused() {
+    let text = r#"
+[messaging]
+address = "0.0.0.0"
+driver = "internal"
+driver-directory = ""
+term-bytes = 100_000
+mtu-bytes = 1500
+local-peers = "none"
+"#;
+    assert_snapshot!(problems(text, &[]), @"");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use super::inbox::{Door, Inbox, Turned};
 use super::{InboxKind, Link, LinkClosed, Message, Transport, TransportError, TrySendError};
-use crate::ids::PeerId;
-use crate::replica::Member;
+use crate::ids::{GroupId, PeerId};
+use crate::replica::{Member, Site};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -83,6 +83,10 @@ impl Transport for LocalTransport {
                 door.shut();
             }
         }
+    }
+
+    fn site(&self, group: GroupId) -> Site {
+        Site(format!("local:{group}"))
     }
 
     fn learn_sites(&self, _members: &BTreeMap<PeerId, Member>) {

@@ -23,8 +23,8 @@ pub use local::LocalTransport;
 use crate::acking::AckMessage;
 use crate::acking::Completions;
 use crate::codec::Batch;
-use crate::ids::{AllocationVersion, JobId, PeerId, TaskName};
-use crate::replica::Member;
+use crate::ids::{AllocationVersion, GroupId, JobId, PeerId, TaskName};
+use crate::replica::{Member, Site};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -113,6 +113,9 @@ pub trait Transport: Send + Sync {
     /// Closes the inboxes of a dead peer of this process for every sender, although they may still
     /// be held. What is sent to it after its death is told as closed, not lost.
     fn shut(&self, peer: PeerId);
+
+    /// Where this process is reached, in the transport's own words: what its peers tell the cluster.
+    fn site(&self, group: GroupId) -> Site;
 
     /// Takes over who is in the cluster, whenever that has changed: a transport that leaves the
     /// process finds their sites there.

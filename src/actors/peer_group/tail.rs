@@ -73,6 +73,10 @@ impl PeerGroup {
 
     fn publish(&mut self, step: Step) {
         self.account(&step);
+        let (old, new) = (&step.old.membership.members, &step.new.membership.members);
+        if old != new {
+            self.services.task.transport.learn_sites(new);
+        }
         let snapshot = Snapshot {
             position: Some(step.position),
             replica: step.new.clone(),

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// What its directory begins with, when the driver chooses it.
 const DIRECTORY_PREFIX: &str = "onyx-driver-";
@@ -43,6 +44,7 @@ pub struct MediaDriver {
     directory: PathBuf,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    life: watch::Receiver<()>,
 }
 
 /// Why there is no driver.
@@ -114,18 +116,23 @@ impl MediaDriver {
         let _ = fs::remove_dir_all(&directory);
         let stop = Arc::new(AtomicBool::new(false));
         let (started, has_started) = mpsc::sync_channel(1);
+        let (living, life) = watch::channel(());
         let thread = std::thread::Builder::new()
             .name("onyx-driver".into())
             .spawn({
                 let (directory, settings) = (directory.clone(), settings.clone());
                 let stop = stop.clone();
-                move || live(&directory, &settings, &stop, &started)
+                move || {
+                    live(&directory, &settings, &stop, &started);
+                    drop(living);
+                }
             })
             .map_err(|error| DriverError::Folder { folder, error })?;
         let driver = MediaDriver {
             directory: directory.clone(),
             stop,
             thread: Some(thread),
+            life,
         };
         match has_started.recv() {
             Ok(Ok(())) => Ok(driver),
@@ -140,6 +147,13 @@ impl MediaDriver {
     /// Its directory.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&self) {
+        let mut life = self.life.clone();
+        // Nothing is ever said; the life ends with the thread that has its other end.
+        let _ = life.changed().await;
     }
 
     /// Whether it has ended by itself.

@@ -33,8 +33,8 @@ pub use settings::{AeronSettings, DriverChoice, LocalPeers, TERM_BYTES};
 pub use site::{AeronSite, DriverId, NotASite, stable_hash};
 
 use super::{Inbox, InboxKind, Link, LinkId, LocalTransport, Transport, TransportError};
-use crate::ids::PeerId;
-use crate::replica::Member;
+use crate::ids::{GroupId, PeerId};
+use crate::replica::{Member, Site};
 use bell::{Bell, Wish};
 use courier::Courier;
 use departures::OutLink;
@@ -106,8 +106,8 @@ impl AeronTransport {
         })
     }
 
-    /// Where others reach this process: what its peers say in their `Member`.
-    pub fn site(&self) -> AeronSite {
+    /// Where others reach this process.
+    pub fn aeron_site(&self) -> AeronSite {
         self.site
     }
 
@@ -157,6 +157,10 @@ impl Transport for AeronTransport {
     fn shut(&self, peer: PeerId) {
         self.local.shut(peer);
         self.bell.say(Wish::Closed(peer));
+    }
+
+    fn site(&self, _group: GroupId) -> Site {
+        self.site.into()
     }
 
     fn learn_sites(&self, members: &BTreeMap<PeerId, Member>) {

@@ -1,7 +1,8 @@
 //! What the transport has to know before it starts.
 
+use crate::config::{AeronConfig, DriverMode, LocalPeersMode};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Everything that can be set. [`AeronSettings::new`] has what was measured to work.
@@ -70,6 +71,30 @@ impl AeronSettings {
         }
     }
 
+    /// As configured.
+    pub fn of(config: &AeronConfig, cluster: u64, epoch: u64) -> Self {
+        let directory = config.driver_directory.clone();
+        AeronSettings {
+            address: config.address,
+            port: config.port,
+            driver: match config.driver {
+                DriverMode::External => DriverChoice::External(directory),
+                DriverMode::Embedded => {
+                    let folder = directory.parent().unwrap_or(Path::new("/dev/shm"));
+                    DriverChoice::Embedded(folder.into())
+                }
+            },
+            term_bytes: config.term_bytes.get(),
+            mtu_bytes: (config.mtu_bytes > 0).then_some(config.mtu_bytes as usize),
+            liveness: config.liveness,
+            local_peers: match config.local_peers {
+                LocalPeersMode::Memory => LocalPeers::ShortCircuit,
+                LocalPeersMode::Aeron => LocalPeers::OverAeron,
+            },
+            ..AeronSettings::new(cluster, epoch)
+        }
+    }
+
     /// The largest datagram to an address: large on loopback, and otherwise one that passes any
     /// Ethernet. Networks with jumbo frames say so in the configuration.
     pub fn mtu_to(&self, address: IpAddr) -> usize {
@@ -96,6 +121,12 @@ impl AeronSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_configuration() {
+        let configured = AeronSettings::of(&AeronConfig::default(), 1, 2);
+        assert_eq!(configured, AeronSettings::new(1, 2));
+    }
 
     #[test]
     fn streams_are_positive_and_datagrams_fit_the_network() {

@@ -1,12 +1,11 @@
 //! The transport with real drivers: what it promises, what it refuses, what it leaves behind.
 
 use super::*;
-use crate::ids::{GroupId, IdSource};
+use crate::ids::IdSource;
 use crate::messaging::contract::{self, Ends, closed, message, peer, peers, segments, send};
 use crate::messaging::{
     Control, Envelope, Message, Open, TrySendError, encode_control, encode_frame,
 };
-use crate::replica::Site;
 use std::path::PathBuf;
 
 const CLUSTER: u64 = 77;
@@ -42,7 +41,7 @@ fn directory(settings: &AeronSettings) -> PathBuf {
 #[tokio::test]
 async fn the_contract_holds_in_shared_memory() {
     let transport = started(LocalPeers::OverAeron);
-    transport.learn_sites(&living_at(transport.site()));
+    transport.learn_sites(&living_at(transport.aeron_site()));
     let ends = Ends {
         sending: &transport,
         receiving: &transport,
@@ -57,7 +56,7 @@ async fn the_contract_holds_between_two_drivers_over_udp() {
         started(LocalPeers::ShortCircuit),
         started(LocalPeers::ShortCircuit),
     );
-    sending.learn_sites(&living_at(receiving.site()));
+    sending.learn_sites(&living_at(receiving.aeron_site()));
     let ends = Ends {
         sending: &sending,
         receiving: &receiving,
@@ -68,7 +67,7 @@ async fn the_contract_holds_between_two_drivers_over_udp() {
 #[tokio::test]
 async fn the_contract_holds_where_peers_are_short_circuited() {
     let transport = started(LocalPeers::ShortCircuit);
-    transport.learn_sites(&living_at(transport.site()));
+    transport.learn_sites(&living_at(transport.aeron_site()));
     let ends = Ends {
         sending: &transport,
         receiving: &transport,
@@ -79,7 +78,7 @@ async fn the_contract_holds_where_peers_are_short_circuited() {
 #[tokio::test]
 async fn a_segment_that_no_frame_can_hold_is_given_back_and_the_others_are_sent() {
     let transport = started(LocalPeers::OverAeron);
-    transport.learn_sites(&living_at(transport.site()));
+    transport.learn_sites(&living_at(transport.aeron_site()));
     let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 9).unwrap();
     let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
     let large = 200_000;
@@ -103,7 +102,7 @@ async fn a_segment_that_no_frame_can_hold_is_given_back_and_the_others_are_sent(
 async fn links_close_when_the_process_at_their_end_goes() {
     let sending = started(LocalPeers::ShortCircuit);
     let receiving = started(LocalPeers::ShortCircuit);
-    sending.learn_sites(&living_at(receiving.site()));
+    sending.learn_sites(&living_at(receiving.aeron_site()));
     let mut inbox = receiving.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
     let mut link = sending.link(peer(1), InboxKind::Task).unwrap();
     send(&mut *link, message(0, 1)).await.unwrap();
@@ -116,7 +115,7 @@ async fn links_close_when_the_process_at_their_end_goes() {
 async fn links_that_are_still_asked_for_end_when_their_peer_has_left_the_cluster() {
     let sending = started(LocalPeers::ShortCircuit);
     let receiving = started(LocalPeers::ShortCircuit);
-    let site = receiving.site();
+    let site = receiving.aeron_site();
     drop(receiving);
     sending.learn_sites(&living_at(site));
     let mut link = sending.link(peer(1), InboxKind::Task).unwrap();
@@ -128,7 +127,7 @@ async fn links_that_are_still_asked_for_end_when_their_peer_has_left_the_cluster
 #[tokio::test]
 async fn links_close_with_their_transport() {
     let transport = started(LocalPeers::OverAeron);
-    transport.learn_sites(&living_at(transport.site()));
+    transport.learn_sites(&living_at(transport.aeron_site()));
     let _inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
     let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
     send(&mut *link, message(0, 1)).await.unwrap();
@@ -162,9 +161,9 @@ async fn what_is_damaged_foreign_stale_or_for_nobody_is_counted_and_refused() {
     let settings = settings(LocalPeers::OverAeron);
     let directory = directory(&settings);
     let transport = AeronTransport::start(settings).unwrap();
-    transport.learn_sites(&living_at(transport.site()));
+    transport.learn_sites(&living_at(transport.aeron_site()));
     let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
-    let stranger = Stranger::at(transport.site(), &directory);
+    let stranger = Stranger::at(transport.aeron_site(), &directory);
     let envelope = Envelope {
         cluster: CLUSTER,
         epoch: 1,
@@ -255,7 +254,7 @@ async fn a_driver_that_comes_back_is_used_again_and_links_can_be_made_again() {
     };
     let driver = MediaDriver::start_at(&place, &settings).unwrap();
     let transport = AeronTransport::start(settings.clone()).unwrap();
-    let site = transport.site();
+    let site = transport.aeron_site();
     transport.learn_sites(&living_at(site));
     let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
     let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
@@ -273,7 +272,7 @@ async fn a_driver_that_comes_back_is_used_again_and_links_can_be_made_again() {
     send(&mut *link, message(0, 3)).await.unwrap();
     while inbox.next().await != Some(message(0, 3)) {}
     assert_eq!(transport.alive(), Ok(()));
-    assert_eq!(transport.site(), site);
+    assert_eq!(transport.aeron_site(), site);
     drop(transport);
     drop(driver);
     assert!(!place.exists());
