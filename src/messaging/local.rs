@@ -76,6 +76,10 @@ impl Transport for LocalTransport {
         }
     }
 
+    fn segment_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+
     fn shut(&self, peer: PeerId) {
         let mut doors = self.write();
         for kind in [InboxKind::Task, InboxKind::Acker] {

@@ -110,6 +110,9 @@ pub trait Transport: Send + Sync {
     /// another is opened under the same name.
     fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError>;
 
+    /// The longest segment, encoded, that can be sent at all.
+    fn segment_bytes_max(&self) -> usize;
+
     /// Closes the inboxes of a dead peer of this process for every sender, although they may still
     /// be held. What is sent to it after its death is told as closed, not lost.
     fn shut(&self, peer: PeerId);

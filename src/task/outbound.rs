@@ -99,6 +99,11 @@ impl Outbound {
         self.routes.len()
     }
 
+    /// The longest segment, encoded, that the transport carries.
+    pub(super) fn segment_bytes_max(&self) -> usize {
+        self.transport.segment_bytes_max()
+    }
+
     /// Puts a message behind the others.
     pub(super) fn push(&mut self, to: To, message: Message) {
         self.queue.push_back(Parcel { to, message });

@@ -249,6 +249,8 @@ mod tests {
     use crate::messaging::aeron::site::DriverId;
     use crate::messaging::inbox::Inbox;
     use crate::messaging::{LocalTransport, Retries, Transport};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     const SITE: AeronSite = AeronSite {
         driver: DriverId(1),
@@ -325,6 +327,80 @@ mod tests {
     fn refused(link: u64, reason: RefuseReason) -> Vec<Control> {
         let link = LinkId(link);
         vec![Control::Refuse { link, reason }]
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Event {
+        /// A message, so far from the next one: lost ones before it, or repeated.
+        Arrives(i64),
+        Asks(i64),
+        Take,
+        Grant,
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        let near = || prop_oneof![8 => Just(0_i64), 1 => -3..3_i64];
+        prop_oneof![
+            4 => near().prop_map(Event::Arrives),
+            1 => near().prop_map(Event::Asks),
+            3 => Just(Event::Take),
+            1 => Just(Event::Grant),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_lost_or_repeated_a_link_delivers_each_message_once_and_in_order(
+            events in vec(any_event(), 0..300),
+        ) {
+            const CAPACITY: usize = 5;
+            let (mut receiver, mut inbox) = Receiver::with_inbox(CAPACITY);
+            // The links of a sender that opens another when one has ended.
+            let mut link = 1;
+            let (mut id, mut limit) = receiver.granted(link);
+            let (mut next, mut taken) = (0_u64, 0_u64);
+            for event in events {
+                match event {
+                    Event::Arrives(off) => {
+                        let sequence = next.saturating_add_signed(off);
+                        let expected = match () {
+                            () if sequence < next => Err(Refusal::Repeated),
+                            () if sequence > next => Err(Refusal::Gap),
+                            () if sequence >= limit => Err(Refusal::BeyondLimit),
+                            () => Ok(()),
+                        };
+                        prop_assert_eq!(receiver.deliver(id, sequence), expected);
+                        next += u64::from(expected.is_ok());
+                    }
+                    Event::Asks(off) => {
+                        receiver.open(link, next.saturating_add_signed(off), EPOCH);
+                    }
+                    Event::Take => {
+                        if let Some(message) = inbox.try_next() {
+                            prop_assert_eq!(message, self::message(taken));
+                            taken += 1;
+                        }
+                    }
+                    Event::Grant => receiver.arrivals.grant(id, &mut receiver.words),
+                }
+                prop_assert!(inbox.len() <= CAPACITY);
+                receiver.said();
+                match receiver.arrivals.get(id) {
+                    Some(link) => limit = taken + link.window.outstanding(taken),
+                    None => {
+                        // What had arrived is still read.
+                        while let Some(message) = inbox.try_next() {
+                            prop_assert_eq!(message, self::message(taken));
+                            taken += 1;
+                        }
+                        prop_assert_eq!(taken, next);
+                        link += 1;
+                        (id, limit) = receiver.granted(link);
+                        (next, taken) = (0, 0);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) struct Bell {
 
 /// How many messages of a link from another process were taken out of its inbox.
 #[derive(Debug)]
-pub struct Takings {
+pub(in crate::messaging) struct Takings {
     link: LinkId,
     taken: AtomicU64,
     /// When so many are taken, the courier is told, once.

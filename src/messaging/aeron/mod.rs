@@ -25,7 +25,6 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use bell::Takings;
 pub use client::AeronError;
 pub use driver::{DriverError, MediaDriver};
 pub use refusals::{Refusal, Refusals};
@@ -35,6 +34,7 @@ pub use site::{AeronSite, DriverId, NotASite, stable_hash};
 use super::{Inbox, InboxKind, Link, LinkId, LocalTransport, Transport, TransportError};
 use crate::ids::{GroupId, PeerId};
 use crate::replica::{Member, Site};
+pub(super) use bell::Takings;
 use bell::{Bell, Wish};
 use courier::Courier;
 use departures::OutLink;
@@ -152,6 +152,10 @@ impl Transport for AeronTransport {
             self.frame_max,
             bell,
         )))
+    }
+
+    fn segment_bytes_max(&self) -> usize {
+        self.frame_max - pieces::OVERHEAD_MAX
     }
 
     fn shut(&self, peer: PeerId) {

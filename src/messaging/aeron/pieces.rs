@@ -8,6 +8,8 @@ const ROOTS_OVERHEAD: usize = HEADER_LEN + 16 + 8 + 4;
 const ROOT_LEN: usize = 8;
 /// Of segments: the length of the task's name.
 const TASK_OVERHEAD: usize = HEADER_LEN + 4;
+/// A segment, its origin and the name of its task have this much around it at most.
+pub(super) const OVERHEAD_MAX: usize = 4096;
 
 /// The message in pieces whose frames have at most so many bytes. What cannot be cut, such as one
 /// large segment, is a piece on its own: whoever sends it finds that it is too long.
@@ -133,6 +135,13 @@ mod tests {
                 prop_assert_eq!(sent, parts(&message));
             }
         }
+    }
+
+    #[test]
+    fn a_segment_that_fits_by_its_length_fits_into_a_frame() {
+        let frame_max = 8192;
+        let message = segments(1, frame_max - OVERHEAD_MAX);
+        assert!(frame_len(&message) <= frame_max);
     }
 
     #[test]
