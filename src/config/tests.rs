@@ -187,7 +187,14 @@ term-bytes = 100_000
 mtu-bytes = 1500
 local-peers = "none"
 "#;
-    assert_snapshot!(problems(text, &[]), @"");
+    assert_snapshot!(problems(text, &[]), @r#"
+    node.toml:3: messaging.address: 0.0.0.0 leads nowhere from other machines; give the address that they reach
+    node.toml:4: messaging.driver: expected "embedded" or "external", found "internal"
+    node.toml:5: messaging.driver-directory: expected the path of a directory
+    node.toml:6: messaging.term-bytes: expected a power of two from 65536 to 1073741824, found 100000
+    node.toml:7: messaging.mtu-bytes: expected 0, or a multiple of 32 from 256 to 65504, found 1500
+    node.toml:8: messaging.local-peers: expected "memory" or "aeron", found "none"
+    "#);
 }
 
 #[test]
