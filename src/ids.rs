@@ -51,10 +51,6 @@ uuid_id!(
     WriterId
 );
 uuid_id!(
-    /// A log of state changes that a plugin keeps outside of the cluster's log.
-    StateLogId
-);
-uuid_id!(
     /// A peer group: one process with its session. Peers of one group die together.
     GroupId
 );
@@ -131,10 +127,53 @@ impl fmt::Display for LogPosition {
 /// allocation names its version, so that a late word about an older one changes nothing.
 pub type AllocationVersion = LogPosition;
 
-/// What a job consists of, as one number: equal jobs have equal hashes.
+/// A log of state changes that is kept outside of the cluster's log, as whoever keeps it names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(untagged)]
+pub enum StateLogId {
+    /// A ledger of BookKeeper.
+    Ledger(u64),
+    /// A log of anything else.
+    Named(Uuid),
+}
+
+impl fmt::Display for StateLogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StateLogId::Ledger(ledger) => ledger.fmt(f),
+            StateLogId::Named(name) => name.fmt(f),
+        }
+    }
+}
+
+/// What a job consists of, as one number: equal jobs have equal hashes. Written as 16 hexadecimal
+/// digits, since many readers of JSON cannot hold 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ContentHash(pub u64);
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl From<ContentHash> for String {
+    fn from(hash: ContentHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for ContentHash {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let number = u64::from_str_radix(&text, 16);
+        number
+            .map(ContentHash)
+            .map_err(|_| format!("`{text}` is no content hash; one has 16 hexadecimal digits"))
+    }
+}
 
 /// A stable small number of a peer within its task: the smallest free one when it was assigned.
 #[derive(

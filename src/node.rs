@@ -1,27 +1,29 @@
 //! A node: the composition root. The only place that names adapters, and where start and stop have
 //! their order.
 
+mod log_access;
 mod log_parameters;
 mod root;
-mod sole_process;
+
+pub use log_access::open_log;
 
 use crate::actors::acking_daemon::AckingSettings;
-use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
+use crate::actors::peer_group::{CollectionPolicy, Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
 use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
 use crate::api::NodeHandle;
 use crate::clock::Clock;
 use crate::config::{CoordinationMode, NodeConfig};
-use crate::coordination::zookeeper::Connect;
-use crate::coordination::{Coordination, CoordinationError};
+use crate::coordination::zookeeper::{Connect, ZooKeeper};
+use crate::coordination::{Coordination, CoordinationError, SessionLease};
 use crate::http::{HttpError, HttpListener, HttpServer};
 use crate::ids::{GroupId, IdSource};
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
 use crate::messaging::LocalTransport;
 use crate::messaging::Transport;
-use crate::replica::{Member, Site};
+use crate::replica::{Agreed, Member, Site};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
@@ -119,14 +121,19 @@ impl NodeBuilder {
         };
         let embedded = embedded_server(&config).await?;
         let connect = connect(&config, embedded.as_ref());
-        let session = sole_process::open_session(&connect).await?;
-        log_parameters::agree(&*session, &connect.tenancy).await?;
+        let session = open_session(&connect).await?;
+        let agreed = Agreed {
+            job_scheduler: config.scheduler.jobs,
+            messaging: config.messaging.transport,
+        };
+        log_parameters::agree(&*session, &connect.tenancy, agreed).await?;
         let connector: Connector = Arc::new(move || {
             let connect = connect.clone();
-            async move { sole_process::open_session(&connect).await }.boxed()
+            async move { open_session(&connect).await }.boxed()
         });
         let parts = Parts {
             session,
+            agreed,
             connector,
             transport: Arc::new(LocalTransport::default()),
             registry: Arc::new(self.registry),
@@ -157,6 +164,7 @@ impl NodeBuilder {
 /// The parts of a node that differ between a running one and one in a test.
 pub(crate) struct Parts {
     pub(crate) session: Arc<dyn Coordination>,
+    pub(crate) agreed: Agreed,
     pub(crate) connector: Connector,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) registry: Arc<Registry>,
@@ -169,6 +177,7 @@ pub(crate) struct Parts {
 pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, oneshot::Receiver<Exit>) {
     let Parts {
         session,
+        agreed,
         connector,
         transport,
         registry,
@@ -183,14 +192,16 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         group,
         site: Site(format!("local:{group}")),
         words: Arc::new(registry.vocabulary().words()),
-        tags: Arc::default(),
+        tags: Arc::new(config.peer.tags.clone()),
     };
+    let clock = Clock::start();
     let task = TaskServices {
         session,
+        lease: SessionLease::unproved(clock),
         transport,
         registry: registry.clone(),
         counters: counters.clone(),
-        clock: Clock::start(),
+        clock,
         inbox_batches: config.messaging.inbox_batches.get(),
     };
     let (root, ended) = Root::new();
@@ -198,7 +209,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
     let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient(), &census);
     let services = peer_services(config, task, placement, census, ids);
     let group = PeerGroup::new(
-        group_settings(config, member),
+        group_settings(config, member, agreed),
         services,
         connector,
         obituary,
@@ -236,22 +247,27 @@ fn peer_services(
     }
 }
 
-fn group_settings(config: &NodeConfig, member: Member) -> GroupSettings {
+fn group_settings(config: &NodeConfig, member: Member, agreed: Agreed) -> GroupSettings {
     let infrastructure = &config.infrastructure;
     GroupSettings {
         member,
+        agreed,
         peers: config.node.peers.get(),
         restart_backoff: Backoff {
             min: config.peer.restart_back_off_min,
             max: config.peer.restart_back_off_max,
         },
         healthy_after: config.peer.restart_back_off_max,
-        joins_at_once: config.peer.restarts_at_once.get(),
+        restarts_at_once: config.peer.restarts_at_once.get(),
         step_ring: config.peer.step_ring_entries.get(),
         budget: RestartBudget::new(
             infrastructure.restarts_max as usize,
             infrastructure.restarts_window,
         ),
+        collection: CollectionPolicy {
+            entries: config.collection.entries.into(),
+            bytes: config.collection.bytes.into(),
+        },
         drain: config.shutdown.drain,
     }
 }
@@ -268,9 +284,14 @@ async fn embedded_server(
     let address = SocketAddr::from(([127, 0, 0, 1], config.coordination.embedded_port));
     let server = zookeeper_embedded::Config {
         address,
+        data_dir: config.coordination.data_dir.clone(),
         ..zookeeper_embedded::Config::default()
     };
     Ok(Some(zookeeper_embedded::Server::start(server).await?))
+}
+
+async fn open_session(connect: &Connect) -> Result<Arc<dyn Coordination>, CoordinationError> {
+    Ok(Arc::new(ZooKeeper::connect(connect).await?))
 }
 
 fn connect(config: &NodeConfig, embedded: Option<&zookeeper_embedded::Server>) -> Connect {
@@ -309,12 +330,24 @@ impl Node {
     /// Answers when the node has ended by itself, with the cause. A node that was stopped never
     /// answers.
     pub async fn failed(&mut self) -> Exit {
-        match &mut self.ended {
-            Some(ended) => match ended.await {
-                Ok(exit) => exit,
-                Err(_) => Exit::Failed("the root of the tree is gone".into()),
-            },
-            None => std::future::pending().await,
+        let tree = async {
+            match &mut self.ended {
+                Some(ended) => match ended.await {
+                    Ok(exit) => exit,
+                    Err(_) => Exit::Failed("the root of the tree is gone".into()),
+                },
+                None => std::future::pending().await,
+            }
+        };
+        let log = async {
+            match &self.embedded {
+                Some(server) => Exit::Failed(server.failed().await.to_string()),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = tree => exit,
+            exit = log => exit,
         }
     }
 

@@ -351,6 +351,22 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
         "{listed}"
     );
 
+    let collected = ask(&["gc"]);
+    assert_eq!(collected.code, Some(0), "{}", collected.err);
+    let told = [
+        "the log is collected up to entry",
+        "1 entries are left",
+        "data of 3 jobs",
+    ];
+    assert!(
+        told.iter().all(|told| collected.out.contains(told)),
+        "{}",
+        collected.out
+    );
+    assert_eq!(ask(&["jobs"]).out.lines().count(), 1);
+    let shown = ask(&["jobs", id]).out;
+    assert!(shown.contains("state: killed"), "{shown}");
+
     let status = ask(&["status"]);
     assert_eq!(status.code, Some(0), "{}", status.out);
     assert!(
@@ -365,6 +381,66 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
     let lines = log.lines().map(serde_json::from_str::<serde_json::Value>);
     let lines: Vec<serde_json::Value> = lines.map(|line| line.expect("a line of JSON")).collect();
     assert!(lines.iter().any(|line| line["job"] == id), "{log}");
+}
+
+#[test]
+fn the_log_of_a_node_is_followed_explained_and_played_elsewhere() {
+    let folder = folder();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let port = free.unwrap().port();
+    let config = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n[node]\npeers = 3\n");
+    let node = Started::with(folder.path(), &config);
+    let id = "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03";
+    let submit = ["submit", "job.yaml", "--wait", "--id", id];
+    let done = run(
+        folder.path(),
+        &[&submit[..], &["--node", &node.url]].concat(),
+    );
+    assert_eq!(done.code, Some(0), "{}", done.err);
+
+    let log = |words: &[&str]| run(folder.path(), &[&["log"], words].concat());
+    let config = ["--config", "node.toml"];
+    let tail = log(&[&["tail", "--no-follow", "--lines", "1000"], &config[..]].concat());
+    assert_eq!(tail.code, Some(0), "{}", tail.err);
+    let submitted = " submit-job ";
+    let lines: Vec<&str> = tail.out.lines().collect();
+    let entry = lines.iter().position(|line| line.contains(submitted));
+    let entry = entry.unwrap_or_else(|| panic!("no submission in {}", tail.out));
+    assert!(lines[entry].ends_with(": applied") && lines[entry].contains(id));
+    assert!(
+        lines.iter().any(|line| line.contains(" seal-task ")),
+        "{}",
+        tail.out
+    );
+
+    let position = entry.to_string();
+    let server = format!("127.0.0.1:{port}");
+    let shown = log(&["show", &position, "--connect", &server]);
+    let shown: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(shown["entry"]["args"]["id"], id);
+    assert_eq!(shown["diff"]["added"]["jobs"], serde_json::json!([id]));
+    assert_eq!(log(&["show", "100000", "--connect", &server]).code, Some(2));
+
+    let exported = log(&["export", "incident.jsonl", "--connect", &server]);
+    assert_eq!(exported.code, Some(0), "{}", exported.err);
+    let again = log(&["export", "incident.jsonl", "--connect", &server]);
+    assert_eq!(again.code, Some(2), "{}", again.out);
+    assert_eq!(node.end_by("TERM").0, Some(0));
+
+    // The cluster is gone, and its log can still be played.
+    let replica = |words: &[&str]| {
+        let replay = log(&[&["replay", "incident.jsonl"], words].concat());
+        assert_eq!(replay.code, Some(0), "{}", replay.err);
+        serde_json::from_str::<serde_json::Value>(&replay.out).unwrap()
+    };
+    let end = replica(&[]);
+    assert_eq!(end["replica"]["completed-jobs"], serde_json::json!([id]));
+    let before = replica(&["--at", &(entry - 1).to_string()]);
+    assert_eq!(before["replica"]["jobs"], serde_json::json!([]));
+    assert_eq!(before["replica"]["peers"].as_array().unwrap().len(), 3);
+
+    let nowhere = log(&["tail", "--config", "missing.toml"]);
+    assert_eq!(nowhere.code, Some(2), "{}", nowhere.err);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Effects: the few things that a peer does once because of one entry.
 
 use super::virtual_peer::VirtualPeer;
-use crate::coordination::{Node, Put, patiently};
+use crate::coordination::{Node, Put, patiently, write_blob};
 use crate::ids::{JobId, LogPosition};
 use crate::log::Effect;
+use crate::log::admission::is_open;
 use crate::log::commands::{Command, KillJob};
 use crate::log::wants::{LocalFacts, Standing, wants};
-use crate::messages::pulse_watcher::CheckPulse;
+use crate::messages::peer_group::LookForGhosts;
 use actix::fut::wrap_future;
 use actix::{ActorFutureExt, AsyncContext, Context};
 
@@ -19,12 +20,8 @@ pub(super) fn run(
 ) {
     match effect {
         Effect::RejoinAfterBackOff => rejoin_after_back_off(peer, ctx),
-        Effect::EvictIfGhost(ghost) => {
-            if let Some(children) = &peer.children {
-                #[expect(clippy::disallowed_methods, reason = "one message for a refused join")]
-                children.pulse_watcher.do_send(CheckPulse(ghost));
-            }
-        }
+        // Where there is one ghost there are more, of its group and of others.
+        Effect::EvictIfGhost(_) => look_for_ghosts(peer),
         Effect::Restart => peer.end(ctx, format!("removed from the cluster by entry {position}")),
     }
 }
@@ -36,12 +33,24 @@ fn rejoin_after_back_off(peer: &mut VirtualPeer, ctx: &mut Context<VirtualPeer>)
         .join_backoff
         .delay(attempt, peer.services.unit());
     tracing::debug!(peer = %peer.me.me, attempt, ?delay, "the join was refused; trying again");
-    ctx.run_later(delay, |peer, _| {
-        let standing = wants(&peer.snapshot.replica, &peer.me, &LocalFacts::default()).standing;
-        if standing == Standing::Outside {
-            peer.prepare();
+    ctx.run_later(delay, |peer, ctx| {
+        let replica = &peer.snapshot.replica;
+        let standing = wants(replica, &peer.me, &LocalFacts::default()).standing;
+        if standing != Standing::Outside {
+            return;
         }
+        if is_open(&replica.membership) {
+            return peer.prepare();
+        }
+        // It would be refused. Whoever is in the way is dead, or will be done soon.
+        look_for_ghosts(peer);
+        rejoin_after_back_off(peer, ctx);
     });
+}
+
+fn look_for_ghosts(peer: &VirtualPeer) {
+    #[expect(clippy::disallowed_methods, reason = "one message for a refused join")]
+    peer.group.do_send(LookForGhosts);
 }
 
 /// Keeps the exception that killed a job, then writes the kill.
@@ -56,7 +65,8 @@ pub(super) fn kill_job(
     let text = exception.clone();
     let keep = async move {
         let put = || {
-            session.put(
+            write_blob(
+                &*session,
                 Node::Exception(job),
                 text.clone().into_bytes(),
                 Put::IfAbsent,

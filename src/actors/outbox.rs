@@ -2,7 +2,7 @@
 
 use super::supervision::Obituary;
 use crate::codec::to_payload;
-use crate::coordination::{Attempts, Coordination, CoordinationError};
+use crate::coordination::{Attempts, Coordination, CoordinationError, SessionLease, append_entry};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 /// sequence: whoever applies the log ignores the second.
 pub struct Outbox {
     session: Arc<dyn Coordination>,
+    lease: SessionLease,
     writer: WriterId,
     sequence: u64,
     gate: SetGate,
@@ -49,6 +50,7 @@ impl Outbox {
     /// An outbox that writes as `writer`, which nobody else may use, and starts behind `gate`.
     pub fn new(
         session: Arc<dyn Coordination>,
+        lease: SessionLease,
         writer: WriterId,
         gate: SetGate,
         capacity: usize,
@@ -56,6 +58,7 @@ impl Outbox {
     ) -> Self {
         Outbox {
             session,
+            lease,
             writer,
             sequence: 0,
             gate,
@@ -104,15 +107,16 @@ impl Outbox {
         };
         self.activity = Activity::Writing;
         self.sequence += 1;
+        let source = EntrySource {
+            writer: self.writer,
+            sequence: self.sequence,
+        };
         let entry = Entry {
-            source: EntrySource {
-                writer: self.writer,
-                sequence: self.sequence,
-            },
+            source: Some(source),
             entry_parent: queued.entry_parent,
             command: queued.command.clone(),
         };
-        let write = write_until_known(self.session.clone(), entry);
+        let write = write_until_known(self.session.clone(), self.lease.clone(), source, entry);
         ctx.spawn(wrap_future::<_, Self>(write).map(|result, this, ctx| {
             this.written(queued, result, ctx);
         }));
@@ -164,6 +168,8 @@ impl Outbox {
 
 async fn write_until_known(
     session: Arc<dyn Coordination>,
+    lease: SessionLease,
+    source: EntrySource,
     entry: Entry,
 ) -> Result<LogPosition, CoordinationError> {
     let payload = to_payload(&entry).map_err(|error| CoordinationError::Refused {
@@ -172,9 +178,15 @@ async fn write_until_known(
     })?;
     let mut attempts = Attempts::of(&*session);
     loop {
-        match session.append(payload.clone()).await {
+        // What this process would say after its session has ended is not its to say any more.
+        lease.held().await?;
+        match append_entry(&*session, source, &payload).await {
             Err(CoordinationError::Interrupted(cause)) => {
-                tracing::warn!(peer = %entry.source.writer, cause, "an entry's outcome is unknown; it is written again");
+                tracing::warn!(
+                    peer = %source.writer,
+                    cause,
+                    "an entry's outcome is unknown; it is written again"
+                );
                 attempts.again(&cause).await?;
             }
             known => return known,

@@ -3,7 +3,7 @@
 use super::supervision::Obituary;
 use crate::coordination::{Attempts, Coordination, CoordinationError, Pulse, patiently};
 use crate::ids::PeerId;
-use crate::messages::pulse_watcher::{CheckPulse, CreatePulse, KeepWatches};
+use crate::messages::pulse_watcher::{CreatePulse, KeepWatches};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
 use crate::messages::virtual_peer::PulseGone;
 use actix::fut::wrap_future;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub struct PulseWatcher {
     session: Arc<dyn Coordination>,
     me: PeerId,
-    peer: Recipient<PulseGone>,
+    group: Recipient<PulseGone>,
     watches: BTreeMap<PeerId, SpawnHandle>,
     /// Kept for its drop.
     _obituary: Obituary,
@@ -28,17 +28,17 @@ pub struct PulseWatcher {
 type Gone = BoxFuture<'static, Result<(), CoordinationError>>;
 
 impl PulseWatcher {
-    /// The watcher of the peer `me`, to which it reports.
+    /// The watcher of the peer `me`, which reports to its group.
     pub fn new(
         session: Arc<dyn Coordination>,
         me: PeerId,
-        peer: Recipient<PulseGone>,
+        group: Recipient<PulseGone>,
         obituary: Obituary,
     ) -> Self {
         PulseWatcher {
             session,
             me,
-            peer,
+            group,
             watches: BTreeMap::new(),
             _obituary: obituary,
         }
@@ -68,7 +68,7 @@ impl PulseWatcher {
             clippy::disallowed_methods,
             reason = "a death that is not reported stays unknown"
         )]
-        self.peer.do_send(PulseGone(peer));
+        self.group.do_send(PulseGone(peer));
     }
 }
 
@@ -176,20 +176,6 @@ impl Handler<KeepWatches> for PulseWatcher {
         Box::pin(wrap_future::<_, Self>(place_all).map(|results, this, ctx| {
             for (peer, placed) in results {
                 this.placed(peer, placed, ctx);
-            }
-        }))
-    }
-}
-
-impl Handler<CheckPulse> for PulseWatcher {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, CheckPulse(peer): CheckPulse, _: &mut Context<Self>) -> Self::Result {
-        let session = self.session.clone();
-        let look = async move { place(&*session, peer).await };
-        Box::pin(wrap_future::<_, Self>(look).map(move |placed, this, _| {
-            if matches!(placed, Placed::Gone) {
-                this.report(peer);
             }
         }))
     }

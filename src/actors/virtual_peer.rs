@@ -7,6 +7,7 @@ use super::acking_daemon::AckingDaemon;
 use super::effects;
 use super::log_reader::{LogReader, Published};
 use super::outbox::Outbox;
+use super::peer_group::PeerGroup;
 use super::pulse_watcher::PulseWatcher;
 use super::running_task::RunningTask;
 use super::services::PeerServices;
@@ -17,17 +18,17 @@ use crate::log::commands::{Command, LeaveCluster, PrepareJoinCluster};
 use crate::log::wants::{AfterJump, LocalFacts, Standing, Wants, after_jump, wants};
 use crate::log::{PeerContext, Step};
 use crate::messages::log_reader::{Next, NextStep, Snapshot};
-use crate::messages::outbox::{SetGate, WriteEntry};
+use crate::messages::outbox::{SetGate, WriteAndConfirm, WriteEntry};
 use crate::messages::pulse_watcher::{CreatePulse, KeepWatches};
 use crate::messages::supervision::{ActorReport, Child, ChildDown, Crash, Exit, Observe, Stop};
 use crate::messages::virtual_peer::{
-    EndIncarnation, PulseGone, TaskFailed, TaskProgressed, TaskVerdict,
+    Drain, EndIncarnation, TaskFailed, TaskProgressed, TaskVerdict,
 };
 use actix::fut::{ready, wrap_future};
 use actix::{Actor, ActorContext, ActorFuture, ActorFutureExt, Addr, AsyncContext, Context};
 use actix::{Handler, MessageResult, ResponseFuture};
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{LocalBoxFuture, join_all};
 use serde_json::json;
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -39,14 +40,17 @@ use std::sync::Arc;
 pub struct VirtualPeer {
     pub(super) me: PeerContext,
     pub(super) services: PeerServices,
+    pub(super) group: Addr<PeerGroup>,
     published: Published,
     /// How far it has read, for the group to see.
     progress: Rc<Cell<Option<LogPosition>>>,
     pub(super) children: Option<Children>,
+    /// What its gate and its watches are, as far as they were said.
+    kept: Option<(SetGate, BTreeSet<PeerId>)>,
+    /// Its pulse, between its last word and its end.
+    drained: Option<Addr<PulseWatcher>>,
     pub(super) task: RunningTask,
     pub(super) snapshot: Snapshot,
-    /// Deaths that were reported and are not applied yet.
-    reported: BTreeSet<PeerId>,
     /// Owed entries that were written and are not applied yet.
     said: Vec<Command>,
     join_attempts: u32,
@@ -68,6 +72,7 @@ impl VirtualPeer {
     pub fn new(
         me: PeerContext,
         services: PeerServices,
+        group: Addr<PeerGroup>,
         published: Published,
         progress: Rc<Cell<Option<LogPosition>>>,
         obituary: Obituary,
@@ -75,12 +80,14 @@ impl VirtualPeer {
         VirtualPeer {
             me,
             services,
+            group,
             published,
             progress,
             children: None,
+            kept: None,
+            drained: None,
             task: RunningTask::default(),
             snapshot: Snapshot::default(),
-            reported: BTreeSet::new(),
             said: Vec::new(),
             join_attempts: 0,
             obituary,
@@ -94,6 +101,7 @@ impl VirtualPeer {
         let session = services.task.session.clone();
         let outbox = Outbox::new(
             session.clone(),
+            services.task.lease.clone(),
             id.into(),
             SetGate::Pause,
             services.outbox_capacity,
@@ -102,7 +110,7 @@ impl VirtualPeer {
         let watcher = PulseWatcher::new(
             session,
             id,
-            ctx.address().recipient(),
+            self.group.clone().recipient(),
             obituary(Child::PulseWatcher),
         );
         let daemon = AckingDaemon::new(
@@ -209,7 +217,6 @@ impl VirtualPeer {
             task,
             owes,
         } = self.wants();
-        self.reported.retain(|peer| watches.contains(peer));
         self.task.want(task);
         RunningTask::reconcile(self, ctx);
         self.pay(owes);
@@ -220,11 +227,17 @@ impl VirtualPeer {
             Standing::Joined => SetGate::Resume,
             Standing::Joining | Standing::Outside => SetGate::Pause,
         };
-        if standing == Standing::Joined {
+        if standing != Standing::Outside {
             self.join_attempts = 0;
         }
+        // Most entries change neither.
+        let wanted = (gate, watches);
+        if self.kept.as_ref() == Some(&wanted) {
+            return Box::pin(ready(()));
+        }
         let gated = children.outbox.send(gate);
-        let placed = children.pulse_watcher.send(KeepWatches(watches));
+        let placed = children.pulse_watcher.send(KeepWatches(wanted.1.clone()));
+        self.kept = Some(wanted);
         let both = async move {
             // A child that is gone has sent its obituary.
             let _ = gated.await;
@@ -278,7 +291,37 @@ impl VirtualPeer {
         ctx.stop();
     }
 
-    /// How long to wait before the next attempt to join.
+    /// The first part of a planned end: the task drains and the children end, but for the pulse.
+    /// What is said last goes out before the outbox ends.
+    fn drain(&mut self, last_word: Option<Command>) -> LocalBoxFuture<'static, ()> {
+        let pipeline = self.task.take();
+        let Some(children) = self.children.take() else {
+            return async {}.boxed_local();
+        };
+        let Children {
+            outbox,
+            pulse_watcher,
+            acking_daemon,
+            log_reader,
+        } = children;
+        self.drained = Some(pulse_watcher);
+        async move {
+            if let Some(pipeline) = pipeline {
+                pipeline.stop().await;
+            }
+            let _ = log_reader.send(Stop).await;
+            let _ = acking_daemon.send(Stop).await;
+            if let Some(last_word) = last_word {
+                // Whoever watches this peer reads of its leave before its pulse is gone, and has
+                // nothing to say about it.
+                let _ = outbox.send(WriteAndConfirm(last_word)).await;
+            }
+            let _ = outbox.send(Stop).await;
+        }
+        .boxed_local()
+    }
+
+    /// Which attempt to join this is, counted from 0.
     pub(super) fn next_join_attempt(&mut self) -> u32 {
         self.join_attempts += 1;
         self.join_attempts - 1
@@ -319,6 +362,10 @@ impl Actor for VirtualPeer {
                 outbox.do_send(Stop);
             }
         }
+        if let Some(pulse_watcher) = self.drained.take() {
+            #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
+            pulse_watcher.do_send(Stop);
+        }
     }
 }
 
@@ -335,20 +382,6 @@ impl Handler<ChildDown> for VirtualPeer {
         }
         if self.children.is_some() {
             self.end(ctx, format!("{}: {}", down.child, down.exit));
-        }
-    }
-}
-
-impl Handler<PulseGone> for VirtualPeer {
-    type Result = ();
-
-    fn handle(&mut self, PulseGone(peer): PulseGone, _: &mut Context<Self>) {
-        if self.children.is_some() && self.reported.insert(peer) {
-            tracing::info!(peer = %self.me.me, gone = %peer, "a peer has no pulse; its leave is written");
-            self.write(
-                Command::LeaveCluster(LeaveCluster::of(peer)),
-                self.snapshot.position,
-            );
         }
     }
 }
@@ -392,39 +425,30 @@ impl Handler<EndIncarnation> for VirtualPeer {
     }
 }
 
+impl Handler<Drain> for VirtualPeer {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
+        self.drain(None)
+    }
+}
+
 impl Handler<Stop> for VirtualPeer {
     type Result = ResponseFuture<()>;
 
-    /// A planned end: the task drains, the peer leaves the cluster, the outbox is flushed.
+    /// A planned end: the task drains, the peer leaves the cluster, unless all of its group do, the
+    /// outbox is flushed, the pulse goes.
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) -> Self::Result {
-        let pipeline = self.task.take();
-        let leave = Command::LeaveCluster(LeaveCluster::of(self.me.me));
-        let position = self.snapshot.position;
-        let Some(children) = self.children.take() else {
-            ctx.stop();
-            return async {}.boxed_local();
+        let drained = match self.children {
+            Some(_) => self.drain(Some(Command::LeaveCluster(LeaveCluster::of(self.me.me)))),
+            None => async {}.boxed_local(),
         };
-        let me = ctx.address();
+        let (pulse_watcher, me) = (self.drained.clone(), ctx.address());
         async move {
-            if let Some(pipeline) = pipeline {
-                pipeline.stop().await;
+            drained.await;
+            if let Some(pulse_watcher) = pulse_watcher {
+                let _ = pulse_watcher.send(Stop).await;
             }
-            let Children {
-                outbox,
-                pulse_watcher,
-                acking_daemon,
-                log_reader,
-            } = children;
-            let _ = log_reader.send(Stop).await;
-            let _ = acking_daemon.send(Stop).await;
-            let _ = outbox
-                .send(WriteEntry {
-                    command: leave,
-                    entry_parent: position,
-                })
-                .await;
-            let _ = pulse_watcher.send(Stop).await;
-            let _ = outbox.send(Stop).await;
             me.send(Finish).await.ok();
         }
         .boxed_local()

@@ -2,7 +2,7 @@
 
 use super::report::{JobReport, JobSummary};
 use super::{ApiError, NodeHandle};
-use crate::coordination::{Node, patiently};
+use crate::coordination::{Node, patiently, read_blob};
 use crate::ids::JobId;
 use crate::messages::log_reader::Snapshot;
 use crate::replica::JobState;
@@ -65,7 +65,7 @@ impl NodeHandle {
 
     async fn exception(&self, job: JobId) -> Result<Option<String>, ApiError> {
         let session = self.window.session.borrow().clone();
-        let stored = patiently(&*session, || session.get(Node::Exception(job))).await?;
+        let stored = patiently(&*session, || read_blob(&*session, Node::Exception(job))).await?;
         Ok(stored.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 }

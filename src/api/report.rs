@@ -4,7 +4,7 @@ use crate::coordination::SessionState;
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::messages::peer_group::GroupStatus;
 use crate::replica::{JobState, Replica};
-use crate::scheduler::explain;
+use crate::scheduler::{Explanation, explain};
 use crate::task::counters::TaskFigures;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -27,13 +27,30 @@ pub struct JobSummary {
 
 impl JobSummary {
     pub(super) fn of(replica: &Replica, id: JobId) -> Option<Self> {
-        let record = replica.record(id)?;
+        let Some(record) = replica.record(id) else {
+            return Self::of_tombstone(replica, id);
+        };
         Some(JobSummary {
             id,
             name: record.name.clone(),
             state: replica.job_state(id)?,
             why: explain(replica, id).to_string(),
             peers: replica.peer_count(id),
+        })
+    }
+
+    /// What is left of a job whose record was collected: nobody remembers its name.
+    fn of_tombstone(replica: &Replica, id: JobId) -> Option<Self> {
+        let tombstone = replica.jobs.tombstones.get(&id)?;
+        let position = tombstone.collected;
+        Some(JobSummary {
+            id,
+            name: String::new(),
+            state: replica.job_state(id)?,
+            why: format!(
+                "it has ended, and entry {position} collected all else that was known of it"
+            ),
+            peers: 0,
         })
     }
 }
@@ -45,6 +62,9 @@ pub struct JobReport {
     /// The job in a line.
     #[serde(flatten)]
     pub summary: JobSummary,
+    /// Why it has as many peers as it has, while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
     /// What killed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
@@ -60,6 +80,9 @@ pub struct TaskReport {
     pub name: TaskName,
     /// Who runs it.
     pub peers: BTreeMap<SlotId, PeerId>,
+    /// Why so many, while the job runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// What was counted of it on this node.
     pub counts: TaskFigures,
 }
@@ -75,10 +98,20 @@ impl JobReport {
         let records = replica
             .record(summary.id)
             .map(|record| record.tasks.clone());
+        let shares = match explain(replica, summary.id) {
+            Explanation::Allocated(shares) => Some(shares),
+            _ => None,
+        };
+        let why = |task: &TaskName| {
+            let tasks = shares.iter().flat_map(|shares| &shares.tasks);
+            let share = tasks.into_iter().find(|share| share.task == *task);
+            share.map(|share| share.reason.to_string())
+        };
         let tasks = records
             .unwrap_or_default()
             .into_iter()
             .map(|task| TaskReport {
+                why: why(&task.name),
                 peers: allocation
                     .and_then(|allocation| allocation.tasks.get(&task.name).cloned())
                     .unwrap_or_default(),
@@ -88,6 +121,7 @@ impl JobReport {
         JobReport {
             exception,
             tasks: tasks.collect(),
+            share: shares.as_ref().map(|shares| shares.share.to_string()),
             summary,
         }
     }
@@ -114,6 +148,8 @@ pub struct NodeStatus {
     pub peers: Vec<PeerId>,
     /// The last entry applied.
     pub position: Option<LogPosition>,
+    /// How many entries its slowest peer is behind that.
+    pub lag_entries: u64,
     /// Why the node is not ready; empty when it is.
     pub not_ready: Vec<String>,
 }
@@ -154,6 +190,7 @@ impl NodeStatus {
             peers_joined,
             peers: status.peers,
             position: status.position,
+            lag_entries,
             not_ready,
         }
     }

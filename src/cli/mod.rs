@@ -3,10 +3,14 @@
 mod args;
 mod client;
 mod console;
+mod coordination;
 mod exit;
+mod explain;
+mod gc;
 mod job_source;
 mod jobs;
 mod kill;
+mod log;
 mod logging;
 mod progress;
 mod run;
@@ -43,8 +47,12 @@ pub fn main() -> ExitCode {
         Verb::Start(args) => start::start(&args, &mut console),
         Verb::Submit(args) => submit::submit(&args, &mut console),
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
+        Verb::Explain(args) => explain::explain(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
+        Verb::Gc(args) => gc::gc(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
+        Verb::Log(verb) => log::log(&verb, &mut console),
+        Verb::Coordination(args) => coordination::coordination(&args, &mut console),
     };
     exit.into()
 }

@@ -17,6 +17,8 @@ pub struct CoordinationConfig {
     pub connect: ConnectString,
     /// The loopback port of an embedded server; 0 is any that is free.
     pub embedded_port: u16,
+    /// The folder that an embedded server survives a restart in; without one it is in memory.
+    pub data_dir: Option<PathBuf>,
     /// A node that is not heard of for this long is gone.
     pub session_timeout: Duration,
     /// A server that is silent for this long is left for another; an attempt to reach one lasts as
@@ -76,6 +78,7 @@ impl Default for CoordinationConfig {
             mode: CoordinationMode::Embedded,
             connect: ConnectString("127.0.0.1:2181".into()),
             embedded_port: 0,
+            data_dir: None,
             session_timeout: Duration::from_secs(6),
             connection_timeout: Duration::from_secs(2),
             retry: RetryConfig::default(),
@@ -99,10 +102,12 @@ impl Default for RetryConfig {
 impl CoordinationConfig {
     pub(super) fn read(keys: &mut Section<'_>) -> Self {
         let default = CoordinationConfig::default();
+        let data_dir = keys.get("data-dir", PathBuf::new());
         let config = CoordinationConfig {
             mode: keys.get("mode", default.mode),
             connect: keys.get("connect", default.connect),
             embedded_port: keys.get("embedded-port", default.embedded_port),
+            data_dir: Some(data_dir).filter(|folder| !folder.as_os_str().is_empty()),
             session_timeout: keys.get("session-timeout-ms", default.session_timeout),
             connection_timeout: keys.get("connection-timeout-ms", default.connection_timeout),
             retry: RetryConfig::read(keys),
@@ -124,16 +129,15 @@ impl CoordinationConfig {
             );
             keys.refuse("connection-timeout-ms", &message);
         }
-        if self.mode == CoordinationMode::Embedded {
-            let message = |what: &str| {
-                format!("an embedded server has no {what}; it is for `mode = \"zookeeper\"`")
-            };
-            if self.login.is_some() {
-                keys.refuse("digest-user", &message("lists of who may do what"));
-            }
-            if self.tls.is_some() {
-                keys.refuse("tls-ca-file", &message("TLS"));
-            }
+        if self.data_dir.is_some() && self.mode == CoordinationMode::ZooKeeper {
+            keys.refuse(
+                "data-dir",
+                "it is the folder of an embedded server; the mode is \"zookeeper\"",
+            );
+        }
+        if self.mode == CoordinationMode::Embedded && self.tls.is_some() {
+            let message = "an embedded server speaks no TLS; it is for `mode = \"zookeeper\"`";
+            keys.refuse("tls-ca-file", message);
         }
     }
 }

@@ -72,6 +72,16 @@ impl MessagingConfig {
     }
 }
 
+impl Transport {
+    /// As it is written in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transport::Local => "local",
+            Transport::Aeron => "aeron",
+        }
+    }
+}
+
 impl OptionValue for Transport {
     const EXPECTED: &'static str = "\"local\" or \"aeron\"";
 

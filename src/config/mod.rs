@@ -6,6 +6,7 @@
 //!
 //! An option is a field of its section, its default there, and one line in the section's `read`.
 
+mod collection;
 mod coordination;
 mod digest_login;
 mod http;
@@ -22,6 +23,7 @@ mod shutdown;
 mod task;
 mod value;
 
+pub use collection::CollectionConfig;
 pub use coordination::{
     ConnectString, CoordinationConfig, CoordinationMode, RetryConfig, TlsFiles, TlsIdentityFiles,
 };
@@ -36,6 +38,7 @@ pub use problem::{ConfigError, Place, Problem};
 pub use scheduler::{JobScheduler, SchedulerConfig};
 pub use shutdown::ShutdownConfig;
 pub use task::TaskConfig;
+pub use value::is_tag;
 
 use settings::Settings;
 use std::path::Path;
@@ -58,6 +61,8 @@ pub struct NodeConfig {
     pub http: HttpConfig,
     /// Where the log is.
     pub coordination: CoordinationConfig,
+    /// Collecting the log.
+    pub collection: CollectionConfig,
     /// Sharing among jobs.
     pub scheduler: SchedulerConfig,
     /// Virtual peers.
@@ -107,6 +112,7 @@ impl NodeConfig {
             node: NodeIdentityConfig::read(&mut settings.section("node")),
             http: HttpConfig::read(&mut settings.section("http")),
             coordination: CoordinationConfig::read(&mut settings.section("coordination")),
+            collection: CollectionConfig::read(&mut settings.section("log-collection")),
             scheduler: SchedulerConfig::read(&mut settings.section("scheduler")),
             peer: PeerConfig::read(&mut settings.section("peer")),
             infrastructure: InfrastructureConfig::read(&mut settings.section("infrastructure")),

@@ -2,12 +2,15 @@
 
 use super::section::Section;
 use super::value::count;
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// Virtual peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerConfig {
+    /// What they can do that others cannot: tasks with required tags go where these are.
+    pub tags: BTreeSet<String>,
     /// Log entries that wait to be written. Full means that the peer starts again as another.
     pub outbox_capacity_entries: NonZeroUsize,
     /// The longest wait before a join that failed is tried again.
@@ -27,6 +30,7 @@ pub struct PeerConfig {
 impl Default for PeerConfig {
     fn default() -> Self {
         PeerConfig {
+            tags: BTreeSet::new(),
             outbox_capacity_entries: count(1000),
             join_failure_back_off: Duration::from_millis(500),
             restart_back_off_min: Duration::from_secs(2),
@@ -42,6 +46,7 @@ impl PeerConfig {
     pub(super) fn read(keys: &mut Section<'_>) -> Self {
         let default = PeerConfig::default();
         let config = PeerConfig {
+            tags: keys.get("tags", default.tags),
             outbox_capacity_entries: keys
                 .get("outbox-capacity-entries", default.outbox_capacity_entries),
             join_failure_back_off: keys

@@ -25,6 +25,7 @@ impl<'a> Section<'a> {
         let (value, found) = match setting.value {
             Given::Integer(n) => (T::from_integer(n), n.to_string()),
             Given::Text(text) => (T::from_text(&text), format!("{text:?}")),
+            Given::Texts(texts) => (T::from_texts(&texts), format!("{texts:?}")),
             Given::Variable { text, .. } => (T::from_variable(&text), format!("{text:?}")),
             Given::Other(kind) => (None, kind.into()),
         };

@@ -40,6 +40,8 @@ pub(super) enum Given {
     Integer(i64),
     /// A TOML string.
     Text(String),
+    /// A TOML list of strings.
+    Texts(Vec<String>),
     /// The text of a variable, which may stand for an integer.
     Variable { name: String, text: String },
     /// A TOML value of a kind that no option has, as "a float".
@@ -240,6 +242,14 @@ impl Given {
                 Ok(n) => Given::Integer(n),
                 Err(_) => Given::Other("an integer beyond 64 bits"),
             },
+            DeValue::Array(items) => {
+                let text =
+                    |item: &toml::Spanned<DeValue<'_>>| Some(item.get_ref().as_str()?.into());
+                match items.iter().map(text).collect() {
+                    Some(texts) => Given::Texts(texts),
+                    None => Given::Other(kind(value)),
+                }
+            }
             other => Given::Other(kind(other)),
         }
     }
@@ -248,7 +258,9 @@ impl Given {
     fn name(&self, option: &OptionName) -> String {
         match self {
             Given::Variable { name, .. } => name.clone(),
-            Given::Integer(_) | Given::Text(_) | Given::Other(_) => option.dotted(),
+            Given::Integer(_) | Given::Text(_) | Given::Texts(_) | Given::Other(_) => {
+                option.dotted()
+            }
         }
     }
 }

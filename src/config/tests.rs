@@ -108,6 +108,28 @@ ack-sweep-interval-ms = 480001
 }
 
 #[test]
+fn tags_are_a_list_in_a_file_and_stand_between_commas_in_a_variable() {
+    let tags = |text: &str, env: &[(&str, &str)]| {
+        let tags = read(text, env).unwrap().peer.tags;
+        tags.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(tags("peer.tags = ['ssd', 'gpu', 'gpu']", &[]), "gpu ssd");
+    assert_eq!(tags("peer.tags = []", &[]), "");
+    let env = |value| [("ONYX_PEER__TAGS", value)];
+    assert_eq!(tags("peer.tags = ['x']", &env("gpu, ssd")), "gpu ssd");
+    assert_eq!(tags("peer.tags = ['x']", &env("")), "");
+    assert_snapshot!(problems("peer.tags = ['a b']", &[]), @r#"node.toml:1: peer.tags: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found ["a b"]"#);
+    assert_snapshot!(problems("peer.tags = [1]", &[]), @r#"node.toml:1: peer.tags: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found a list"#);
+    assert_snapshot!(problems("", &env("gpu,,ssd")), @r#"environment: ONYX_PEER__TAGS: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found "gpu,,ssd""#);
+}
+
+#[test]
+fn a_folder_is_for_an_embedded_server() {
+    let text = "[coordination]\nmode = \"zookeeper\"\ndata-dir = \"data\"\n";
+    assert_snapshot!(problems(text, &[]), @r#"node.toml:3: coordination.data-dir: it is the folder of an embedded server; the mode is "zookeeper""#);
+}
+
+#[test]
 fn a_mistake_in_the_syntax_names_its_line() {
     assert_snapshot!(problems("[http]\nport = \n[log\n", &[]), @r"
     node.toml:2: string values must be quoted, expected literal string
@@ -147,7 +169,7 @@ fn a_transport_that_was_not_built_is_refused() {
 }
 
 #[test]
-fn a_login_and_tls_are_for_an_ensemble() {
+fn a_login_has_its_password_in_a_file_and_tls_is_for_an_ensemble() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     std::fs::write(&file, "s3cret\n").unwrap();
@@ -173,11 +195,8 @@ tls-key-file = "node.key"
     let ca = "ca.pem".into();
     assert_eq!(config.tls, Some(TlsFiles { ca, identity }));
 
-    let embedded = "[coordination]\ndigest-user = 'a'\ndigest-password = 'b'\ntls-ca-file = 'c'";
-    assert_snapshot!(problems(embedded, &[]), @r#"
-    node.toml:2: coordination.digest-user: an embedded server has no lists of who may do what; it is for `mode = "zookeeper"`
-    node.toml:4: coordination.tls-ca-file: an embedded server has no TLS; it is for `mode = "zookeeper"`
-    "#);
+    let embedded = "coordination.tls-ca-file = 'ca.pem'";
+    assert_snapshot!(problems(embedded, &[]), @r#"node.toml:1: coordination.tls-ca-file: an embedded server speaks no TLS; it is for `mode = "zookeeper"`"#);
 }
 
 #[test]

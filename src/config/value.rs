@@ -1,5 +1,6 @@
 //! The kinds of values that options have, and the limits that go with a kind.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -23,6 +24,12 @@ pub(super) trait OptionValue: Sized {
     /// From a TOML string.
     fn from_text(text: &str) -> Option<Self> {
         let _ = text;
+        None
+    }
+
+    /// From a TOML list of strings.
+    fn from_texts(texts: &[String]) -> Option<Self> {
+        let _ = texts;
         None
     }
 
@@ -98,6 +105,33 @@ impl OptionValue for Duration {
             .then(|| u64::try_from(n).ok())?;
         millis.map(Duration::from_millis)
     }
+}
+
+/// Tags; a variable has them with commas between.
+impl OptionValue for BTreeSet<String> {
+    const EXPECTED: &'static str = "a list of tags, such as [\"gpu\", \"eu-west\"], each of 1 to 64 \
+                                    characters without spaces and commas";
+
+    fn from_texts(texts: &[String]) -> Option<Self> {
+        let tags = texts.iter().map(|text| text.trim().to_owned());
+        let tags: BTreeSet<String> = tags.collect();
+        tags.iter().all(|tag| is_tag(tag)).then_some(tags)
+    }
+
+    fn from_variable(text: &str) -> Option<Self> {
+        let tags: Vec<String> = text.split(',').map(String::from).collect();
+        match text.trim().is_empty() {
+            true => Some(BTreeSet::new()),
+            false => Self::from_texts(&tags),
+        }
+    }
+}
+
+/// Whether a text can be a tag, of a peer or required by a task.
+pub fn is_tag(text: &str) -> bool {
+    const CHARACTERS_MAX: usize = 64;
+    let fits = |c: char| !c.is_whitespace() && !c.is_control() && c != ',';
+    (1..=CHARACTERS_MAX).contains(&text.chars().count()) && text.chars().all(fits)
 }
 
 /// A default of a count that has no zero.

@@ -1,6 +1,7 @@
 //! Where things are kept: the paths below `/onyx/<tenancy>`, after the design's layout.
 
-use crate::ids::{JobId, LogPosition, PeerId, SlotId, TaskName};
+use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName};
+use uuid::Uuid;
 
 /// The paths of one tenancy.
 #[derive(Clone, Debug)]
@@ -9,14 +10,20 @@ pub struct Layout {
 }
 
 /// Nodes that are not entries or pulses.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// What everybody who uses this log must agree on.
     LogParameters,
-    /// Held by the one process that may use a log whose segments do not leave their process.
-    SoleProcess,
-    /// The replica from which new readers start.
+    /// Which replica new readers start from, and where its pieces are.
     Origin,
+    /// A piece of an origin: of the replica at a position, as a collector stored it.
+    OriginPiece(LogPosition, Uuid, u32),
+    /// A piece of an entry that is too large for a node.
+    EntryPiece(EntrySource, u32),
+    /// A piece of the data of a job's node, one of those that belong together by a mark.
+    JobPiece(Box<Node>, u64, u32),
+    /// A node by the name under which it was listed.
+    Listed(Folder, String),
     /// A job's catalog.
     Catalog(JobId),
     /// A job's edges.
@@ -29,6 +36,68 @@ pub enum Node {
     Exception(JobId),
     /// How far a slot of a task has completed.
     Checkpoint(JobId, TaskName, SlotId),
+}
+
+/// Where nodes can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folder {
+    /// The origin and the pieces of origins.
+    Origin,
+    /// Checkpoints.
+    Checkpoints,
+    /// Pieces of entries and of the data of jobs.
+    Pieces,
+}
+
+impl Folder {
+    fn as_str(self) -> &'static str {
+        match self {
+            Folder::Origin => "origin",
+            Folder::Checkpoints => "checkpoint",
+            Folder::Pieces => "chunk",
+        }
+    }
+}
+
+/// What a listed name says of its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It belongs to a job.
+    Job(JobId),
+    /// It is a piece of what killed a job.
+    Cause(JobId),
+    /// It is a piece of an entry.
+    Entry(EntrySource),
+    /// It is a piece of the origin at a position.
+    Origin(LogPosition, Uuid),
+    /// Something else.
+    Other,
+}
+
+impl Owner {
+    /// The owner of a node by the name under which it was listed.
+    pub fn of(folder: Folder, name: &str) -> Self {
+        let mut parts = name.split("##");
+        let first = parts.next().unwrap_or_default();
+        let owner = match folder {
+            Folder::Origin => first.split_once('-').and_then(|(position, collector)| {
+                let position = LogPosition(position.parse().ok()?);
+                Some(Owner::Origin(position, collector.parse().ok()?))
+            }),
+            Folder::Pieces if first == "entry" => parts.next().and_then(|writer| {
+                let writer = crate::ids::WriterId(writer.parse().ok()?);
+                let sequence = parts.next()?.parse().ok()?;
+                Some(Owner::Entry(EntrySource { writer, sequence }))
+            }),
+            Folder::Pieces | Folder::Checkpoints => {
+                first.parse().ok().map(|job| match (folder, parts.next()) {
+                    (Folder::Pieces, Some("exception")) => Owner::Cause(job),
+                    _ => Owner::Job(job),
+                })
+            }
+        };
+        owner.unwrap_or(Owner::Other)
+    }
 }
 
 impl Layout {
@@ -70,9 +139,24 @@ impl Layout {
             .collect()
     }
 
+    /// Where all pulses are.
+    pub fn pulses(&self) -> String {
+        format!("{}/pulse", self.root)
+    }
+
     /// The pulse of a peer.
     pub fn pulse(&self, peer: PeerId) -> String {
         format!("{}/pulse/{peer}", self.root)
+    }
+
+    /// Where entries are.
+    pub fn log(&self) -> String {
+        format!("{}/log", self.root)
+    }
+
+    /// A place where nodes can be listed.
+    pub fn folder(&self, folder: Folder) -> String {
+        format!("{}/{}", self.root, folder.as_str())
     }
 
     /// What sequential entries begin with.
@@ -90,8 +174,17 @@ impl Layout {
         let root = &self.root;
         match node {
             Node::LogParameters => format!("{root}/log-parameters/log-parameters"),
-            Node::SoleProcess => format!("{root}/log-parameters/sole-process"),
             Node::Origin => format!("{root}/origin/origin"),
+            Node::OriginPiece(position, collector, piece) => {
+                format!("{root}/origin/{:010}-{collector}##{piece}", position.0)
+            }
+            Node::EntryPiece(EntrySource { writer, sequence }, piece) => {
+                format!("{root}/chunk/entry##{writer}##{sequence}##{piece}")
+            }
+            Node::JobPiece(whole, mark, piece) => {
+                format!("{root}/chunk/{}##{mark:x}##{piece}", piece_name(whole))
+            }
+            Node::Listed(folder, name) => format!("{}/{name}", self.folder(*folder)),
             Node::Catalog(job) => format!("{root}/catalog/{job}"),
             Node::Workflow(job) => format!("{root}/workflow/{job}"),
             Node::Lifecycles(job) => format!("{root}/lifecycles/{job}"),
@@ -101,6 +194,28 @@ impl Layout {
                 format!("{root}/checkpoint/{job}##{task}##{slot}")
             }
         }
+    }
+}
+
+/// What the pieces of a node begin with: the job first, by which they are collected.
+fn piece_name(whole: &Node) -> String {
+    match whole {
+        Node::Catalog(job) => format!("{job}##catalog"),
+        Node::Workflow(job) => format!("{job}##workflow"),
+        Node::Lifecycles(job) => format!("{job}##lifecycles"),
+        Node::JobMetadata(job) => format!("{job}##job-metadata"),
+        Node::Exception(job) => format!("{job}##exception"),
+        Node::Checkpoint(job, task, slot) => format!("{job}##checkpoint##{task}##{slot}"),
+        Node::LogParameters => "log-parameters".into(),
+        Node::Origin => "origin".into(),
+        Node::OriginPiece(position, collector, piece) => {
+            format!("origin##{position}##{collector}##{piece}")
+        }
+        Node::EntryPiece(source, piece) => {
+            format!("entry##{}##{}##{piece}", source.writer, source.sequence)
+        }
+        Node::JobPiece(whole, mark, piece) => format!("{}##{mark:x}##{piece}", piece_name(whole)),
+        Node::Listed(_, name) => name.clone(),
     }
 }
 
@@ -115,5 +230,33 @@ mod tests {
             layout.entry(LogPosition(42)),
             "/onyx/default/log/entry-0000000042"
         );
+    }
+
+    #[test]
+    fn a_name_tells_the_owner() {
+        let layout = Layout::of("default");
+        let owner = |folder, node: &Node| {
+            let path = layout.node(node);
+            let name = path.strip_prefix(&format!("{}/", layout.folder(folder)));
+            Owner::of(folder, name.unwrap())
+        };
+        let job = JobId(Uuid::from_u128(7));
+        let pieces = |whole| Node::JobPiece(Box::new(whole), 0x1f, 12);
+        let checkpoint = || Node::Checkpoint(job, "a##b".into(), SlotId(3));
+        assert_eq!(owner(Folder::Checkpoints, &checkpoint()), Owner::Job(job));
+        let piece = pieces(checkpoint());
+        assert_eq!(owner(Folder::Pieces, &piece), Owner::Job(job));
+        let piece = pieces(Node::Exception(job));
+        assert_eq!(owner(Folder::Pieces, &piece), Owner::Cause(job));
+        let source = EntrySource {
+            writer: crate::ids::WriterId(job.0),
+            sequence: 90,
+        };
+        let piece = Node::EntryPiece(source, 1);
+        assert_eq!(owner(Folder::Pieces, &piece), Owner::Entry(source));
+        let piece = Node::OriginPiece(LogPosition(90), job.0, 1);
+        let origin = Owner::Origin(LogPosition(90), job.0);
+        assert_eq!(owner(Folder::Origin, &piece), origin);
+        assert_eq!(owner(Folder::Origin, &Node::Origin), Owner::Other);
     }
 }

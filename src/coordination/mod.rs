@@ -3,18 +3,27 @@
 //! Two implementations stand behind [`Coordination`]: [`zookeeper`], which every running node uses,
 //! and [`memory`], for tests in virtual time. One contract suite runs against both.
 
+mod blob;
+pub mod collection;
 mod job_data;
 mod layout;
+mod lease;
 pub mod memory;
+pub mod origin;
 mod retry;
 pub mod zookeeper;
 
+pub use blob::{append_entry, read_blob, read_entries, write_blob};
 pub use job_data::{read_job, write_job};
-pub use layout::{Layout, Node};
+pub use layout::{Folder, Layout, Node, Owner};
+pub use lease::SessionLease;
 pub use retry::{Attempts, Retry, patiently, reconnected};
 
 use crate::ids::{LogPosition, PeerId};
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The answer to a request.
@@ -26,7 +35,8 @@ pub trait Coordination: Send + Sync {
     fn append(&self, payload: Vec<u8>) -> Answer<'_, LogPosition>;
 
     /// The entries from a position on, at most `max`, without a gap. Empty when there is none yet. A
-    /// position that was skipped, and so will never have an entry, has an empty one.
+    /// position before them that was skipped, and so will never have an entry, or whose entry was
+    /// deleted, has an empty one: the [`origin`] tells the two apart.
     fn read(&self, from: LogPosition, max: usize) -> Answer<'_, Vec<Vec<u8>>>;
 
     /// Answers when the entry at a position is there. May answer early; look, then ask again.
@@ -38,6 +48,10 @@ pub trait Coordination: Send + Sync {
     /// Deletes the pulse of a peer; none is fine.
     fn delete_pulse(&self, peer: PeerId) -> Answer<'_, ()>;
 
+    /// Every pulse that there is. One of a peer whose join this session has read is among them, unless
+    /// it has gone since.
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>>;
+
     /// Places a watch on the pulse of a peer. Answers once the watch is in place; what it answers
     /// tells whether the pulse is there, and when it has gone.
     fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse>;
@@ -48,8 +62,31 @@ pub trait Coordination: Send + Sync {
     /// Reads a node; none when it is not there.
     fn get(&self, node: Node) -> Answer<'_, Option<Vec<u8>>>;
 
-    /// Takes a node for as long as the session lives, unless another session has it.
-    fn claim(&self, node: Node) -> Answer<'_, Claim>;
+    /// Reads a node, and which revision of it that is.
+    fn get_revised(&self, node: Node) -> Answer<'_, Option<(Vec<u8>, Revision)>>;
+
+    /// Writes a node if it is still at a revision, or still absent, and keeps it otherwise.
+    fn replace(&self, node: Node, data: Vec<u8>, seen: Option<Revision>) -> Answer<'_, Written>;
+
+    /// Deletes nodes; missing ones are fine.
+    fn delete(&self, nodes: Vec<Node>) -> Answer<'_, ()>;
+
+    /// The names of the nodes in a place, in no order.
+    fn list(&self, folder: Folder) -> Answer<'_, Vec<String>>;
+
+    /// Deletes the entries of a range of positions; missing ones are fine. Positions are not used
+    /// again.
+    fn delete_entries(&self, positions: Range<LogPosition>) -> Answer<'_, ()>;
+
+    /// How many entries the log has.
+    fn log_len(&self) -> Answer<'_, u64>;
+
+    /// Answers when the service as a whole knows of this session still, for it has heard of it after
+    /// the question was asked.
+    fn prove_alive(&self) -> Answer<'_, ()>;
+
+    /// How long the service keeps the session after it has last heard of it.
+    fn timeout(&self) -> Duration;
 
     /// The state of the session, and its changes.
     fn state(&self) -> watch::Receiver<SessionState>;
@@ -70,14 +107,9 @@ pub enum Pulse {
     Present(BoxFuture<'static, Result<(), CoordinationError>>),
 }
 
-/// Whose a node is.
+/// A revision of a node: what it was when somebody looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// This session's, until it ends.
-    Mine,
-    /// Another session's.
-    Taken,
-}
+pub struct Revision(i32);
 
 /// How to write a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +168,9 @@ pub enum CoordinationError {
         /// Why.
         reason: String,
     },
+    /// The origin of the log is of another format, or damaged.
+    #[error("the origin of the log cannot be used: {0}")]
+    OriginUnusable(String),
     /// The log does not reach as far as it once did: its data is lost.
     #[error("the log no longer has entry {0}, which was applied here: coordination lost its data")]
     LogLost(LogPosition),

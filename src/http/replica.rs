@@ -36,7 +36,7 @@ pub(super) const ALLOCATIONS: Endpoint = Endpoint {
     })],
 };
 
-const PEER_KEYS: [&str; 7] = [
+const PEER_KEYS: [&str; 9] = [
     "peers",
     "pairs",
     "prepared",
@@ -44,30 +44,51 @@ const PEER_KEYS: [&str; 7] = [
     "peer-state",
     "peer-sites",
     "peer-groups",
+    "peer-tags",
+    "peer-words",
 ];
 
-const JOB_KEYS: [&str; 13] = [
+const JOB_KEYS: [&str; 31] = [
     "jobs",
     "completed-jobs",
     "killed-jobs",
+    "tombstones",
     "job-names",
+    "job-contents",
+    "submitted",
     "tasks",
     "task-schedulers",
     "saturation",
     "task-saturation",
     "min-required-peers",
+    "flux-policies",
+    "percentages",
+    "task-percentages",
     "input-tasks",
     "output-tasks",
+    "in->out",
+    "required-tags",
+    "task-words",
+    "colocated-sends",
+    "exempt-tasks",
+    "acker-percentage",
+    "acker-exclude-inputs",
+    "acker-exclude-outputs",
     "exhausted-inputs",
+    "exhausted-slots",
     "sealed-outputs",
+    "sealed-slots",
+    "state-logs",
+    "state-logs-marked",
 ];
 
-const ALLOCATION_KEYS: [&str; 5] = [
+const ALLOCATION_KEYS: [&str; 6] = [
     "allocations",
     "task-slot-ids",
     "allocation-version",
     "last-loss",
-    "exhausted-slots",
+    "ready",
+    "ackers",
 ];
 
 async fn whole(served: web::Data<Served>) -> HttpResponse {
@@ -92,10 +113,13 @@ mod tests {
     use super::*;
     use crate::replica::Replica;
 
+    /// What everybody agreed on beforehand, and the accounts of writers.
+    const IN_NO_PART: [&str; 3] = ["job-scheduler", "messaging", "writers"];
+
     #[test]
     fn the_parts_are_the_whole() {
         let whole = view(&Replica::default());
-        let mut parts = [&PEER_KEYS[..], &JOB_KEYS, &ALLOCATION_KEYS].concat();
+        let mut parts = [&PEER_KEYS[..], &JOB_KEYS, &ALLOCATION_KEYS, &IN_NO_PART].concat();
         parts.sort_unstable();
         let mut keys: Vec<&str> = whole
             .as_object()

@@ -1,6 +1,7 @@
 //! What a user declares: a job is a workflow of tasks, a catalog that says what each one is, and
 //! lifecycles around them. Plain values; nothing here has been checked yet.
 
+pub mod content;
 pub mod file;
 pub mod graph;
 pub mod percent;
@@ -34,8 +35,11 @@ pub struct Job {
     /// The job's share of the cluster; wanted when the cluster's job scheduler is `percentage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percentage: Option<Percent>,
+    /// How far a colocated job sends its segments.
+    #[serde(default, skip_serializing_if = "Sends::is_default")]
+    pub sends: Sends,
     /// Which of its peers keep the ledgers of its segments.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "AckerRule::is_default")]
     pub ackers: AckerRule,
 }
 
@@ -56,6 +60,7 @@ impl Job {
             lifecycles: Vec::new(),
             task_scheduler: TaskScheduler::default(),
             percentage: None,
+            sends: Sends::default(),
             ackers: AckerRule::default(),
         }
     }
@@ -122,7 +127,7 @@ pub struct Task {
 
 impl Task {
     /// The keys of a catalog entry that every task may have; the others are its own, in `params`.
-    pub const KEYS: [&'static str; 13] = [
+    pub const KEYS: [&'static str; 16] = [
         "name",
         "type",
         "fn",
@@ -132,6 +137,9 @@ impl Task {
         "min-peers",
         "max-peers",
         "n-peers",
+        "percentage",
+        "flux-policy",
+        "required-tags",
         "pending-timeout-ms",
         "input-retry-timeout-ms",
         "max-pending",
@@ -304,6 +312,35 @@ impl TaskScheduler {
     }
 }
 
+/// How far a colocated job sends its segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sends {
+    /// To peers of the same site only: each copy of the job keeps to itself.
+    #[default]
+    Local,
+    /// To any peer of the job, so that a slow copy is helped by others.
+    Anywhere,
+}
+
+impl Sends {
+    /// Every way to send.
+    pub const ALL: [Sends; 2] = [Sends::Local, Sends::Anywhere];
+
+    /// As it is written in a job file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Sends::Local => "local",
+            Sends::Anywhere => "anywhere",
+        }
+    }
+
+    /// Whether nothing else was said.
+    pub fn is_default(&self) -> bool {
+        *self == Sends::default()
+    }
+}
+
 /// What happens to a task, and to its job, when the peers of the task change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -347,6 +384,13 @@ pub struct AckerRule {
     /// Tasks whose peers are spared.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub exempt_tasks: BTreeSet<TaskName>,
+}
+
+impl AckerRule {
+    /// Whether each source is its own acker, and nothing else was said.
+    pub fn is_default(&self) -> bool {
+        *self == AckerRule::default()
+    }
 }
 
 /// The defaults of catalog keys, in one place.

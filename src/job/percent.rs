@@ -28,6 +28,12 @@ impl Percent {
             .then_some(Percent(parts as u32))
     }
 
+    /// This share of a number, rounded up.
+    pub fn of_rounded_up(self, whole: usize) -> usize {
+        let parts = whole as u128 * u128::from(self.0);
+        parts.div_ceil(u128::from(Percent::WHOLE.0)) as usize
+    }
+
     /// In hundredths of a percent.
     pub fn parts(self) -> u32 {
         self.0

@@ -9,8 +9,10 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Entry {
-    /// Who wrote it; an entry that is seen again from its writer changes nothing.
-    pub source: EntrySource,
+    /// Who wrote it; an entry that is seen again from its writer changes nothing. One that people
+    /// write by hand may have none, and counts as often as it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<EntrySource>,
     /// The entry it reacts to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_parent: Option<LogPosition>,

@@ -1,27 +1,32 @@
 //! Laws of all commands together: every entry reads back as it was written, and no entry, however
 //! odd, stops whoever applies it to a replica, however odd.
 
+use super::commands::sample::submit;
 use super::commands::{
-    AbortJoinCluster, AcceptJoinCluster, Command, ExhaustInput, KillJob, LeaveCluster,
-    NotifyJoinCluster, PrepareJoinCluster, SealTask, SignalReady, SubmitJob, SubmittedJob,
+    AbortJoinCluster, AcceptJoinCluster, AssignBookkeeperLogId, Command, CompactBookkeeperLogIds,
+    DeletedBookkeeperLogIds, ExhaustInput, Gc, KillJob, LeaveCluster, NotifyJoinCluster,
+    PrepareJoinCluster, SealTask, SetReplica, SignalReady, SubmitJob, SubmittedJob,
 };
 use super::wants::{LocalFacts, wants};
 use super::{Applied, Entry, LogCommand, PeerContext, step};
 use crate::codec::{from_payload, to_payload};
-use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
+use crate::ids::{
+    ContentHash, EntrySource, JobId, LogPosition, PeerId, SlotId, StateLogId, TaskName, WriterId,
+};
 use crate::job::TaskKind;
 use crate::replica::invariants::violations;
 use crate::replica::sample::{job_id, knowing, peer};
 use crate::replica::view::view;
 use crate::replica::{
-    Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, TaskRecord,
+    Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, StateLogs, TaskRecord,
 };
 use crate::scheduler::explain;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use uuid::Uuid;
 
 fn a_peer() -> impl Strategy<Value = PeerId> {
     "[a-f]".prop_map(|name| peer(&name))
@@ -74,11 +79,65 @@ fn a_task() -> impl Strategy<Value = TaskRecord> {
     )
 }
 
+/// In its flat shape a job has one task of a name.
+fn a_submitted_job() -> impl Strategy<Value = SubmittedJob> {
+    let content = option::of((0..2u64).prop_map(ContentHash));
+    (vec(a_task(), 0..4), content).prop_map(|(mut tasks, content)| {
+        let mut names = BTreeSet::new();
+        tasks.retain(|task| names.insert(task.name.clone()));
+        SubmittedJob {
+            content,
+            ..SubmittedJob::new("job", tasks)
+        }
+    })
+}
+
+/// A job that can run, now and then: random tasks hardly ever fit together.
+fn a_sound_job() -> impl Strategy<Value = Command> {
+    let shapes = vec![
+        "in:i>out out:o",
+        "in:i>out:1-2 out:o:1-1",
+        "t:i>u:1-2 u:f>v,w:1-!fn:x v:o w:o:1-3",
+    ];
+    (0..4u32, prop::sample::select(shapes)).prop_map(|(id, tasks)| submit(id, tasks))
+}
+
 /// The command that is the word of a holder about its slot.
-type SlotWord = (PeerId, JobId, TaskName, SlotId, LogPosition);
+type SlotWord = (Option<PeerId>, JobId, TaskName, SlotId, LogPosition);
 
 fn a_slot_word() -> impl Strategy<Value = SlotWord> {
-    (a_peer(), a_job(), a_task_name(), a_slot(), a_position())
+    let id = option::weighted(0.8, a_peer());
+    (id, a_job(), a_task_name(), a_slot(), a_position())
+}
+
+fn a_log() -> impl Strategy<Value = StateLogId> {
+    let named = (0..2u128).prop_map(|id| StateLogId::Named(Uuid::from_u128(id)));
+    prop_oneof![(0..3u64).prop_map(StateLogId::Ledger), named]
+}
+
+fn a_word_about_logs() -> impl Strategy<Value = Command> {
+    let assign = (a_job(), a_task_name(), a_slot(), a_log()).prop_map(|(job, task, slot, log)| {
+        Command::AssignBookkeeperLogId(AssignBookkeeperLogId {
+            job_id: job,
+            task_id: task,
+            slot_id: slot,
+            ledger_id: log,
+        })
+    });
+    let lists = (vec(a_log(), 0..3), vec(a_log(), 0..3));
+    let compact = (a_job(), a_task_name(), a_slot(), lists).prop_map(|(job, task, slot, logs)| {
+        Command::CompactBookkeeperLogIds(CompactBookkeeperLogIds {
+            job_id: job,
+            task_id: task,
+            slot_id: slot,
+            peer_id: None,
+            prev_ledger_ids: logs.0,
+            new_ledger_ids: logs.1,
+        })
+    });
+    let deleted = btree_set(a_log(), 0..3)
+        .prop_map(|logs| Command::DeletedBookkeeperLogIds(DeletedBookkeeperLogIds { logs }));
+    prop_oneof![assign, compact, deleted]
 }
 
 fn a_command() -> impl Strategy<Value = Command> {
@@ -99,10 +158,9 @@ fn a_command() -> impl Strategy<Value = Command> {
         a_peer().prop_map(|id| Command::AbortJoinCluster(AbortJoinCluster { id })),
         (a_peer(), vec(a_peer(), 0..3))
             .prop_map(|(id, also)| Command::LeaveCluster(LeaveCluster { id, also })),
-        (a_job(), vec(a_task(), 0..4)).prop_map(|(id, tasks)| {
-            let job = SubmittedJob::new("job", tasks);
-            Command::SubmitJob(SubmitJob { id, job })
-        }),
+        (a_job(), a_submitted_job())
+            .prop_map(|(id, job)| { Command::SubmitJob(SubmitJob { id, job }) }),
+        a_sound_job(),
         (a_job(), option::of("[a-z]{0,9}"))
             .prop_map(|(job, cause)| Command::KillJob(KillJob::new(job, cause))),
         a_slot_word().prop_map(|(id, job, task, slot, version)| {
@@ -132,6 +190,13 @@ fn a_command() -> impl Strategy<Value = Command> {
                 version,
             })
         }),
+        a_word_about_logs(),
+        any::<u128>().prop_map(|id| Command::Gc(Gc {
+            id: Uuid::from_u128(id)
+        })),
+        Just(()).prop_map(|()| Command::SetReplica(SetReplica {
+            replica: Arc::default()
+        })),
     ]
 }
 
@@ -143,7 +208,7 @@ fn an_entry() -> impl Strategy<Value = Entry> {
             sequence,
         };
         Entry {
-            source,
+            source: Some(source),
             entry_parent,
             command,
         }
@@ -217,15 +282,27 @@ fn some_jobs() -> impl Strategy<Value = Arc<Jobs>> {
 fn any_replica() -> impl Strategy<Value = Replica> {
     let allocations = btree_map(a_job(), an_allocation(), 0..3);
     let progress = btree_map(a_job(), a_progress(), 0..3);
-    (a_membership(), some_jobs(), allocations, progress).prop_map(
-        |(membership, jobs, allocations, progress)| Replica {
-            membership,
-            jobs,
-            allocations: Arc::new(allocations),
-            progress: Arc::new(progress),
-            ..Replica::default()
-        },
+    let slots = btree_map(a_slot(), vec(a_log(), 0..3), 0..3);
+    let logs = btree_map(a_job(), btree_map(a_task_name(), slots, 0..2), 0..2);
+    let state_logs = (logs, btree_set(a_log(), 0..2));
+    let state_logs = state_logs.prop_map(|(logs, marked)| Arc::new(StateLogs { logs, marked }));
+    (
+        a_membership(),
+        some_jobs(),
+        allocations,
+        progress,
+        state_logs,
     )
+        .prop_map(
+            |(membership, jobs, allocations, progress, state_logs)| Replica {
+                state_logs,
+                membership,
+                jobs,
+                allocations: Arc::new(allocations),
+                progress: Arc::new(progress),
+                ..Replica::default()
+            },
+        )
 }
 
 proptest! {
@@ -253,6 +330,7 @@ proptest! {
         me in a_peer(),
     ) {
         let applied = command.apply(position, &replica);
+        let old = replica.clone();
         let new = match applied {
             Applied::Changed(new) => new,
             Applied::Ignored(_) => replica,
@@ -261,6 +339,7 @@ proptest! {
         wants(&new, &me, &LocalFacts::default());
         explain(&new, job_id(0)).to_string();
         violations(&new, position);
+        command.diff(&old, &new);
         view(&new);
     }
 
@@ -274,6 +353,8 @@ proptest! {
             let first = step(position, Ok(entry.clone()), replica);
             let found = violations(&first.new, position);
             prop_assert!(found.is_empty(), "{entry:?} broke {found:?}");
+            let read = Replica::from_view(&view(&first.new));
+            prop_assert_eq!(read.as_ref(), Ok(&*first.new));
             let again = step(position, Ok(entry), Arc::clone(&first.new));
             prop_assert!(Arc::ptr_eq(&again.new, &first.new));
             replica = first.new;
@@ -284,10 +365,10 @@ proptest! {
 #[test]
 fn an_entry_in_json_is_what_the_design_shows() {
     let entry = Entry {
-        source: EntrySource {
+        source: Some(EntrySource {
             writer: peer("a").into(),
             sequence: 3,
-        },
+        }),
         entry_parent: Some(LogPosition(7)),
         command: Command::PrepareJoinCluster(PrepareJoinCluster {
             joiner: peer("a"),
@@ -305,10 +386,11 @@ fn an_entry_in_json_is_what_the_design_shows() {
       "args": {
         "joiner": "61000000-0000-0000-0000-000000000000",
         "group": "00000000-0000-0000-0000-000000000001",
-        "site": "here",
+        "peer-site": "here",
         "words": [
           "fn:x"
-        ]
+        ],
+        "tags": []
       }
     }
     "#);

@@ -1,7 +1,7 @@
 //! One step of the log: an entry, the replica before and after, and what follows for a peer.
 
-use super::commands::Command;
-use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, Unreadable};
+use super::commands::{Command, SetReplica};
+use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, ReplicaDiff, Unreadable};
 use crate::ids::LogPosition;
 use crate::replica::{Replica, invariants};
 use std::sync::Arc;
@@ -27,7 +27,8 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
     let Ok(entry) = payload else {
         return Step::ignored(position, None, old, Reason::Unreadable);
     };
-    if old.writers.has_seen(&entry.source) {
+    let source = entry.source;
+    if source.is_some_and(|source| old.writers.has_seen(&source)) {
         return Step::ignored(position, Some(entry), old, Reason::AlreadySeen);
     }
     let (mut new, ignored) = match entry.command.apply(position, &old) {
@@ -35,8 +36,10 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
         Applied::Ignored(reason) => (Replica::clone(&old), Some(reason)),
     };
     // Ignored entries are remembered too: their duplicates may come when they would fit.
-    let membership = Arc::clone(&new.membership);
-    Arc::make_mut(&mut new.writers).remember(&entry.source, position, &membership);
+    if let Some(source) = source {
+        let membership = Arc::clone(&new.membership);
+        Arc::make_mut(&mut new.writers).remember(&source, position, &membership);
+    }
     debug_assert!(
         invariants::violations(&new, position).is_empty()
             || !invariants::violations(&old, position).is_empty(),
@@ -53,6 +56,25 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
 }
 
 impl Step {
+    /// In place of the entries up to a position, which are gone: the replica that they made.
+    pub fn jump(position: LogPosition, old: Arc<Replica>, new: Arc<Replica>) -> Self {
+        let command = Command::SetReplica(SetReplica {
+            replica: Arc::clone(&new),
+        });
+        let entry = Entry {
+            source: None,
+            entry_parent: None,
+            command,
+        };
+        Step {
+            position,
+            entry: Some(entry),
+            old,
+            new,
+            ignored: None,
+        }
+    }
+
     fn ignored(
         position: LogPosition,
         entry: Option<Entry>,
@@ -67,6 +89,12 @@ impl Step {
             new,
             ignored: Some(reason),
         }
+    }
+
+    /// What it changed; none when it was ignored.
+    pub fn diff(&self) -> Option<ReplicaDiff> {
+        let entry = self.entry.as_ref().filter(|_| self.ignored.is_none())?;
+        Some(entry.command.diff(&self.old, &self.new))
     }
 
     /// What the peer `me` writes in answer. Its watches have to be in place before.

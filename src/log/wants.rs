@@ -7,8 +7,9 @@ use super::commands::{
     SignalReady,
 };
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
-use crate::job::TaskKind;
-use crate::replica::{Allocation, JobRecord, Membership, Place, Progress, Replica};
+use crate::job::{Sends, TaskKind, TaskScheduler};
+use crate::replica::{Allocation, JobRecord, Membership, Place, Progress, Replica, Site};
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// What a peer should have, watch, run and say, given a replica.
@@ -63,7 +64,8 @@ pub struct Assignment {
 }
 
 /// Whether a slot reads its medium.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Read {
     /// It is no input, or is exhausted already.
     No,
@@ -74,7 +76,8 @@ pub enum Read {
 }
 
 /// Whether a slot should be sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Seal {
     /// Something upstream may still come, or the slot is sealed already, or is no output.
     No,
@@ -214,6 +217,7 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
         .progress
         .get(&job)
         .map_or(&default, |progress| progress);
+    let reach = Reach::of(replica, record, allocation, &task, slot);
     let downstream = task_record.downstream.iter();
     Some(Assignment {
         job,
@@ -224,11 +228,57 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
         rank: slots.range(..slot).count() as u32,
         read: read(task_record.kind, allocation, progress, &task, slot),
         downstream: downstream
-            .map(|to| (to.clone(), allocation.ready_slots(to)))
+            .map(|to| (to.clone(), reach.ready_slots(allocation, to)))
             .collect(),
         seal: seal(record, task_record.kind, progress, &task, slot),
         task,
     })
+}
+
+/// To whom a peer may send.
+enum Reach<'a> {
+    /// Every peer of the job.
+    Job,
+    /// Peers at its site, as long as the downstream task has any there.
+    Site(&'a Membership, &'a Site),
+}
+
+impl<'a> Reach<'a> {
+    fn of(
+        replica: &'a Replica,
+        record: &JobRecord,
+        allocation: &Allocation,
+        task: &TaskName,
+        slot: SlotId,
+    ) -> Self {
+        let own_copy =
+            record.task_scheduler == TaskScheduler::Colocated && record.sends == Sends::Local;
+        let membership = replica.membership.as_ref();
+        let me = allocation.holder(task, slot).filter(|_| own_copy);
+        match me.and_then(|me| membership.members.get(&me)) {
+            Some(member) => Reach::Site(membership, &member.site),
+            None => Reach::Job,
+        }
+    }
+
+    fn ready_slots(&self, allocation: &Allocation, to: &TaskName) -> Vec<(SlotId, PeerId)> {
+        let ready = allocation.ready_slots(to);
+        let Reach::Site(membership, site) = self else {
+            return ready;
+        };
+        let is_here = |peer: &PeerId| {
+            let member = membership.members.get(peer);
+            member.is_some_and(|member| member.site == **site)
+        };
+        let all = allocation.tasks.get(to).into_iter().flatten();
+        match all.map(|(_, peer)| peer).any(is_here) {
+            true => ready
+                .into_iter()
+                .filter(|(_, peer)| is_here(peer))
+                .collect(),
+            false => ready,
+        }
+    }
 }
 
 fn read(
@@ -292,7 +342,7 @@ fn owes(
     if running.phase >= TaskPhase::Ready && !is_ready {
         let task = task.clone();
         owes.push(Command::SignalReady(SignalReady {
-            id: me,
+            id: Some(me),
             job,
             task,
             slot,
@@ -306,7 +356,7 @@ fn owes(
             task,
             slot,
             version,
-            id: me,
+            id: Some(me),
         }));
     }
     if running.phase == TaskPhase::Sealed && assignment.seal == Seal::Now {
@@ -316,7 +366,7 @@ fn owes(
             task,
             slot,
             version,
-            id: me,
+            id: Some(me),
         }));
     }
     Some(owes)
@@ -449,6 +499,46 @@ mod tests {
         assert_eq!(after.task.as_ref().unwrap().read, Read::Go);
         let ready = vec![(SlotId(0), peer("b"))];
         assert_eq!(after.task.unwrap().downstream, [("out".into(), ready)]);
+    }
+
+    #[test]
+    fn a_copy_of_a_colocated_job_keeps_to_itself_unless_it_says_otherwise() {
+        let sends_to = |sends: Sends| {
+            let mut cluster = Cluster::of("a b c d");
+            for (name, site) in [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")] {
+                let member = cluster.membership().members.get_mut(&peer(name)).unwrap();
+                member.site = Site(site.into());
+            }
+            let Command::SubmitJob(mut job) = submit(0, "in:i>out out:o") else {
+                panic!("it is a submission")
+            };
+            job.job.task_scheduler = TaskScheduler::Colocated;
+            job.job.sends = sends;
+            cluster.run(Command::SubmitJob(job));
+            for name in ["a", "b", "c", "d"] {
+                let place = cluster.replica.assignment_of(peer(name)).unwrap();
+                let running = RunningTask {
+                    job: place.job,
+                    task: place.task,
+                    slot: place.slot,
+                    phase: TaskPhase::Ready,
+                };
+                let running = Some(running);
+                let owed = wants(&cluster.replica, &me(name), &LocalFacts { running }).owes;
+                cluster.run(owed[0].clone());
+            }
+            let of_inputs = ["a", "b", "c", "d"].map(|name| {
+                let task = wants(&cluster.replica, &me(name), &nothing_runs())
+                    .task
+                    .unwrap();
+                let slots = task.downstream.into_iter().flat_map(|(_, slots)| slots);
+                let site = |peer| cluster.replica.membership.members[&peer].site.0.clone();
+                slots.map(|(_, to)| site(to)).collect::<String>()
+            });
+            of_inputs.join(" ")
+        };
+        assert_eq!(sends_to(Sends::Local), "x  y ");
+        assert_eq!(sends_to(Sends::Anywhere), "xy  xy ");
     }
 
     #[test]

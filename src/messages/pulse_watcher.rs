@@ -15,8 +15,3 @@ pub struct CreatePulse;
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct KeepWatches(pub BTreeSet<PeerId>);
-
-/// The peer to its pulse watcher: is there a pulse? If not, it is reported as gone.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct CheckPulse(pub PeerId);

@@ -4,7 +4,7 @@ use crate::ids::{JobId, PeerId};
 use crate::log::wants::TaskPhase;
 use actix::Message;
 
-/// The pulse watcher to its peer: a peer you watch has no pulse.
+/// The pulse watcher to the group: a peer that one of ours watches has no pulse.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct PulseGone(pub PeerId);
@@ -41,6 +41,12 @@ pub enum TaskVerdict {
     /// The peer starts again as a new incarnation, and the job goes on.
     RestartPeer,
 }
+
+/// The group to its peer, before all its peers leave together: end the task, say what is owed, and
+/// then nothing more. A stop follows.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;
 
 /// The group to its peer: end now; the session you live on is over.
 #[derive(Clone, Debug, Message)]

@@ -2,34 +2,66 @@
 
 use super::NodeError;
 use crate::codec::{FORMAT_VERSION, from_payload, to_payload};
+use crate::coordination::origin::read_manifest;
 use crate::coordination::{Coordination, CoordinationError, Node, Put, Written};
+use crate::replica::Agreed;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct LogParameters {
     log_version: u8,
-    job_scheduler: String,
-    messaging: String,
+    #[serde(flatten)]
+    agreed: Agreed,
 }
 
 impl LogParameters {
-    fn of_this_build() -> Self {
-        LogParameters {
-            log_version: FORMAT_VERSION,
-            job_scheduler: "balanced".into(),
-            messaging: "local".into(),
+    /// Why a node with `mine` cannot use a log that was begun with these.
+    fn differences(&self, mine: &LogParameters) -> Vec<String> {
+        let mut differences = Vec::new();
+        if self.log_version != mine.log_version {
+            differences.push(format!(
+                "its entries are of format {}, this program reads format {}",
+                self.log_version, mine.log_version
+            ));
         }
+        let (theirs, mine) = (self.agreed, mine.agreed);
+        let (jobs, other) = (theirs.job_scheduler.as_str(), mine.job_scheduler.as_str());
+        if jobs != other {
+            differences.push(format!(
+                "its jobs share peers by scheduler.jobs = \"{jobs}\", this node is configured for \
+                 \"{other}\""
+            ));
+        }
+        let (carrier, other) = (theirs.messaging.as_str(), mine.messaging.as_str());
+        if carrier != other {
+            differences.push(format!(
+                "its segments travel by messaging.transport = \"{carrier}\", this node is \
+                 configured for \"{other}\""
+            ));
+        }
+        differences
     }
 }
 
 /// Agrees with whoever was first, or says what differs.
-pub(super) async fn agree(session: &dyn Coordination, tenancy: &str) -> Result<(), NodeError> {
-    let other = |reason: String| NodeError::OtherLog {
-        tenancy: tenancy.to_owned(),
-        reason,
+pub(super) async fn agree(
+    session: &dyn Coordination,
+    tenancy: &str,
+    agreed: Agreed,
+) -> Result<(), NodeError> {
+    let other = |reason| other_log(tenancy, reason);
+    match read_manifest(session).await {
+        Err(CoordinationError::OriginUnusable(reason)) => {
+            return Err(other(format!("its origin: {reason}")));
+        }
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
+    }
+    let mine = LogParameters {
+        log_version: FORMAT_VERSION,
+        agreed,
     };
-    let mine = LogParameters::of_this_build();
     let data = to_payload(&mine).map_err(|error| other(error.to_string()))?;
     if session
         .put(Node::LogParameters, data, Put::IfAbsent)
@@ -38,15 +70,97 @@ pub(super) async fn agree(session: &dyn Coordination, tenancy: &str) -> Result<(
     {
         return Ok(());
     }
-    let stored = session.get(Node::LogParameters).await?.ok_or_else(|| {
+    let theirs = stored(session, tenancy).await?.ok_or_else(|| {
         CoordinationError::Interrupted("the log parameters were there a moment ago".into())
     })?;
-    let theirs: LogParameters =
-        from_payload(&stored).map_err(|error| other(format!("its parameters: {error}")))?;
-    if theirs != mine {
-        return Err(other(format!(
-            "it was begun with {theirs:?}, this node has {mine:?}"
-        )));
+    let differences = theirs.differences(&mine);
+    if differences.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(other(format!(
+        "{}; change the configuration, or use another node.tenancy-id",
+        differences.join("; ")
+    )))
+}
+
+/// What the users of a log agreed on, for somebody who only reads it; none when there is no log.
+pub(super) async fn agreed(
+    session: &dyn Coordination,
+    tenancy: &str,
+) -> Result<Option<Agreed>, NodeError> {
+    let Some(theirs) = stored(session, tenancy).await? else {
+        return Ok(None);
+    };
+    let agreed = theirs.agreed;
+    let mine = LogParameters {
+        log_version: FORMAT_VERSION,
+        agreed,
+    };
+    match theirs.differences(&mine).is_empty() {
+        true => Ok(Some(agreed)),
+        false => Err(other_log(tenancy, theirs.differences(&mine).join("; "))),
+    }
+}
+
+async fn stored(
+    session: &dyn Coordination,
+    tenancy: &str,
+) -> Result<Option<LogParameters>, NodeError> {
+    let Some(stored) = session.get(Node::LogParameters).await? else {
+        return Ok(None);
+    };
+    let parameters = from_payload(&stored);
+    parameters.map_err(|error| other_log(tenancy, format!("its parameters: {error}")))
+}
+
+fn other_log(tenancy: &str, reason: String) -> NodeError {
+    NodeError::OtherLog {
+        tenancy: tenancy.to_owned(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{JobScheduler, Transport};
+    use crate::coordination::memory::MemoryServer;
+
+    fn agreed(job_scheduler: JobScheduler, messaging: Transport) -> Agreed {
+        Agreed {
+            job_scheduler,
+            messaging,
+        }
+    }
+
+    #[actix::test]
+    async fn the_first_node_decides_and_others_are_told_what_differs() {
+        let session = MemoryServer::default().connect();
+        let first = agreed(JobScheduler::Balanced, Transport::Local);
+        assert!(agree(&session, "t", first).await.is_ok());
+        assert!(agree(&session, "t", first).await.is_ok());
+        let second = agreed(JobScheduler::Greedy, Transport::Aeron);
+        let refusal = agree(&session, "t", second).await.unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "this node cannot use the log of tenancy `t`: its jobs share peers by scheduler.jobs = \
+             \"balanced\", this node is configured for \"greedy\"; its segments travel by \
+             messaging.transport = \"local\", this node is configured for \"aeron\"; change the \
+             configuration, or use another node.tenancy-id"
+        );
+    }
+
+    #[actix::test]
+    async fn an_origin_of_another_format_is_told() {
+        let session = MemoryServer::default().connect();
+        let payload = vec![FORMAT_VERSION + 1, 0x80];
+        let put = session.put(Node::Origin, payload, Put::Always);
+        assert_eq!(put.await, Ok(Written::Yes));
+        let refusal = agree(&session, "t", Agreed::default()).await.unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "this node cannot use the log of tenancy `t`: its origin: the payload has format version \
+             2, and this software reads version 1: run the same version on every node"
+        );
+    }
 }

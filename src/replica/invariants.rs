@@ -3,8 +3,10 @@
 //! Checked by tests, by the simulation after every step, and by debug builds after every entry.
 //! They are never the reason for a crash of a running node.
 
-use super::{Allocation, JobRecord, Membership, Replica};
-use crate::ids::{JobId, LogPosition, PeerId};
+use super::{Allocation, JobRecord, Membership, Replica, Site, TaskRecord};
+use crate::config::Transport;
+use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId};
+use crate::job::TaskScheduler;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -19,7 +21,7 @@ pub enum Invariant {
     SlotsAreSmall,
     /// Every task of an allocated job has between its minimum and its maximum of peers.
     CountsWithinBounds,
-    /// Every job is in exactly one list, and has a record.
+    /// Every job is in exactly one list and has a record, or has a tombstone and neither.
     OneListPerJob,
     /// Allocations and progress are of live jobs, and of tasks they have.
     OnlyLiveJobsRun,
@@ -29,12 +31,22 @@ pub enum Invariant {
     JoinsAreDistinct,
     /// Members are the joined and the joining peers.
     MembersAreKnown,
-    /// An allocated peer knows the words of its task.
+    /// An allocated peer knows the words of its task and has its tags.
     WordsAreCovered,
     /// Versions and losses are not after the entry that was applied last.
     VersionsArePast,
     /// Ready peers are peers of the job.
     ReadyPeersAreAllocated,
+    /// State logs are of live jobs, and of tasks they have.
+    StateLogsAreOfLiveJobs,
+    /// A state log is in use by one slot, or is to be deleted.
+    OneOwnerPerStateLog,
+    /// Ackers are peers of the job, sorted, of no exempt task, and as many as the job says.
+    AckersAreChosen,
+    /// Where segments do not leave their process, neither does a job.
+    OneProcessPerJob,
+    /// A colocated job has as many peers for each task at every site where it is.
+    CopiesAreWhole,
 }
 
 impl Invariant {
@@ -53,6 +65,11 @@ impl Invariant {
             Invariant::WordsAreCovered => "RI-10 words-are-covered",
             Invariant::VersionsArePast => "RI-11 versions-are-past",
             Invariant::ReadyPeersAreAllocated => "RI-12 ready-peers-are-allocated",
+            Invariant::StateLogsAreOfLiveJobs => "RI-13 state-logs-are-of-live-jobs",
+            Invariant::OneOwnerPerStateLog => "RI-14 one-owner-per-state-log",
+            Invariant::AckersAreChosen => "RI-15 ackers-are-chosen",
+            Invariant::OneProcessPerJob => "RI-16 one-process-per-job",
+            Invariant::CopiesAreWhole => "RI-17 copies-are-whole",
         }
     }
 }
@@ -79,12 +96,15 @@ pub fn violations(replica: &Replica, position: LogPosition) -> Vec<Violation> {
     check_joins(&replica.membership, &mut found);
     check_jobs(replica, &mut found);
     check_slots(replica, &mut found);
+    check_state_logs(replica, &mut found);
     for (job, allocation) in replica.allocations.iter() {
         let Some(record) = replica.record(*job) else {
             found.add(Invariant::OnlyLiveJobsRun, format!("{job} has no record"));
             continue;
         };
         check_allocation(replica, *job, record, allocation, &mut found);
+        check_ackers(*job, record, allocation, &mut found);
+        check_sites(replica, *job, record, allocation, &mut found);
         let latest = allocation
             .last_loss
             .unwrap_or_default()
@@ -179,6 +199,12 @@ fn check_jobs(replica: &Replica, found: &mut Findings) {
             format!("{job} has only one of list and record"),
         );
     }
+    for job in &listed {
+        let buried = jobs.tombstones.contains_key(job);
+        found.require(!buried, Invariant::OneListPerJob, || {
+            format!("{job} has a tombstone and is listed")
+        });
+    }
     for job in replica.allocations.keys().chain(replica.progress.keys()) {
         found.require(jobs.is_live(*job), Invariant::OnlyLiveJobsRun, || {
             format!("{job} is not live")
@@ -221,6 +247,24 @@ fn check_slots(replica: &Replica, found: &mut Findings) {
     }
 }
 
+fn check_state_logs(replica: &Replica, found: &mut Findings) {
+    for (job, tasks) in &replica.state_logs.logs {
+        let record = replica.record(*job).filter(|_| replica.jobs.is_live(*job));
+        for task in tasks.keys() {
+            let has_task = record.is_some_and(|record| record.task(task).is_some());
+            found.require(has_task, Invariant::StateLogsAreOfLiveJobs, || {
+                format!("{job} is not live with a task {task}, which has logs")
+            });
+        }
+    }
+    let mut owned = replica.state_logs.marked.clone();
+    for (job, log) in replica.state_logs.in_use() {
+        found.require(owned.insert(log), Invariant::OneOwnerPerStateLog, || {
+            format!("log {log} of {job} belongs elsewhere too")
+        });
+    }
+}
+
 fn check_allocation(
     replica: &Replica,
     job: JobId,
@@ -254,9 +298,11 @@ fn check_allocation(
                 )
             });
             let member = replica.membership.members.get(peer);
-            let knows = member.is_some_and(|member| task.words.is_subset(&member.words));
-            found.require(knows, Invariant::WordsAreCovered, || {
-                format!("{peer} does not know the words of {} of {job}", task.name)
+            let is_able = member.is_some_and(|member| {
+                task.words.is_subset(&member.words) && task.required_tags.is_subset(&member.tags)
+            });
+            found.require(is_able, Invariant::WordsAreCovered, || {
+                format!("{peer} lacks words or tags of {} of {job}", task.name)
             });
         }
     }
@@ -269,10 +315,72 @@ fn check_allocation(
     }
 }
 
+fn check_ackers(job: JobId, record: &JobRecord, allocation: &Allocation, found: &mut Findings) {
+    let exempt = |task: &&TaskRecord| record.ackers.spares(task);
+    let spared: BTreeSet<PeerId> = record
+        .tasks
+        .iter()
+        .filter(exempt)
+        .flat_map(|task| allocation.tasks.get(&task.name))
+        .flat_map(|slots| slots.values().copied())
+        .collect();
+    let peers: BTreeSet<PeerId> = allocation.peers().collect();
+    let eligible: BTreeSet<PeerId> = peers.difference(&spared).copied().collect();
+    let ackers = &allocation.ackers;
+    let sorted = ackers.is_sorted_by(|one, next| one < next);
+    let allowed = ackers.iter().all(|acker| eligible.contains(acker));
+    let percentage = record.ackers.percentage;
+    let wanted = percentage.map_or(0, |percentage| percentage.of_rounded_up(peers.len()));
+    let as_many = ackers.len() == wanted.min(eligible.len());
+    found.require(
+        sorted && allowed && as_many,
+        Invariant::AckersAreChosen,
+        || {
+            format!(
+                "{job} has {} ackers of {} eligible peers",
+                ackers.len(),
+                eligible.len()
+            )
+        },
+    );
+}
+
+fn check_sites(
+    replica: &Replica,
+    job: JobId,
+    record: &JobRecord,
+    allocation: &Allocation,
+    found: &mut Findings,
+) {
+    let member = |peer: &PeerId| replica.membership.members.get(peer);
+    if replica.agreed.messaging == Transport::Local {
+        let peers: Vec<PeerId> = allocation.peers().collect();
+        let groups = peers.iter().filter_map(member).map(|member| member.group);
+        let groups: BTreeSet<GroupId> = groups.collect();
+        found.require(groups.len() <= 1, Invariant::OneProcessPerJob, || {
+            format!("{job} is in {} processes", groups.len())
+        });
+    }
+    if record.task_scheduler == TaskScheduler::Colocated {
+        let at_sites = |slots: &BTreeMap<SlotId, PeerId>| {
+            let mut sites: BTreeMap<&Site, usize> = BTreeMap::new();
+            for member in slots.values().filter_map(member) {
+                *sites.entry(&member.site).or_default() += 1;
+            }
+            sites
+        };
+        let distinct: Vec<_> = allocation.tasks.values().map(at_sites).collect();
+        let whole = distinct.windows(2).all(|tasks| tasks[0] == tasks[1]);
+        found.require(whole, Invariant::CopiesAreWhole, || {
+            format!("{job} has a part of a copy at some site")
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::SlotId;
+    use crate::ids::{SlotId, StateLogId};
     use crate::replica::sample::{job_id, joined, member, peer, record};
     use std::sync::Arc;
 
@@ -356,6 +464,50 @@ mod tests {
             m.members.insert(peer("z"), member());
         });
         assert_eq!(ghost, [Invariant::MembersAreKnown]);
+    }
+
+    #[test]
+    fn spoiled_state_logs_are_found() {
+        let with = |job, task: &str, marked: &[StateLogId]| {
+            broken(|replica| {
+                let logs = Arc::make_mut(&mut replica.state_logs);
+                let slot = logs.of_slot_mut(job_id(job), &task.into(), SlotId(0));
+                slot.push(StateLogId::Ledger(1));
+                logs.marked.extend(marked);
+            })
+        };
+        assert_eq!(with(0, "in", &[StateLogId::Ledger(2)]), []);
+        assert_eq!(with(0, "no", &[]), [Invariant::StateLogsAreOfLiveJobs]);
+        assert_eq!(with(7, "in", &[]), [Invariant::StateLogsAreOfLiveJobs]);
+        let twice = with(0, "in", &[StateLogId::Ledger(1)]);
+        assert_eq!(twice, [Invariant::OneOwnerPerStateLog]);
+    }
+
+    #[test]
+    fn spoiled_ackers_and_places_are_found() {
+        let ackers = spoil_allocation(|allocation| allocation.ackers = vec![peer("a")]);
+        assert_eq!(ackers, [Invariant::AckersAreChosen]);
+        let apart = broken(|replica| {
+            let members = &mut Arc::make_mut(&mut replica.membership).members;
+            members.get_mut(&peer("b")).unwrap().group = GroupId(uuid::Uuid::from_u128(2));
+            replica.agreed.messaging = Transport::Local;
+        });
+        assert_eq!(apart, [Invariant::OneProcessPerJob]);
+        let torn = broken(|replica| {
+            let members = &mut Arc::make_mut(&mut replica.membership).members;
+            members.get_mut(&peer("b")).unwrap().site = Site("elsewhere".into());
+            let mut record = record("in:i>out:1-1 out:o");
+            record.task_scheduler = TaskScheduler::Colocated;
+            Arc::make_mut(&mut replica.jobs)
+                .records
+                .insert(job_id(0), Arc::new(record));
+        });
+        assert_eq!(torn, [Invariant::CopiesAreWhole]);
+        let untagged = broken(|replica| {
+            let records = &mut Arc::make_mut(&mut replica.jobs).records;
+            records.insert(job_id(0), Arc::new(record("in:i>out:1-1!#gpu out:o")));
+        });
+        assert_eq!(untagged, [Invariant::WordsAreCovered]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Changes and questions of jobs, their tasks and how far they are.
 
-use super::{JobRecord, Jobs, Progress, TaskRecord};
-use crate::ids::{JobId, LogPosition, SlotId, TaskName};
-use crate::job::{AckerRule, TaskKind, TaskScheduler};
+use super::{JobRecord, Jobs, Progress, TaskRecord, Tombstone};
+use crate::ids::{ContentHash, JobId, LogPosition, SlotId, TaskName};
+use crate::job::{AckerRule, Sends, TaskKind, TaskScheduler};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,9 +18,13 @@ pub enum Outcome {
 }
 
 impl Jobs {
-    /// How many completed and how many killed jobs are remembered; older ones are forgotten, so
-    /// that the replica of a cluster that runs for years stays small.
+    /// How many completed and how many killed jobs are remembered with their records; what is left
+    /// of older ones is a tombstone.
     pub const FINISHED_REMEMBERED: usize = 1_000;
+
+    /// How many tombstones there may be. When there are more, the oldest tenth is forgotten, so that
+    /// the replica of a cluster that runs for years stays small.
+    pub const TOMBSTONES_REMEMBERED: usize = 100_000;
 
     /// How many jobs may be live at once.
     pub const LIVE_LIMIT: usize = 1_000;
@@ -30,9 +34,29 @@ impl Jobs {
         self.live.contains(&job)
     }
 
-    /// Whether the job is remembered, live or not.
+    /// Whether the job is remembered: live, finished, or by its tombstone.
     pub fn is_known(&self, job: JobId) -> bool {
-        self.records.contains_key(&job)
+        self.records.contains_key(&job) || self.tombstones.contains_key(&job)
+    }
+
+    /// What a job that is remembered was submitted as. None when it is not remembered, or was
+    /// submitted without saying so.
+    pub fn content_of(&self, job: JobId) -> Option<ContentHash> {
+        match self.records.get(&job) {
+            Some(record) => record.content,
+            None => self.tombstones.get(&job)?.content,
+        }
+    }
+
+    /// How a job that is remembered has ended; none while it is live.
+    pub fn outcome_of(&self, job: JobId) -> Option<Outcome> {
+        if self.completed.contains(&job) {
+            return Some(Outcome::Completed);
+        }
+        if self.killed.contains(&job) {
+            return Some(Outcome::Killed);
+        }
+        self.tombstones.get(&job).map(|tombstone| tombstone.outcome)
     }
 
     /// Adds a live job.
@@ -41,16 +65,42 @@ impl Jobs {
         self.records.insert(id, Arc::new(record));
     }
 
-    /// Moves a live job to the finished ones and forgets the oldest of those when there are many.
-    pub(crate) fn finish(&mut self, job: JobId, outcome: Outcome) {
+    /// Moves a live job to the finished ones, at the entry of a position. When there are many, the
+    /// oldest of those becomes a tombstone.
+    pub(crate) fn finish(&mut self, job: JobId, outcome: Outcome, position: LogPosition) {
         self.live.retain(|live| *live != job);
         let finished = match outcome {
             Outcome::Completed => &mut self.completed,
             Outcome::Killed => &mut self.killed,
         };
         finished.push(job);
-        while finished.len() > Self::FINISHED_REMEMBERED {
-            self.records.remove(&finished.remove(0));
+        let surplus = finished.len().saturating_sub(Self::FINISHED_REMEMBERED);
+        let oldest: Vec<JobId> = finished.drain(..surplus).collect();
+        self.bury(oldest, outcome, position);
+    }
+
+    /// Leaves a tombstone of every finished job.
+    pub(crate) fn collect(&mut self, position: LogPosition) {
+        let completed = std::mem::take(&mut self.completed);
+        self.bury(completed, Outcome::Completed, position);
+        let killed = std::mem::take(&mut self.killed);
+        self.bury(killed, Outcome::Killed, position);
+    }
+
+    fn bury(&mut self, finished: Vec<JobId>, outcome: Outcome, collected: LogPosition) {
+        for job in finished {
+            let record = self.records.remove(&job);
+            let tombstone = Tombstone {
+                outcome,
+                content: record.and_then(|record| record.content),
+                collected,
+            };
+            self.tombstones.insert(job, tombstone);
+        }
+        if self.tombstones.len() > Self::TOMBSTONES_REMEMBERED {
+            let keep = Self::TOMBSTONES_REMEMBERED - Self::TOMBSTONES_REMEMBERED / 10;
+            let age = |_: &JobId, tombstone: &Tombstone| Some(tombstone.collected);
+            self.tombstones.keep_highest(keep, age);
         }
     }
 }
@@ -63,6 +113,7 @@ impl JobRecord {
             tasks,
             task_scheduler: TaskScheduler::default(),
             percentage: None,
+            sends: Sends::default(),
             ackers: AckerRule::default(),
             content: None,
             submitted: LogPosition(0),
@@ -100,6 +151,18 @@ impl JobRecord {
         self.tasks
             .iter()
             .filter(move |task| task.downstream.contains(name))
+    }
+}
+
+impl AckerRule {
+    /// Whether the peers of a task keep no ledgers.
+    pub fn spares(&self, task: &TaskRecord) -> bool {
+        let by_kind = match task.kind {
+            TaskKind::Input => self.exempt_inputs,
+            TaskKind::Function => false,
+            TaskKind::Output => self.exempt_outputs,
+        };
+        by_kind || self.exempt_tasks.contains(&task.name)
     }
 }
 
@@ -171,16 +234,49 @@ mod tests {
         assert_eq!(record("in:i>out:2-2 out:o:3-").min_peers(), 5);
     }
 
-    #[test]
-    fn the_oldest_finished_jobs_are_forgotten() {
-        let mut jobs = Jobs::default();
-        for number in 0..=Jobs::FINISHED_REMEMBERED {
-            jobs.submit(job_id(number as u32), record("in:i>out out:o"));
-            jobs.finish(job_id(number as u32), Outcome::Killed);
+    fn run_and_kill(jobs: &mut Jobs, numbers: impl IntoIterator<Item = u32>) {
+        for number in numbers {
+            let content = Some(ContentHash(number.into()));
+            let record = JobRecord {
+                content,
+                ..record("in:i>out out:o")
+            };
+            jobs.submit(job_id(number), record);
+            jobs.finish(job_id(number), Outcome::Killed, LogPosition(number.into()));
         }
-        assert!(!jobs.is_known(job_id(0)));
-        assert!(jobs.is_known(job_id(1)));
+    }
+
+    #[test]
+    fn the_oldest_finished_jobs_become_tombstones() {
+        let mut jobs = Jobs::default();
+        let remembered = Jobs::FINISHED_REMEMBERED as u32;
+        run_and_kill(&mut jobs, 0..=remembered);
         assert_eq!(jobs.killed.len(), Jobs::FINISHED_REMEMBERED);
         assert_eq!(jobs.records.len(), Jobs::FINISHED_REMEMBERED);
+        let tombstone = Tombstone {
+            outcome: Outcome::Killed,
+            content: Some(ContentHash(0)),
+            collected: LogPosition(remembered.into()),
+        };
+        assert_eq!(jobs.tombstones.get(&job_id(0)), Some(&tombstone));
+        assert!(jobs.is_known(job_id(0)) && jobs.is_known(job_id(1)));
+        assert_eq!(jobs.content_of(job_id(0)), Some(ContentHash(0)));
+        assert_eq!(jobs.outcome_of(job_id(0)), Some(Outcome::Killed));
+    }
+
+    #[test]
+    fn the_oldest_tombstones_are_forgotten() {
+        let mut jobs = Jobs::default();
+        let limit = Jobs::TOMBSTONES_REMEMBERED as u32;
+        for numbers in [0..limit / 2, limit / 2..limit + 1] {
+            let (first, last) = (numbers.start, numbers.end);
+            jobs.killed = numbers.map(job_id).collect();
+            assert!(first < last);
+            jobs.collect(LogPosition(last.into()));
+        }
+        let kept = Jobs::TOMBSTONES_REMEMBERED / 10 * 9;
+        assert_eq!(jobs.tombstones.len(), kept);
+        assert!(jobs.is_known(job_id(limit)) && jobs.is_known(job_id(limit / 2)));
+        assert!(!jobs.is_known(job_id(0)));
     }
 }

@@ -3,6 +3,7 @@
 use super::{Member, Membership};
 use crate::ids::PeerId;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Membership {
     /// Whether the peer is a full member.
@@ -56,9 +57,26 @@ impl Membership {
         self.members.insert(peer, member);
     }
 
+    /// The member with the words and tags of another that has the same ones: a thousand peers of one
+    /// kind hold them once, and are told to be of one kind without comparing them.
+    fn sharing(&self, observer: PeerId, mut member: Member) -> Member {
+        let of_group = self.members.values().find(|it| it.group == member.group);
+        let known = of_group.into_iter().chain(self.members.get(&observer));
+        for other in known {
+            if other.words == member.words {
+                member.words = Arc::clone(&other.words);
+            }
+            if other.tags == member.tags {
+                member.tags = Arc::clone(&other.tags);
+            }
+        }
+        member
+    }
+
     /// First phase: the observer is to watch the joiner.
     pub(crate) fn prepare(&mut self, observer: PeerId, joiner: PeerId, member: Member) {
         self.prepared.insert(observer, joiner);
+        let member = self.sharing(observer, member);
         self.members.insert(joiner, member);
     }
 

@@ -4,18 +4,22 @@
 //! Sections are shared, so that applying an entry copies what it changes and nothing else. Nothing
 //! here reads a clock, a network or a random number.
 
+pub mod flat_job;
 pub mod invariants;
 mod jobs;
 mod membership;
 mod queries;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shared_map;
+mod state_logs;
 mod value;
 pub mod view;
 mod writers;
 
 pub use jobs::Outcome;
 pub use queries::{JobState, Place};
+pub use shared_map::{RandomId, SharedMap};
 pub use value::{
     Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, Site, StateLogs,
     TaskRecord, Tombstone, Writers,

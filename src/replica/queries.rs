@@ -1,6 +1,6 @@
 //! Questions that span sections: where a peer works, what state a job is in.
 
-use super::{Allocation, JobRecord, Replica};
+use super::{Allocation, JobRecord, Outcome, Replica};
 use crate::ids::{JobId, PeerId, SlotId, TaskName};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,10 +47,10 @@ impl Replica {
                 JobState::Waiting
             });
         }
-        if self.jobs.completed.contains(&job) {
-            return Some(JobState::Completed);
-        }
-        self.jobs.killed.contains(&job).then_some(JobState::Killed)
+        self.jobs.outcome_of(job).map(|outcome| match outcome {
+            Outcome::Completed => JobState::Completed,
+            Outcome::Killed => JobState::Killed,
+        })
     }
 
     /// Where a peer works, if it has work.

@@ -2,7 +2,8 @@
 
 use super::{JobRecord, Member, Membership, Site, TaskRecord};
 use crate::ids::{GroupId, JobId, PeerId};
-use crate::job::TaskKind;
+use crate::job::percent::Percent;
+use crate::job::{FluxPolicy, TaskKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -25,13 +26,17 @@ pub(crate) fn member() -> Member {
     knowing("")
 }
 
-/// A member that knows these words.
+/// A member that knows these words; those after a `#` are its tags.
 pub(crate) fn knowing(words: &str) -> Member {
+    let (tags, words): (Vec<&str>, Vec<&str>) = words
+        .split_whitespace()
+        .partition(|word| word.starts_with('#'));
+    let tags = tags.into_iter().map(|tag| tag.trim_start_matches('#'));
     Member {
         group: GroupId(Uuid::from_u128(1)),
         site: Site("here".into()),
-        words: Arc::new(words.split_whitespace().map(String::from).collect()),
-        tags: Arc::default(),
+        words: Arc::new(words.into_iter().map(String::from).collect()),
+        tags: Arc::new(tags.map(String::from).collect()),
     }
 }
 
@@ -51,8 +56,9 @@ pub(crate) fn joined(names: &str) -> Membership {
     membership
 }
 
-/// A job from tasks written `name:kind>to,to:min-max!word`; kind is i, f or o. `max` may be left
-/// out after its dash, and the whole range: 1-.
+/// A job from tasks written `name:kind>to,to:min-max!word!word`; kind is i, f or o. `max` may be left
+/// out after its dash, and the whole range: 1-. Among the words, `#gpu` is a required tag, `~kill` a
+/// flux policy and `%30` a percentage.
 pub(crate) fn record(tasks: &str) -> JobRecord {
     JobRecord::new("sample", tasks.split_whitespace().map(task).collect())
 }
@@ -74,12 +80,21 @@ fn task(text: &str) -> TaskRecord {
         _ => TaskKind::Function,
     };
     let to = to.split(',').filter(|to| !to.is_empty());
+    let words = words.split('!').filter(|word| !word.is_empty());
+    let marked = |mark: char| {
+        words
+            .clone()
+            .filter_map(move |word| word.strip_prefix(mark))
+    };
+    let policy = |name: &str| FluxPolicy::ALL.into_iter().find(|it| it.as_str() == name);
     TaskRecord {
         min_peers: min.parse().unwrap(),
         max_peers: max.parse().ok(),
+        required_tags: marked('#').map(String::from).collect(),
+        flux_policy: marked('~').find_map(policy),
+        percentage: marked('%').find_map(|percent| Percent::whole(percent.parse().ok()?)),
         words: words
-            .split('!')
-            .filter(|w| !w.is_empty())
+            .filter(|word| !word.starts_with(['#', '~', '%']))
             .map(String::from)
             .collect::<BTreeSet<_>>(),
         ..TaskRecord::new(name, kind, to.map(|to| to.into()).collect())

@@ -1,13 +1,13 @@
 //! The sections of the replica as plain values.
 
-use super::Outcome;
+use super::{Outcome, SharedMap};
 use crate::config::{JobScheduler, Transport};
 use crate::ids::{
     AllocationVersion, ContentHash, GroupId, JobId, LogPosition, PeerId, SlotId, StateLogId,
     TaskName, WriterId,
 };
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, FluxPolicy, TaskKind, TaskScheduler};
+use crate::job::{AckerRule, FluxPolicy, Sends, TaskKind, TaskScheduler};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,13 +35,23 @@ pub struct Replica {
 }
 
 /// What everybody who uses a log agrees on before its first entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Agreed {
     /// How peers are shared among jobs.
     pub job_scheduler: JobScheduler,
     /// What carries segments. With `local` they stay in their process, and so does each job.
     pub messaging: Transport,
+}
+
+/// Where nothing is said, every peer can reach every other; a node says what its segments can do.
+impl Default for Agreed {
+    fn default() -> Self {
+        Agreed {
+            job_scheduler: JobScheduler::default(),
+            messaging: Transport::Aeron,
+        }
+    }
 }
 
 /// Who is in the cluster.
@@ -67,6 +77,7 @@ pub struct Member {
     /// Its process.
     pub group: GroupId,
     /// Where its segments are to be sent.
+    #[serde(rename = "peer-site")]
     pub site: Site,
     /// The words of its vocabulary: it takes only tasks that need no others.
     pub words: Arc<BTreeSet<String>>,
@@ -75,10 +86,43 @@ pub struct Member {
     pub tags: Arc<BTreeSet<String>>,
 }
 
-/// Where a peer can be reached by the transport, in the transport's own words.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+/// Where a peer can be reached by the transport, in the transport's own words. Words that are a JSON
+/// object are shown as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "SiteShape", into = "SiteShape")]
 pub struct Site(pub String);
+
+/// A site as it is written.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum SiteShape {
+    Text(String),
+    Object(serde_json::Map<String, serde_json::Value>),
+}
+
+impl From<SiteShape> for Site {
+    fn from(shape: SiteShape) -> Self {
+        match shape {
+            SiteShape::Text(text) => Site(text),
+            SiteShape::Object(object) => Site(serde_json::Value::Object(object).to_string()),
+        }
+    }
+}
+
+impl From<Site> for SiteShape {
+    /// Only what reads back to the very same words is shown as an object.
+    fn from(site: Site) -> Self {
+        let object = match site.0.starts_with('{') {
+            true => serde_json::from_str(&site.0).ok(),
+            false => None,
+        };
+        let object = object.map(SiteShape::Object);
+        match object {
+            Some(object) if Site::from(object.clone()) == site => object,
+            _ => SiteShape::Text(site.0),
+        }
+    }
+}
 
 /// The jobs that are remembered, each in exactly one of the three lists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,9 +136,10 @@ pub struct Jobs {
     pub killed: Vec<JobId>,
     /// What was submitted.
     pub records: BTreeMap<JobId, Arc<JobRecord>>,
-    /// What is left of finished jobs whose records are gone.
+    /// What is left of finished jobs whose records are gone, the latest
+    /// [`Jobs::TOMBSTONES_REMEMBERED`] or a little fewer.
     #[serde(default)]
-    pub tombstones: BTreeMap<JobId, Tombstone>,
+    pub tombstones: SharedMap<JobId, Tombstone>,
 }
 
 /// What is left of a finished job: enough to answer who waits for it or submits it again.
@@ -122,6 +167,9 @@ pub struct JobRecord {
     /// Its share of the cluster.
     #[serde(default)]
     pub percentage: Option<Percent>,
+    /// How far a colocated job sends its segments.
+    #[serde(default)]
+    pub sends: Sends,
     /// Which of its peers keep ledgers.
     #[serde(default)]
     pub ackers: AckerRule,
@@ -177,7 +225,7 @@ impl TaskRecord {
 }
 
 /// Who runs a job.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Allocation {
     /// The entry that last changed `tasks`.
@@ -223,5 +271,5 @@ pub struct StateLogs {
 #[serde(rename_all = "kebab-case")]
 pub struct Writers {
     /// Writer to its last sequence and the position of that entry.
-    pub last: BTreeMap<WriterId, (u64, LogPosition)>,
+    pub last: SharedMap<WriterId, (u64, LogPosition)>,
 }

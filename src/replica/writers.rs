@@ -1,10 +1,11 @@
 //! Which entries of a writer were applied, so that one that was written twice counts once.
 
 use super::{Membership, Writers};
-use crate::ids::{EntrySource, LogPosition, PeerId};
+use crate::ids::{EntrySource, LogPosition, PeerId, WriterId};
 
 impl Writers {
-    /// How many writers that are not members are remembered: the ones that wrote last.
+    /// At least so many writers that are not members are remembered: the ones that wrote last. Up
+    /// to twice as many are, so that the silent ones need not be looked for at every entry.
     pub const OTHERS_REMEMBERED: usize = 1_024;
 
     /// Whether an entry with this source was applied before.
@@ -22,28 +23,19 @@ impl Writers {
         membership: &Membership,
     ) {
         self.last.insert(source.writer, (source.sequence, position));
-        // While this holds there cannot be too many, and nothing has to be counted.
-        if self.last.len() <= Self::OTHERS_REMEMBERED {
+        if self.last.len() <= membership.members.len() + 2 * Self::OTHERS_REMEMBERED {
             return;
         }
-        let is_member = |writer: uuid::Uuid| membership.members.contains_key(&PeerId(writer));
-        let others = self.last.iter().filter(|(writer, _)| !is_member(writer.0));
-        let mut others: Vec<_> = others.map(|(writer, (_, at))| (*at, *writer)).collect();
-        if others.len() <= Self::OTHERS_REMEMBERED {
-            return;
-        }
-        others.sort_unstable();
-        let surplus = others.len() - Self::OTHERS_REMEMBERED;
-        for (_, writer) in &others[..surplus] {
-            self.last.remove(writer);
-        }
+        let is_member = |writer: &WriterId| membership.members.contains_key(&PeerId(writer.0));
+        let rank =
+            |writer: &WriterId, (_, at): &(u64, LogPosition)| (!is_member(writer)).then_some(*at);
+        self.last.keep_highest(Self::OTHERS_REMEMBERED, rank);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::WriterId;
     use crate::replica::sample::{joined, peer};
     use uuid::Uuid;
 
@@ -56,14 +48,16 @@ mod tests {
         let mut writers = Writers::default();
         let membership = joined("a");
         writers.remember(&source(peer("a").into(), 1), LogPosition(0), &membership);
-        let limit = Writers::OTHERS_REMEMBERED as u64;
+        let limit = 2 * Writers::OTHERS_REMEMBERED as u64;
         for number in 1..=limit + 1 {
             let client = WriterId(Uuid::from_u128(u128::from(number) << 64));
             writers.remember(&source(client, 1), LogPosition(number), &membership);
         }
         assert!(writers.has_seen(&source(peer("a").into(), 1)));
-        assert!(!writers.has_seen(&source(WriterId(Uuid::from_u128(1 << 64)), 1)));
-        assert!(writers.has_seen(&source(WriterId(Uuid::from_u128(2 << 64)), 1)));
+        let first_kept = u128::from(limit) / 2 + 2;
+        let client = |number: u128| WriterId(Uuid::from_u128(number << 64));
+        assert!(!writers.has_seen(&source(client(first_kept - 1), 1)));
+        assert!(writers.has_seen(&source(client(first_kept), 1)));
         assert_eq!(writers.last.len(), Writers::OTHERS_REMEMBERED + 1);
     }
 

@@ -1,28 +1,34 @@
-//! From placements to allocations: slots, versions, losses, and what marks survive.
+//! From placements to allocations: slots, versions, losses, ackers, and what marks survive.
 
+use super::ackers::choose_ackers;
 use super::jobs;
-use super::placement::place;
+use super::placement::{Placed, place};
+use super::reach::{Candidate, Crew, JobState, crews, home, live_jobs};
 use super::roster::{Roster, RosterJob};
-use crate::ids::{JobId, LogPosition, PeerId, SlotId, TaskName};
-use crate::replica::{Allocation, Progress, Replica};
+use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
+use crate::job::FluxPolicy;
+use crate::replica::{Allocation, JobRecord, Progress, Replica};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type Slots = BTreeMap<TaskName, BTreeMap<SlotId, PeerId>>;
+type Allocations = BTreeMap<JobId, Arc<Allocation>>;
 
 /// Shares the joined peers among the live jobs anew. Nothing moves that does not have to: when
 /// neither peers nor jobs have changed, the answer is the replica itself.
 pub fn reallocate(replica: &Replica, position: LogPosition) -> Replica {
-    let roster = Roster::new(replica);
-    let counts = jobs::balanced::plan(&roster);
-    let placed = place(&roster, &counts);
-    let mut allocations = BTreeMap::new();
-    for job in &roster.jobs {
-        let covered = job.tasks.clone().any(|task| counts[task] > 0);
-        if covered {
-            let old = replica.allocations.get(&job.id);
-            let allocation = allocation(old, slots(&roster, job, &placed), position);
-            allocations.insert(job.id, allocation);
+    let crews = crews(replica);
+    let mut offers = Offers::of(replica, &crews);
+    let mut allocations = Allocations::new();
+    for crew in &crews {
+        let candidates = offers.to(crew);
+        if !candidates.is_empty() {
+            let roster = Roster::new(replica, crew, &candidates);
+            let given = allocate(replica, &roster, position);
+            offers
+                .waiting
+                .retain(|waiting| !given.contains_key(&waiting.id));
+            allocations.extend(given);
         }
     }
     let mut new = replica.clone();
@@ -33,41 +39,148 @@ pub fn reallocate(replica: &Replica, position: LogPosition) -> Replica {
     new
 }
 
-/// Those who stay keep their slots, the others take the smallest that are free.
-fn slots(roster: &Roster<'_>, job: &RosterJob, placed: &[Vec<usize>]) -> Slots {
-    let mut tasks = BTreeMap::new();
-    for task in job.tasks.clone() {
-        let mut slots = BTreeMap::new();
-        let mut newcomers = BTreeSet::new();
-        for peer in placed[task].iter().map(|index| &roster.peers[*index]) {
-            match peer.holds {
-                Some((held, slot)) if held == task => {
-                    slots.insert(slot, peer.id);
-                }
-                _ => {
-                    newcomers.insert(peer.id);
-                }
+/// Which jobs the crews may be given.
+struct Offers<'a> {
+    /// Those that run and go on with the peers of their process.
+    at_home: Vec<(Option<GroupId>, Candidate<'a>)>,
+    /// Those that go to the first crew that can cover them.
+    waiting: Vec<Candidate<'a>>,
+}
+
+impl<'a> Offers<'a> {
+    fn of(replica: &'a Replica, crews: &[Crew<'a>]) -> Self {
+        let mut offers = Offers {
+            at_home: Vec::new(),
+            waiting: Vec::new(),
+        };
+        for job in live_jobs(replica) {
+            match job.state {
+                JobState::Running => offers.at_home.push((home(replica, job.id), job)),
+                JobState::Waiting => offers.waiting.push(job),
             }
         }
+        // With one crew and peers that may all be moved, a job that cannot go on cannot start either.
+        let is_apart = crews.iter().any(|crew| crew.group.is_some());
+        let keeps = |(_, job): &(_, Candidate<'_>)| keeps_peers(job.record);
+        if is_apart || offers.at_home.iter().any(keeps) {
+            offers.evict(replica, crews);
+        }
+        offers
+    }
+
+    /// Makes a running job a waiting one that its own process, or the peers that its tasks keep, do
+    /// not let go on.
+    fn evict(&mut self, replica: &'a Replica, crews: &[Crew<'a>]) {
+        let mut staying = BTreeSet::new();
+        for crew in crews {
+            let jobs = self.running_in(crew);
+            if !jobs.is_empty() {
+                let roster = Roster::new(replica, crew, &jobs);
+                staying.extend(jobs::kept(&roster).into_iter().map(|job| jobs[job].id));
+            }
+        }
+        let (at_home, evicted): (Vec<_>, Vec<_>) = std::mem::take(&mut self.at_home)
+            .into_iter()
+            .partition(|(_, job)| staying.contains(&job.id));
+        self.at_home = at_home;
+        self.waiting
+            .extend(evicted.into_iter().map(|(_, job)| Candidate {
+                state: JobState::Waiting,
+                ..job
+            }));
+        self.waiting.sort_by_key(|job| job.index);
+    }
+
+    fn running_in(&self, crew: &Crew<'_>) -> Vec<Candidate<'a>> {
+        let jobs = self.at_home.iter();
+        jobs.filter(|(home, _)| crew.group.is_none() || *home == crew.group)
+            .map(|(_, job)| *job)
+            .collect()
+    }
+
+    /// The jobs that a crew may be given, in the order of their submission.
+    fn to(&self, crew: &Crew<'_>) -> Vec<Candidate<'a>> {
+        let mut jobs = self.running_in(crew);
+        let peers = crew.peers.len() as u64;
+        let fitting = self.waiting.iter();
+        jobs.extend(fitting.filter(|job| job.record.min_peers() <= peers));
+        jobs.sort_by_key(|job| job.index);
+        jobs
+    }
+}
+
+/// Whether a task of the job keeps its peers while the job runs.
+fn keeps_peers(record: &JobRecord) -> bool {
+    let keeps = |policy| matches!(policy, FluxPolicy::Kill | FluxPolicy::Recover);
+    let mut policies = record.tasks.iter().filter_map(|task| task.flux_policy);
+    policies.any(keeps)
+}
+
+/// The allocations of the jobs that a crew covers.
+fn allocate(replica: &Replica, roster: &Roster<'_>, position: LogPosition) -> Allocations {
+    let capacity = jobs::plan(roster);
+    let placed = place(roster, &capacity);
+    let mut allocations = Allocations::new();
+    for (index, job) in roster.jobs.iter().enumerate() {
+        if capacity.of_job(index) == 0 {
+            continue;
+        }
+        let old = replica.allocations.get(&job.id);
+        let allocation = match old {
+            Some(old) if is_unchanged(roster, job, &placed) => Arc::clone(old),
+            _ => allocation(replica, job, old, slots(roster, job, &placed), position),
+        };
+        allocations.insert(job.id, allocation);
+    }
+    allocations
+}
+
+/// Whether everybody who holds a slot of the job stays, and nobody comes.
+fn is_unchanged(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &[Placed]) -> bool {
+    roster.tasks[job.tasks.clone()].iter().all(|task| {
+        let placed = &placed[task.posts.clone()];
+        let staying: usize = placed.iter().map(|post| post.stay.len()).sum();
+        staying == task.slots && placed.iter().all(|post| post.come.is_empty())
+    })
+}
+
+/// Those who stay keep their slots, the others take the smallest that are free.
+fn slots(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &[Placed]) -> Slots {
+    let mut tasks = BTreeMap::new();
+    for task in &roster.tasks[job.tasks.clone()] {
+        let placed = &placed[task.posts.clone()];
+        let staying = placed.iter().flat_map(|post| &post.stay);
+        let peer = |index: &usize| &roster.peers[*index];
+        let mut slots: BTreeMap<SlotId, PeerId> = staying
+            .map(peer)
+            .filter_map(|peer| Some((peer.holds?.1, peer.id)))
+            .collect();
+        let coming = placed.iter().flat_map(|post| &post.come);
+        let coming: BTreeSet<PeerId> = coming.map(|index| peer(index).id).collect();
         let free = (0..).map(SlotId).filter(|slot| !slots.contains_key(slot));
-        let taken: Vec<(SlotId, PeerId)> = free.zip(newcomers).collect();
+        let taken: Vec<(SlotId, PeerId)> = free.zip(coming).collect();
         slots.extend(taken);
-        tasks.insert(roster.tasks[task].record.name.clone(), slots);
+        tasks.insert(task.record.name.clone(), slots);
     }
     tasks
 }
 
-fn allocation(old: Option<&Arc<Allocation>>, tasks: Slots, at: LogPosition) -> Arc<Allocation> {
+fn allocation(
+    replica: &Replica,
+    job: &RosterJob<'_>,
+    old: Option<&Arc<Allocation>>,
+    tasks: Slots,
+    at: LogPosition,
+) -> Arc<Allocation> {
+    let ackers = choose_ackers(&replica.membership, job.record, &tasks);
     let Some(old) = old else {
         return Arc::new(Allocation {
             version: at,
             tasks,
+            ackers,
             ..Allocation::default()
         });
     };
-    if old.tasks == tasks {
-        return Arc::clone(old);
-    }
     let stayed = |task: &TaskName, slot: &SlotId, peer: &PeerId| {
         tasks.get(task).and_then(|slots| slots.get(slot)) == Some(peer)
     };
@@ -87,7 +200,7 @@ fn allocation(old: Option<&Arc<Allocation>>, tasks: Slots, at: LogPosition) -> A
         last_loss,
         tasks,
         ready,
-        ackers: Vec::new(),
+        ackers,
     })
 }
 
@@ -105,6 +218,9 @@ fn forget_marks(replica: &mut Replica, allocations: &BTreeMap<JobId, Arc<Allocat
     let mut changed: Vec<(JobId, Progress)> = Vec::new();
     for (job, progress) in replica.progress.iter() {
         let (old, new) = (replica.allocations.get(job), allocations.get(job));
+        if old.is_some_and(|old| new.is_some_and(|new| Arc::ptr_eq(old, new))) {
+            continue;
+        }
         let marks = progress.exhausted.iter().chain(&progress.sealed);
         let tasks: BTreeSet<&TaskName> = marks.map(|(task, _)| task).collect();
         let moved = |task: &&TaskName| slot_ids(old, task) != slot_ids(new, task);

@@ -1,106 +1,171 @@
-//! How many peers tasks can have together, given what each class of peers can do.
+//! How many peers posts can have together, given what each class of peers can do.
 //!
 //! A set of demands is feasible when peers can be matched to it. The demands that are feasible form
 //! a matroid: what cannot grow now cannot grow later either, so nobody has to ask twice, and asking
 //! in an order of preference gives the best answer for that order.
+//!
+//! Peers of tasks that keep theirs are promised first and never exchanged, for as long as their job
+//! is covered.
 
-use super::roster::Roster;
+use super::roster::{Keeps, Roster};
 use std::collections::VecDeque;
 
-/// Peers promised to tasks, by class; which ones is decided later.
+/// Peers promised to posts, by class; which ones is decided later.
 #[derive(Debug)]
 pub(super) struct Capacity<'a> {
     roster: &'a Roster<'a>,
-    /// Peers promised: task, class.
+    /// Peers promised: post, rank of the class at the post.
     promised: Vec<Vec<usize>>,
-    /// Peers of each class that are promised to no task.
+    /// Those of them that are not exchanged.
+    kept: Vec<Vec<usize>>,
+    /// Who can be at a class: post and rank of the class there.
+    of_class: Vec<Vec<(usize, usize)>>,
+    /// Peers of each class that are promised to no post.
     free: Vec<usize>,
-    /// Peers promised to each task.
+    free_in_all: usize,
+    /// Peers promised to each post.
     counts: Vec<usize>,
 }
 
 impl<'a> Capacity<'a> {
     pub(super) fn new(roster: &'a Roster<'a>) -> Self {
-        Capacity {
-            roster,
-            promised: vec![vec![0; roster.class_sizes.len()]; roster.tasks.len()],
-            free: roster.class_sizes.clone(),
-            counts: vec![0; roster.tasks.len()],
+        let empty = || roster.posts.iter().map(|post| vec![0; post.classes.len()]);
+        let mut of_class = vec![Vec::new(); roster.class_sizes.len()];
+        for (index, post) in roster.posts.iter().enumerate() {
+            for (rank, class) in post.classes.iter().enumerate() {
+                of_class[*class].push((index, rank));
+            }
         }
+        let mut capacity = Capacity {
+            roster,
+            promised: empty().collect(),
+            kept: empty().collect(),
+            of_class,
+            free: roster.class_sizes.clone(),
+            free_in_all: roster.peers.len(),
+            counts: vec![0; roster.posts.len()],
+        };
+        for (index, post) in roster.posts.iter().enumerate() {
+            if roster.tasks[post.task].keeps == Keeps::All {
+                capacity.keep(index);
+            }
+        }
+        capacity
     }
 
-    /// Peers promised to each task.
+    /// Peers promised to each post.
     pub(super) fn counts(&self) -> &[usize] {
         &self.counts
     }
 
-    /// Peers that are promised to no task.
+    /// Peers promised to a task.
+    pub(super) fn of_task(&self, task: usize) -> usize {
+        self.counts[self.roster.tasks[task].posts.clone()]
+            .iter()
+            .sum()
+    }
+
+    /// Peers promised to a job.
+    pub(super) fn of_job(&self, job: usize) -> usize {
+        self.counts[self.roster.posts_of(job)].iter().sum()
+    }
+
+    /// Peers that are promised to no post.
     pub(super) fn free(&self) -> usize {
-        self.free.iter().sum()
+        self.free_in_all
     }
 
-    /// Promises the minima of a job, all or none.
-    pub(super) fn cover(&mut self, job: usize) -> Cover {
-        let job = &self.roster.jobs[job];
-        if job.needs > self.free() as u64 {
-            return Cover::Impossible;
-        }
-        for task in job.tasks.clone() {
-            for _ in 0..self.roster.tasks[task].min() {
-                if self.grow(task) == Growth::Impossible {
-                    job.tasks.clone().for_each(|task| self.release(task));
-                    return Cover::Impossible;
-                }
-            }
-        }
-        Cover::Covered
+    /// Of each class at a post, how many peers may not be moved away.
+    pub(super) fn kept(&self, post: usize) -> &[usize] {
+        &self.kept[post]
     }
 
-    /// Promises one more peer to a task, if need be by exchanging the promises of others.
-    pub(super) fn grow(&mut self, task: usize) -> Growth {
-        let Some(mut class) = self.nearest_free_class(task) else {
+    /// Promises one more peer to a post, if need be by exchanging the promises of others.
+    pub(super) fn grow(&mut self, post: usize) -> Growth {
+        let Some(mut found) = self.nearest_free_class(post) else {
             return Growth::Impossible;
         };
-        self.free[class.free] -= 1;
-        while let Some((loser, from)) = class.exchanges.pop() {
-            // The loser of a peer of `from` gets one of the class found behind it instead.
-            self.promised[loser][class.free] += 1;
-            self.promised[loser][from] -= 1;
-            class.free = from;
+        self.free[found.class] -= 1;
+        self.free_in_all -= 1;
+        while let Some((loser, given_up)) = found.exchanges.pop() {
+            // The loser gets one of the class found behind it instead of the one it gives up.
+            if let Some(rank) = self.roster.posts[loser].rank(found.class) {
+                self.promised[loser][rank] += 1;
+            }
+            self.promised[loser][given_up] -= 1;
+            found.class = self.roster.posts[loser].classes[given_up];
         }
-        self.promised[task][class.free] += 1;
-        self.counts[task] += 1;
+        if let Some(rank) = self.roster.posts[post].rank(found.class) {
+            self.promised[post][rank] += 1;
+        }
+        self.counts[post] += 1;
         Growth::Grown
     }
 
-    fn release(&mut self, task: usize) {
-        for (free, promised) in self.free.iter_mut().zip(&mut self.promised[task]) {
-            *free += std::mem::take(promised);
+    /// Takes back promises to a post until it has so many; those that are kept stay.
+    pub(super) fn shrink_to(&mut self, post: usize, count: usize) {
+        let classes = &self.roster.posts[post].classes;
+        for (rank, class) in classes.iter().enumerate().rev() {
+            let spare = self.promised[post][rank] - self.kept[post][rank];
+            let less = spare.min(self.counts[post].saturating_sub(count));
+            self.promised[post][rank] -= less;
+            self.counts[post] -= less;
+            self.free[*class] += less;
+            self.free_in_all += less;
         }
-        self.counts[task] = 0;
     }
 
-    /// The fewest exchanges that free a peer for a task, breadth first.
-    fn nearest_free_class(&self, task: usize) -> Option<Exchange> {
-        // For each task reached: the task before it, and the class it would give up a peer of.
+    /// Takes back every promise to a job, also of those that would have been kept.
+    pub(super) fn release(&mut self, job: usize) {
+        for post in self.roster.posts_of(job) {
+            self.kept[post].fill(0);
+            self.shrink_to(post, 0);
+        }
+    }
+
+    fn keep(&mut self, post: usize) {
+        let Roster { posts, .. } = self.roster;
+        for (rank, class) in posts[post].classes.iter().enumerate() {
+            let held = posts[post].held[rank];
+            self.promised[post][rank] = held;
+            self.kept[post][rank] = held;
+            self.free[*class] -= held;
+            self.free_in_all -= held;
+            self.counts[post] += held;
+        }
+    }
+
+    /// The fewest exchanges that free a peer for a post, breadth first.
+    fn nearest_free_class(&self, post: usize) -> Option<FreeClass> {
+        let mut classes = self.roster.posts[post].classes.iter();
+        if let Some(class) = classes.find(|class| self.free[**class] > 0) {
+            return Some(FreeClass {
+                class: *class,
+                exchanges: Vec::new(),
+            });
+        }
+        if self.free_in_all == 0 {
+            return None;
+        }
+        // For each post reached: the post before it, and the rank of the class it would give up.
         let mut reached: Vec<Option<(usize, usize)>> = vec![None; self.counts.len()];
         let mut seen_class = vec![false; self.free.len()];
-        let mut queue = VecDeque::from([task]);
+        let mut queue = VecDeque::from([post]);
         while let Some(at) = queue.pop_front() {
-            for &class in &self.roster.tasks[at].classes {
+            for &class in &self.roster.posts[at].classes {
                 if std::mem::replace(&mut seen_class[class], true) {
                     continue;
                 }
                 if self.free[class] > 0 {
-                    return Some(Exchange {
-                        free: class,
-                        exchanges: path(&reached, at, task),
+                    return Some(FreeClass {
+                        class,
+                        exchanges: path(&reached, at, post),
                     });
                 }
-                for (holder, promised) in self.promised.iter().enumerate() {
-                    let new = holder != task && reached[holder].is_none();
-                    if promised[class] > 0 && new {
-                        reached[holder] = Some((at, class));
+                for &(holder, rank) in &self.of_class[class] {
+                    let gives = self.promised[holder][rank] > self.kept[holder][rank];
+                    if gives && holder != post && reached[holder].is_none() {
+                        reached[holder] = Some((at, rank));
                         queue.push_back(holder);
                     }
                 }
@@ -111,33 +176,26 @@ impl<'a> Capacity<'a> {
 }
 
 /// A class with a free peer, and who gives up a peer of which class on the way to it, nearest to
-/// the growing task first.
-struct Exchange {
-    free: usize,
+/// the growing post first.
+struct FreeClass {
+    class: usize,
     exchanges: Vec<(usize, usize)>,
 }
 
 fn path(reached: &[Option<(usize, usize)>], mut at: usize, start: usize) -> Vec<(usize, usize)> {
     let mut exchanges = Vec::new();
     while at != start {
-        let Some((before, class)) = reached[at] else {
+        let Some((before, rank)) = reached[at] else {
             break;
         };
-        exchanges.push((at, class));
+        exchanges.push((at, rank));
         at = before;
     }
     exchanges.reverse();
     exchanges
 }
 
-/// Whether a job's minima could be promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cover {
-    Covered,
-    Impossible,
-}
-
-/// Whether a task could get one more peer.
+/// Whether a post could get one more peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Growth {
     Grown,

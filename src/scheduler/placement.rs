@@ -1,41 +1,54 @@
 //! Which peers: exact counts with as few moves as possible.
 //!
 //! A peer that stays where it is costs nothing, any other placement costs one; the cheapest way to
-//! meet the counts is a flow of least cost. Peers that can do the same and hold the same are one
-//! node of it, so its size follows the number of tasks rather than of peers. Everybody who can stay
-//! stays at first, which costs nothing and is therefore optimal for what it places; every augmenting
-//! path of least cost keeps it so.
+//! meet the counts is a flow of least cost from posts to classes of peers. A class can be had at no
+//! cost for as many peers of it as hold the post now, and for one each beyond. Everybody who can
+//! stay stays at first, which costs nothing and is therefore optimal for what it places; every
+//! augmenting path of least cost keeps it so.
 
+use super::capacity::Capacity;
 use super::roster::Roster;
-use std::collections::{BTreeMap, VecDeque};
+use crate::ids::SlotId;
+use std::collections::VecDeque;
 
-/// The peers of each task of the roster: those that stay first, then the ones that come, each in
-/// a fixed order.
-pub(super) fn place(roster: &Roster<'_>, counts: &[usize]) -> Vec<Vec<usize>> {
-    let mut flow = Flow::new(roster, counts);
-    for task in 0..counts.len() {
-        while flow.missing[task] > 0 && flow.augment(task) == Augmented::Yes {}
+/// Who is at a post.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Placed {
+    /// Those that stay, by index.
+    pub(super) stay: Vec<usize>,
+    /// Those that come.
+    pub(super) come: Vec<usize>,
+}
+
+/// The peers of each post of the roster, each list in a fixed order.
+pub(super) fn place(roster: &Roster<'_>, capacity: &Capacity<'_>) -> Vec<Placed> {
+    let mut flow = Flow::new(roster, capacity);
+    for post in 0..roster.posts.len() {
+        while flow.missing[post] > 0 && flow.augment(post) == Augmented::Yes {}
     }
-    flow.peers_of_tasks()
+    name_peers(roster, &flow.placed)
 }
 
 struct Flow<'a> {
     roster: &'a Roster<'a>,
-    groups: Vec<Group>,
-    /// Groups of each class.
-    of_class: Vec<Vec<usize>>,
-    /// Peers placed: task, group.
+    capacity: &'a Capacity<'a>,
+    /// Peers placed: post, rank of the class at the post.
     placed: Vec<Vec<usize>>,
-    /// Peers that each task still lacks.
+    /// Peers that each post still lacks.
     missing: Vec<usize>,
+    /// Peers of each class that are not placed.
+    unplaced: Vec<usize>,
+    /// Posts, and ranks of the class there, of each class.
+    of_class: Vec<Vec<(usize, usize)>>,
+    displaced: Displaced,
 }
 
-/// Peers that can do the same and hold the same task.
-struct Group {
-    holds: Option<usize>,
-    /// Those with the smallest slots, then those with the smallest ids, first.
-    peers: Vec<usize>,
-    unplaced: usize,
+/// Whether somebody has made room for another. Until then nothing is cheaper than a peer that is
+/// not placed yet, and no path has to be looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Displaced {
+    Nobody,
+    Somebody,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,148 +60,221 @@ enum Augmented {
 /// A node of the flow.
 #[derive(Clone, Copy)]
 enum Node {
-    Task(usize),
-    Group(usize),
+    Post(usize),
+    Class(usize),
+}
+
+/// One step of a path: a post takes more of the class with the rank `takes`, and of the one with
+/// the rank `gives`, unless it is the one that grows, less.
+#[derive(Clone, Copy)]
+struct Exchange {
+    post: usize,
+    takes: usize,
+    gives: Option<usize>,
 }
 
 impl<'a> Flow<'a> {
     /// Everybody who can stay stays.
-    fn new(roster: &'a Roster<'a>, counts: &[usize]) -> Self {
-        let mut members: BTreeMap<(usize, Option<usize>), Vec<_>> = BTreeMap::new();
-        for (index, peer) in roster.peers.iter().enumerate() {
-            let wanted = peer.holds.filter(|(task, _)| counts[*task] > 0);
-            let able = wanted.filter(|(task, _)| roster.tasks[*task].classes.contains(&peer.class));
-            let slot = able.map(|(_, slot)| slot);
-            let group = members
-                .entry((peer.class, able.map(|(task, _)| task)))
-                .or_default();
-            group.push((slot, index));
-        }
-        let mut flow = Flow {
-            roster,
-            of_class: vec![Vec::new(); roster.class_sizes.len()],
-            placed: vec![vec![0; members.len()]; counts.len()],
-            groups: Vec::with_capacity(members.len()),
-            missing: counts.to_vec(),
-        };
-        for ((class, holds), mut peers) in members {
-            peers.sort_unstable();
-            let group = flow.groups.len();
-            let mut unplaced = peers.len();
-            if let Some(task) = holds {
-                let stay = unplaced.min(flow.missing[task]);
-                flow.placed[task][group] = stay;
-                flow.missing[task] -= stay;
-                unplaced -= stay;
+    fn new(roster: &'a Roster<'a>, capacity: &'a Capacity<'a>) -> Self {
+        let mut unplaced = roster.class_sizes.clone();
+        let mut of_class = vec![Vec::new(); unplaced.len()];
+        let mut missing = capacity.counts().to_vec();
+        let mut placed = Vec::with_capacity(missing.len());
+        for (index, post) in roster.posts.iter().enumerate() {
+            let mut stay = vec![0; post.classes.len()];
+            for (rank, class) in post.classes.iter().enumerate() {
+                of_class[*class].push((index, rank));
+                stay[rank] = post.held[rank].min(missing[index]);
+                missing[index] -= stay[rank];
+                unplaced[*class] -= stay[rank];
             }
-            let peers = peers.into_iter().map(|(_, index)| index).collect();
-            flow.of_class[class].push(group);
-            flow.groups.push(Group {
-                holds,
-                peers,
-                unplaced,
-            });
+            placed.push(stay);
         }
-        flow
+        Flow {
+            roster,
+            capacity,
+            placed,
+            missing,
+            unplaced,
+            of_class,
+            displaced: Displaced::Nobody,
+        }
     }
 
-    fn cost(&self, task: usize, group: usize) -> i64 {
-        i64::from(self.groups[group].holds != Some(task))
-    }
-
-    /// Places as many more peers at the task as one cheapest path brings.
-    fn augment(&mut self, task: usize) -> Augmented {
-        let paths = self.cheapest_paths(task);
-        let reached = (0..self.groups.len()).filter(|group| self.groups[*group].unplaced > 0);
-        let reached = reached.filter_map(|group| Some((paths.to_groups[group]?.0, group)));
+    /// Places as many more peers at the post as one cheapest path brings.
+    fn augment(&mut self, post: usize) -> Augmented {
+        if self.displaced == Displaced::Nobody
+            && let Some(rank) = self.free_rank(post)
+        {
+            let class = self.roster.posts[post].classes[rank];
+            let amount = self.missing[post].min(self.unplaced[class]);
+            self.placed[post][rank] += amount;
+            self.unplaced[class] -= amount;
+            self.missing[post] -= amount;
+            return Augmented::Yes;
+        }
+        self.displaced = Displaced::Somebody;
+        let paths = self.cheapest_paths(post);
+        let free = (0..self.unplaced.len()).filter(|class| self.unplaced[*class] > 0);
+        let reached = free.filter_map(|class| Some((paths.to_classes[class]?.0, class)));
         let Some((_, end)) = reached.min() else {
             return Augmented::No;
         };
-        // From the end back to the task: each group is entered from a task, which may itself be
-        // entered from a group it gives back peers of.
-        let mut steps = Vec::new();
-        let mut amount = self.missing[task].min(self.groups[end].unplaced);
-        let mut group = end;
-        while let Some((_, taker)) = paths.to_groups[group] {
-            let given_back = paths.to_tasks[taker].and_then(|(_, given_back)| given_back);
-            steps.push((taker, group, given_back));
-            let Some(before) = given_back else { break };
-            amount = amount.min(self.placed[taker][before]);
-            group = before;
+        let steps = self.steps(&paths, end);
+        let mut amount = self.missing[post].min(self.unplaced[end]);
+        for step in &steps {
+            amount = amount.min(self.most_at_this_cost(step));
         }
-        for (taker, taken, given_back) in steps {
-            self.placed[taker][taken] += amount;
-            if let Some(given_back) = given_back {
-                self.placed[taker][given_back] -= amount;
+        for step in steps {
+            self.placed[step.post][step.takes] += amount;
+            if let Some(gives) = step.gives {
+                self.placed[step.post][gives] -= amount;
             }
         }
-        self.groups[end].unplaced -= amount;
-        self.missing[task] -= amount;
+        self.unplaced[end] -= amount;
+        self.missing[post] -= amount;
         Augmented::Yes
     }
 
-    /// Cheapest ways from a task to every group; costs may be negative where a move is undone.
+    fn free_rank(&self, post: usize) -> Option<usize> {
+        let mut classes = self.roster.posts[post].classes.iter();
+        classes.position(|class| self.unplaced[*class] > 0)
+    }
+
+    /// From the end back to the growing post: each class is entered from a post, which is itself
+    /// entered from a class it gives back peers of.
+    fn steps(&self, paths: &Paths, end: usize) -> Vec<Exchange> {
+        let mut steps = Vec::new();
+        let mut class = end;
+        while let Some((_, post, takes)) = paths.to_classes[class] {
+            let gives = paths.to_posts[post].and_then(|(_, gives)| gives);
+            steps.push(Exchange { post, takes, gives });
+            let Some(gives) = gives else { break };
+            class = self.roster.posts[post].classes[gives];
+        }
+        steps
+    }
+
+    /// How many peers can be exchanged before one of them costs something else.
+    fn most_at_this_cost(&self, step: &Exchange) -> usize {
+        let Exchange { post, takes, gives } = *step;
+        let held = &self.roster.posts[post].held;
+        let taken = match held[takes].saturating_sub(self.placed[post][takes]) {
+            0 => usize::MAX,
+            back_home => back_home,
+        };
+        let given = gives.map_or(usize::MAX, |gives| {
+            let placed = self.placed[post][gives];
+            match placed.saturating_sub(held[gives]) {
+                0 => placed - self.capacity.kept(post)[gives],
+                newcomers => newcomers,
+            }
+        });
+        taken.min(given)
+    }
+
+    /// What one more peer of a class costs a post.
+    fn cost_of_taking(&self, post: usize, rank: usize) -> i64 {
+        i64::from(self.placed[post][rank] >= self.roster.posts[post].held[rank])
+    }
+
+    /// What giving one back saves; none when nobody may go.
+    fn saved_by_giving(&self, post: usize, rank: usize) -> Option<i64> {
+        let placed = self.placed[post][rank];
+        let gives = placed > self.capacity.kept(post)[rank];
+        gives.then(|| i64::from(placed > self.roster.posts[post].held[rank]))
+    }
+
+    /// Cheapest ways from a post to every class; costs may be negative where a move is undone.
     fn cheapest_paths(&self, start: usize) -> Paths {
         let mut paths = Paths {
-            to_tasks: vec![None; self.missing.len()],
-            to_groups: vec![None; self.groups.len()],
+            to_posts: vec![None; self.missing.len()],
+            to_classes: vec![None; self.unplaced.len()],
         };
-        paths.to_tasks[start] = Some((0, None));
-        let mut queue = VecDeque::from([Node::Task(start)]);
+        paths.to_posts[start] = Some((0, None));
+        let mut queue = VecDeque::from([Node::Post(start)]);
         while let Some(node) = queue.pop_front() {
             match node {
-                Node::Task(task) => self.relax_task(task, &mut paths, &mut queue),
-                Node::Group(group) => self.relax_group(group, &mut paths, &mut queue),
+                Node::Post(post) => self.relax_post(post, &mut paths, &mut queue),
+                Node::Class(class) => self.relax_class(class, &mut paths, &mut queue),
             }
         }
         paths
     }
 
-    fn relax_task(&self, task: usize, paths: &mut Paths, queue: &mut VecDeque<Node>) {
-        let Some((so_far, _)) = paths.to_tasks[task] else {
+    fn relax_post(&self, post: usize, paths: &mut Paths, queue: &mut VecDeque<Node>) {
+        let Some((so_far, _)) = paths.to_posts[post] else {
             return;
         };
-        let classes = self.roster.tasks[task].classes.iter();
-        for &group in classes.flat_map(|class| &self.of_class[*class]) {
-            let cost = so_far + self.cost(task, group);
-            if paths.to_groups[group].is_none_or(|(known, _)| cost < known) {
-                paths.to_groups[group] = Some((cost, task));
-                queue.push_back(Node::Group(group));
+        for (rank, &class) in self.roster.posts[post].classes.iter().enumerate() {
+            let cost = so_far + self.cost_of_taking(post, rank);
+            if paths.to_classes[class].is_none_or(|(known, _, _)| cost < known) {
+                paths.to_classes[class] = Some((cost, post, rank));
+                queue.push_back(Node::Class(class));
             }
         }
     }
 
-    fn relax_group(&self, group: usize, paths: &mut Paths, queue: &mut VecDeque<Node>) {
-        let Some((so_far, _)) = paths.to_groups[group] else {
+    fn relax_class(&self, class: usize, paths: &mut Paths, queue: &mut VecDeque<Node>) {
+        let Some((so_far, _, _)) = paths.to_classes[class] else {
             return;
         };
-        for task in 0..self.placed.len() {
-            if self.placed[task][group] == 0 {
+        for &(post, rank) in &self.of_class[class] {
+            let Some(saved) = self.saved_by_giving(post, rank) else {
                 continue;
-            }
-            let cost = so_far - self.cost(task, group);
-            if paths.to_tasks[task].is_none_or(|(known, _)| cost < known) {
-                paths.to_tasks[task] = Some((cost, Some(group)));
-                queue.push_back(Node::Task(task));
-            }
-        }
-    }
-
-    fn peers_of_tasks(&self) -> Vec<Vec<usize>> {
-        let mut tasks = vec![Vec::new(); self.placed.len()];
-        for (index, group) in self.groups.iter().enumerate() {
-            let mut peers = group.peers.iter().copied();
-            let others = (0..tasks.len()).filter(|task| group.holds != Some(*task));
-            for task in group.holds.into_iter().chain(others) {
-                tasks[task].extend(peers.by_ref().take(self.placed[task][index]));
+            };
+            let cost = so_far - saved;
+            if paths.to_posts[post].is_none_or(|(known, _)| cost < known) {
+                paths.to_posts[post] = Some((cost, Some(rank)));
+                queue.push_back(Node::Post(post));
             }
         }
-        tasks
     }
 }
 
 /// Cost and node before, of every node that is reached.
 struct Paths {
-    to_tasks: Vec<Option<(i64, Option<usize>)>>,
-    to_groups: Vec<Option<(i64, usize)>>,
+    /// The rank of the class that the post gives back.
+    to_posts: Vec<Option<(i64, Option<usize>)>>,
+    /// The post that takes, and the rank of the class there.
+    to_classes: Vec<Option<(i64, usize, usize)>>,
+}
+
+/// From numbers to peers: those with the smallest slots stay, those with the smallest ids come.
+fn name_peers(roster: &Roster<'_>, placed: &[Vec<usize>]) -> Vec<Placed> {
+    let mut holders: Vec<Vec<(SlotId, usize)>> = vec![Vec::new(); placed.len()];
+    for (index, peer) in roster.peers.iter().enumerate() {
+        if let Some((post, slot)) = peer.holds {
+            holders[post].push((slot, index));
+        }
+    }
+    let mut stays = vec![false; roster.peers.len()];
+    let mut named = vec![Placed::default(); placed.len()];
+    let mut comers: Vec<Vec<usize>> = placed.to_vec();
+    for (post, mut holders) in holders.into_iter().enumerate() {
+        holders.sort_unstable();
+        for (_, index) in holders {
+            let Some(rank) = roster.posts[post].rank(roster.peers[index].class) else {
+                continue;
+            };
+            if comers[post][rank] > 0 {
+                comers[post][rank] -= 1;
+                stays[index] = true;
+                named[post].stay.push(index);
+            }
+        }
+    }
+    let mut idle: Vec<Vec<usize>> = vec![Vec::new(); roster.class_sizes.len()];
+    for (index, peer) in roster.peers.iter().enumerate().rev() {
+        if !stays[index] {
+            idle[peer.class].push(index);
+        }
+    }
+    for (post, comers) in comers.into_iter().enumerate() {
+        for (class, amount) in roster.posts[post].classes.iter().zip(comers) {
+            let left = idle[*class].len().saturating_sub(amount);
+            named[post].come.extend(idle[*class].drain(left..).rev());
+        }
+    }
+    named
 }

@@ -1,156 +1,260 @@
-//! The scheduling question in small numbers: peers, classes of peers that can do the same, tasks.
+//! The scheduling question of one crew in small numbers: peers, classes of peers that can do the
+//! same, jobs, tasks, and the posts to which peers are assigned.
 
+use super::classes::{Classes, Kinds};
+use super::reach::{Candidate, Crew, JobState};
+use crate::config::JobScheduler;
 use crate::ids::{JobId, PeerId, SlotId};
-use crate::job::TaskScheduler;
+use crate::job::{FluxPolicy, TaskScheduler};
 use crate::replica::{JobRecord, Replica, TaskRecord};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Peers and live jobs. Peers, classes, tasks and jobs go by their index here.
+/// Peers and jobs. Peers, classes, posts, tasks and jobs go by their index here.
 #[derive(Debug)]
 pub(super) struct Roster<'a> {
+    pub(super) job_scheduler: JobScheduler,
     /// Joined peers, sorted.
     pub(super) peers: Vec<RosterPeer>,
-    /// How many peers each class has. Peers of a class can do the same tasks.
+    /// How many peers each class has. Peers of a class can do the same tasks, at the same site
+    /// where sites matter.
     pub(super) class_sizes: Vec<usize>,
     /// Live jobs in the order of their submission.
-    pub(super) jobs: Vec<RosterJob>,
+    pub(super) jobs: Vec<RosterJob<'a>>,
     /// The tasks of all of them, job by job, each in topological order.
     pub(super) tasks: Vec<RosterTask<'a>>,
+    /// The posts of all tasks, task by task.
+    pub(super) posts: Vec<Post>,
 }
 
 #[derive(Debug)]
 pub(super) struct RosterPeer {
     pub(super) id: PeerId,
     pub(super) class: usize,
-    /// The task and slot it holds now.
+    /// The post and slot it holds now.
     pub(super) holds: Option<(usize, SlotId)>,
 }
 
 #[derive(Debug)]
-pub(super) struct RosterJob {
+pub(super) struct RosterJob<'a> {
     pub(super) id: JobId,
+    pub(super) record: &'a JobRecord,
     pub(super) tasks: Range<usize>,
     /// The fewest peers it runs with.
     pub(super) needs: u64,
-    pub(super) state: RosterState,
-    pub(super) task_scheduler: TaskScheduler,
-}
-
-/// Whether a job has its peers now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RosterState {
-    Running,
-    Waiting,
+    pub(super) state: JobState,
 }
 
 #[derive(Debug)]
 pub(super) struct RosterTask<'a> {
     pub(super) record: &'a TaskRecord,
-    /// The most peers it may get: its maximum; for a task to which nothing more comes, those that
-    /// it has, since nobody new could help.
+    pub(super) posts: Range<usize>,
+    /// The fewest peers it may have: its minimum; while it is frozen, those that it has.
+    pub(super) least: usize,
+    /// The most peers it may get: its maximum; for a task to which nothing more comes and for one
+    /// that is frozen, those that it has.
     pub(super) most: usize,
-    /// The classes that know its words, ascending.
-    pub(super) classes: Vec<usize>,
+    /// Slots that it has now, those of peers that are gone included.
+    pub(super) slots: usize,
+    pub(super) keeps: Keeps,
 }
 
-impl RosterTask<'_> {
-    pub(super) fn min(&self) -> usize {
-        self.record.min_peers.max(1) as usize
+/// Whether a task lets its peers go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// Any may be moved away.
+    None,
+    /// As long as its job runs, whoever is there stays.
+    All,
+}
+
+/// Places of one task that are as good as each other: all of them, or those at one site.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) task: usize,
+    /// The classes that can do it, those that can do little else first.
+    pub(super) classes: Vec<usize>,
+    /// Of each of these classes, how many peers hold it now.
+    pub(super) held: Vec<usize>,
+}
+
+impl Post {
+    /// Where a class stands among those that can do it.
+    pub(super) fn rank(&self, class: usize) -> Option<usize> {
+        self.classes.iter().position(|able| *able == class)
+    }
+
+    /// How many peers hold it now.
+    pub(super) fn holders(&self) -> usize {
+        self.held.iter().sum()
     }
 }
 
 impl<'a> Roster<'a> {
-    pub(super) fn new(replica: &'a Replica) -> Self {
-        let jobs = replica.jobs.live.iter();
-        let jobs: Vec<(JobId, &JobRecord)> = jobs
-            .filter_map(|job| Some((*job, replica.record(*job)?.as_ref())))
-            .collect();
-        Self::of_jobs(replica, &jobs)
-    }
-
-    /// As if these were the live jobs.
-    pub(super) fn of_jobs(replica: &'a Replica, records: &[(JobId, &'a JobRecord)]) -> Self {
-        let mut jobs = Vec::with_capacity(records.len());
+    /// The question of one crew, if these are the jobs.
+    pub(super) fn new(replica: &'a Replica, crew: &Crew<'a>, candidates: &[Candidate<'a>]) -> Self {
+        let mut jobs = Vec::with_capacity(candidates.len());
         let mut tasks = Vec::new();
-        let mut held = BTreeMap::new();
-        for (id, record) in records {
+        let mut holders = Vec::with_capacity(crew.peers.len());
+        for candidate in candidates {
             let first = tasks.len();
-            let allocation = replica.allocations.get(id);
-            let progress = replica.progress.get(id);
-            let finished = progress.map(|progress| progress.finished_tasks(record));
-            for task in &record.tasks {
-                let slots = allocation.and_then(|allocation| allocation.tasks.get(&task.name));
-                for (slot, peer) in slots.into_iter().flatten() {
-                    held.insert(*peer, (tasks.len(), *slot));
-                }
-                let has = slots.map_or(0, BTreeMap::len);
-                let is_finished = finished.as_ref().is_some_and(|f| f.contains(&task.name));
-                let most = task.max_peers.map_or(usize::MAX, |max| max as usize);
-                let most = if is_finished { most.min(has) } else { most };
-                tasks.push(RosterTask {
-                    record: task,
-                    most,
-                    classes: Vec::new(),
-                });
-            }
+            add_tasks(replica, candidate, &mut tasks, &mut holders);
             jobs.push(RosterJob {
-                id: *id,
+                id: candidate.id,
+                record: candidate.record,
+                needs: needs(candidate.record, &tasks[first..]),
                 tasks: first..tasks.len(),
-                needs: record.min_peers(),
-                task_scheduler: record.task_scheduler,
-                state: match allocation {
-                    Some(_) => RosterState::Running,
-                    None => RosterState::Waiting,
-                },
+                state: candidate.state,
             });
         }
-        let (peers, class_sizes) = classify(replica, &mut tasks, &held);
-        Roster {
-            peers,
-            class_sizes,
+        let kinds = match candidates.iter().any(|it| is_colocated(it.record)) {
+            true => Kinds::OfSites,
+            false => Kinds::Anywhere,
+        };
+        let classes = Classes::of(crew, &tasks, kinds);
+        let posts = posts(&jobs, &mut tasks, &classes);
+        let mut roster = Roster {
+            job_scheduler: replica.agreed.job_scheduler,
+            peers: Vec::new(),
+            class_sizes: classes.sizes,
             jobs,
             tasks,
+            posts,
+        };
+        roster.seat(crew, &classes.of_peers, holders);
+        roster
+    }
+
+    pub(super) fn task_scheduler(&self, job: usize) -> TaskScheduler {
+        self.jobs[job].record.task_scheduler
+    }
+
+    /// The posts of a job, task by task.
+    pub(super) fn posts_of(&self, job: usize) -> Range<usize> {
+        let tasks = &self.tasks[self.jobs[job].tasks.clone()];
+        match (tasks.first(), tasks.last()) {
+            (Some(first), Some(last)) => first.posts.start..last.posts.end,
+            _ => 0..0,
         }
+    }
+
+    /// Lists the peers, each with what it holds. Both lists are walked in the order of ids.
+    fn seat(&mut self, crew: &Crew<'_>, classes: &[usize], mut holders: Vec<Holder>) {
+        holders.sort_unstable_by_key(|holder| holder.peer);
+        let mut holders = holders.into_iter().peekable();
+        self.peers.reserve(crew.peers.len());
+        for ((id, _), &class) in crew.peers.iter().zip(classes) {
+            while holders.next_if(|holder| holder.peer < *id).is_some() {}
+            let held = holders.next_if(|holder| holder.peer == *id);
+            let holds = held.and_then(|held| Some((self.hold(held.task, class)?, held.slot)));
+            self.peers.push(RosterPeer {
+                id: *id,
+                class,
+                holds,
+            });
+        }
+    }
+
+    /// The post at which a peer of a class holds a task.
+    fn hold(&mut self, task: usize, class: usize) -> Option<usize> {
+        let posts = self.tasks[task].posts.clone();
+        posts.into_iter().find_map(|index| {
+            let post = &mut self.posts[index];
+            let rank = post.rank(class)?;
+            post.held[rank] += 1;
+            Some(index)
+        })
     }
 }
 
-/// Sorts peers into classes by what they can do, and tells the tasks which classes can do them.
-fn classify(
-    replica: &Replica,
-    tasks: &mut [RosterTask<'_>],
-    held: &BTreeMap<PeerId, (usize, SlotId)>,
-) -> (Vec<RosterPeer>, Vec<usize>) {
-    let mut by_words: BTreeMap<&BTreeSet<String>, usize> = BTreeMap::new();
-    let mut by_ability: BTreeMap<Vec<bool>, usize> = BTreeMap::new();
-    let mut class_sizes = Vec::new();
-    let mut peers = Vec::with_capacity(replica.membership.peers.len());
-    let sorted: BTreeSet<PeerId> = replica.membership.peers.iter().copied().collect();
-    let nothing = BTreeSet::new();
-    for id in sorted {
-        let member = replica.membership.members.get(&id);
-        let words = member.map_or(&nothing, |member| member.words.as_ref());
-        let class = *by_words.entry(words).or_insert_with(|| {
-            let knows = |task: &RosterTask<'_>| task.record.words.is_subset(words);
-            let ability = tasks.iter().map(knows).collect();
-            *by_ability.entry(ability).or_insert_with(|| {
-                class_sizes.push(0);
-                class_sizes.len() - 1
-            })
-        });
-        class_sizes[class] += 1;
-        peers.push(RosterPeer {
-            id,
-            class,
-            holds: held.get(&id).copied(),
+/// A peer, and what the replica says that it holds.
+struct Holder {
+    peer: PeerId,
+    task: usize,
+    slot: SlotId,
+}
+
+fn add_tasks<'a>(
+    replica: &'a Replica,
+    candidate: &Candidate<'a>,
+    tasks: &mut Vec<RosterTask<'a>>,
+    holders: &mut Vec<Holder>,
+) {
+    let Candidate {
+        id, record, state, ..
+    } = candidate;
+    let allocation = replica.allocations.get(id);
+    let progress = replica.progress.get(id);
+    let finished = progress.map(|progress| progress.finished_tasks(record));
+    for task in &record.tasks {
+        let slots = allocation.and_then(|allocation| allocation.tasks.get(&task.name));
+        for (slot, peer) in slots.into_iter().flatten() {
+            holders.push(Holder {
+                peer: *peer,
+                task: tasks.len(),
+                slot: *slot,
+            });
+        }
+        let has = slots.map_or(0, BTreeMap::len);
+        let policy = task.flux_policy.filter(|_| *state == JobState::Running);
+        let is_finished = finished.as_ref().is_some_and(|f| f.contains(&task.name));
+        let is_frozen = policy == Some(FluxPolicy::Kill);
+        let min = task.min_peers.max(1) as usize;
+        let max = match task.flux_policy {
+            // Each slot is one of a fixed number.
+            Some(FluxPolicy::Recover) => min,
+            _ => task.max_peers.map_or(usize::MAX, |max| max as usize),
+        };
+        tasks.push(RosterTask {
+            record: task,
+            posts: 0..0,
+            least: if is_frozen { min.max(has) } else { min },
+            most: match is_finished || is_frozen {
+                true => max.min(has.max(min)),
+                false => max,
+            },
+            slots: has,
+            keeps: match policy {
+                Some(FluxPolicy::Kill | FluxPolicy::Recover) => Keeps::All,
+                Some(FluxPolicy::Continue) | None => Keeps::None,
+            },
         });
     }
-    for (ability, class) in by_ability {
-        let able = tasks.iter_mut().zip(ability).filter(|(_, able)| *able);
-        able.for_each(|(task, _)| task.classes.push(class));
+}
+
+fn is_colocated(record: &JobRecord) -> bool {
+    record.task_scheduler == TaskScheduler::Colocated
+}
+
+/// The sum of the minima; for a colocated job, whole copies until the last minimum is met.
+fn needs(record: &JobRecord, tasks: &[RosterTask<'_>]) -> u64 {
+    let least = tasks.iter().map(|task| task.least as u64);
+    match is_colocated(record) {
+        true => least.max().unwrap_or(0) * tasks.len() as u64,
+        false => least.sum(),
     }
-    tasks
-        .iter_mut()
-        .for_each(|task| task.classes.sort_unstable());
-    (peers, class_sizes)
+}
+
+/// One post for each task; for colocated jobs, one at each site that has room for a copy.
+fn posts(jobs: &[RosterJob<'_>], tasks: &mut [RosterTask<'_>], classes: &Classes) -> Vec<Post> {
+    let mut posts = Vec::with_capacity(tasks.len());
+    for job in jobs {
+        let sites: Vec<Option<usize>> = match is_colocated(job.record) {
+            true => classes.sites_of(job.tasks.len()).map(Some).collect(),
+            false => vec![None],
+        };
+        for index in job.tasks.clone() {
+            let first = posts.len();
+            for &site in &sites {
+                let able = classes.able(index, site);
+                posts.push(Post {
+                    task: index,
+                    held: vec![0; able.len()],
+                    classes: able,
+                });
+            }
+            tasks[index].posts = first..posts.len();
+        }
+    }
+    posts
 }

@@ -7,6 +7,7 @@ use super::outbound::Outbound;
 use crate::acking::Pending;
 use crate::clock::Millis;
 use crate::codec::{BatchMeta, Decoder, Encoded, Origin};
+use crate::coordination::SessionLease;
 use crate::functions::TaskFunction;
 use crate::ids::{AllocationVersion, JobId, PeerId, SlotId};
 use crate::job::Task;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 pub struct TaskContext {
     /// Which task this is.
     pub(super) identity: Identity,
+    /// Until when it may act.
+    pub(super) lease: SessionLease,
     /// What it does at its ends.
     pub(super) role: Role,
     /// Its function; none passes segments on.

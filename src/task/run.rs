@@ -41,6 +41,14 @@ pub struct WaitFor {
     room: Room,
     /// This moment.
     moment: Option<Millis>,
+    lease: Lease,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lease {
+    /// It ran out: nothing else counts before it holds again.
+    Awaited,
+    Held,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +62,16 @@ enum Arrival {
 enum Room {
     Needed,
     Enough,
+}
+
+impl WaitFor {
+    /// Until one may act again.
+    const LEASE: WaitFor = WaitFor {
+        arrival: Arrival::LeftInPlace,
+        room: Room::Enough,
+        moment: None,
+        lease: Lease::Awaited,
+    };
 }
 
 impl TaskRun {
@@ -83,6 +101,10 @@ impl TaskRun {
     /// One turn of the loop: at most one batch.
     pub fn turn(&mut self) -> Result<Turn, Exception> {
         self.context.now = self.clock.now();
+        if !self.context.lease.holds_at(self.context.now) {
+            // The peer may have been replaced, and would do somebody else's work.
+            return Ok(Turn::Wait(WaitFor::LEASE));
+        }
         self.take_control_messages();
         self.expire_pending();
         if self.context.outbound.flush() == Flushed::Blocked {
@@ -198,6 +220,7 @@ impl TaskRun {
                 arrival,
                 room,
                 moment: None,
+                lease: Lease::Held,
             };
         };
         // A moment at which nothing could be read is not worth waking up for.
@@ -213,6 +236,7 @@ impl TaskRun {
             arrival: Arrival::Wanted,
             room,
             moment,
+            lease: Lease::Held,
         }
     }
 
@@ -229,9 +253,17 @@ impl TaskRun {
             inbox,
             outbound,
             arrived,
+            lease,
             ..
         } = &mut self.context;
+        let leased = async {
+            if lease.held().await.is_err() {
+                // The end of the peer is on its way.
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
+            () = leased, if wait.lease == Lease::Awaited => {}
             message = inbox.next(), if wait.arrival == Arrival::Wanted => arrived.extend(message),
             () = outbound.writable(), if wait.room == Room::Needed => {}
             () = timer => {}
@@ -253,6 +285,7 @@ impl TaskRun {
         self.assignment.seal == Seal::Now
             && self.phase < TaskPhase::Sealed
             && self.context.outbound.is_empty()
+            && self.context.lease.holds()
     }
 
     /// Seals the slot of an output.

@@ -13,7 +13,8 @@ use crate::clock::Clock;
 use crate::codec::Decoder;
 use crate::codec::{from_payload, to_payload};
 use crate::coordination::{
-    Coordination, CoordinationError, Node, Put, Written, patiently, read_job,
+    Coordination, CoordinationError, Node, Put, SessionLease, Written, patiently, read_blob,
+    read_job, write_blob,
 };
 use crate::ids::PeerId;
 use crate::job::{Job, Task, TaskKind};
@@ -32,6 +33,8 @@ use std::time::Duration;
 pub struct TaskServices {
     /// The session.
     pub session: Arc<dyn Coordination>,
+    /// Until when they may act on it.
+    pub lease: SessionLease,
     /// The transport.
     pub transport: Arc<dyn Transport>,
     /// What jobs can name.
@@ -111,6 +114,7 @@ impl TaskRun {
         outbound.reroute(&assignment.downstream);
         let mut context = TaskContext {
             identity,
+            lease: services.lease.clone(),
             role,
             function,
             lifecycles: Vec::new(),
@@ -146,8 +150,7 @@ pub async fn save_position(
     position: Position,
 ) -> Result<(), CoordinationError> {
     let data = encoded(assignment, peer, Some(position))?;
-    session
-        .put(checkpoint_node(assignment), data, Put::Always)
+    write_blob(session, checkpoint_node(assignment), data, Put::Always)
         .await
         .map(|_| ())
 }
@@ -188,7 +191,7 @@ async fn mark_start(
     peer: PeerId,
 ) -> Result<Start, CoordinationError> {
     let node = || checkpoint_node(assignment);
-    let look = || session.get(node());
+    let look = || read_blob(session, node());
     let mut stored = patiently(session, look).await?;
     if stored.is_none() {
         // Of two that find nothing, one is the first.

@@ -6,7 +6,7 @@ use crate::actors::running_task::Placement;
 use crate::actors::supervision::{Census, remember_panics};
 use crate::api::{ApiError, JobOutcome, NodeHandle};
 use crate::codec::from_payload;
-use crate::config::NodeConfig;
+use crate::config::{NodeConfig, Transport};
 use crate::coordination::Coordination;
 use crate::coordination::memory::MemoryServer;
 use crate::ids::{IdSource, JobId};
@@ -17,7 +17,7 @@ use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Exit, Stop};
 use crate::messaging::LocalTransport;
 use crate::node::{Parts, assemble};
-use crate::replica::Replica;
+use crate::replica::{Agreed, Replica};
 use crate::task::registry::Registry;
 use futures_util::FutureExt;
 use std::num::NonZeroUsize;
@@ -33,7 +33,7 @@ pub struct Setup {
     pub peers: usize,
     /// What jobs can name on each of them.
     pub registry: Registry,
-    /// Their configuration. What it says of coordination, messaging and HTTP has no meaning here.
+    /// Their configuration. What it says of coordination, transport and HTTP has no meaning here.
     pub config: NodeConfig,
     /// Seeds every id and draw.
     pub seed: u64,
@@ -105,8 +105,14 @@ impl TestCluster {
             let session: Arc<dyn Coordination> = Arc::new(server.connect());
             async { Ok(session) }.boxed()
         });
+        let agreed = Agreed {
+            job_scheduler: config.scheduler.jobs,
+            // All nodes share one transport, which reaches every peer.
+            messaging: Transport::Aeron,
+        };
         let parts = Parts {
             session: Arc::new(self.server.connect()),
+            agreed,
             connector,
             transport: Arc::new(self.transport.clone()),
             registry: Arc::new(self.setup.registry.clone()),
@@ -183,11 +189,12 @@ impl TestCluster {
     pub async fn kill_node(&mut self, node: usize) {
         let ended = self.nodes[node].ended.take();
         crash(self.node(node), Victim::Group).await;
+        // Before any of its actors could do as much as delete a pulse.
+        self.expire_session(node).await;
         if let Some(ended) = ended {
             // It has ended either way.
             let _ = ended.await;
         }
-        self.expire_session(node).await;
     }
 
     /// How a node ended by itself, as soon as it has. Panics when that was asked before.

@@ -8,11 +8,13 @@
 )]
 
 mod chaos;
+mod collection;
 mod crashes;
 mod exceptions;
 mod faults;
 mod jobs;
 mod living;
+mod membership;
 mod node;
 mod reports;
 mod sharing;

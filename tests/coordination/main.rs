@@ -10,10 +10,11 @@
 )]
 
 mod apache;
-mod claims;
+mod blobs;
 mod ground;
 mod log;
 mod nodes;
+mod origins;
 mod outages;
 mod pulses;
 mod secured;
@@ -66,9 +67,14 @@ contracts! {
         an_entry_that_is_too_large_costs_no_other;
     nodes: a_node_is_kept_or_written_over, a_missing_node_is_none_and_an_empty_one_is_not,
         data_that_is_too_large_is_not_sent, a_job_is_read_back_as_it_was_written;
-    claims: a_claim_lasts_as_long_as_its_session;
+    blobs: data_of_any_size_is_kept_or_written_over, of_several_that_write_at_once_one_is_kept,
+        a_reader_never_sees_half_of_one_and_half_of_another;
+    origins: an_origin_of_any_size_is_read_back, an_older_origin_does_not_replace_a_newer_one,
+        entries_before_the_origin_are_deleted_and_their_positions_not_used_again,
+        collectors_may_work_at_once, a_collector_that_died_is_cleaned_up_after,
+        the_data_of_collected_jobs_is_deleted, an_entry_of_any_size_is_read_whole_and_collected;
     pulses: a_pulse_is_there_until_it_is_deleted, a_pulse_ends_with_its_session,
-        a_pulse_that_was_never_there_is_absent;
+        a_pulse_that_was_never_there_is_absent, all_pulses_are_listed;
     sessions: a_session_that_was_closed_is_over, a_session_that_is_not_used_any_more_ends,
-        an_expired_session_knows_it;
+        an_expired_session_knows_it, only_a_session_that_lives_can_be_proved_alive;
 }

@@ -5,6 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use onyx::coordination::{Coordination, CoordinationError, Pulse};
 use onyx::ids::PeerId;
+use std::collections::BTreeSet;
 
 /// What a watch on a living peer answers with in the end.
 pub(crate) async fn watch(
@@ -64,4 +65,17 @@ pub(crate) async fn a_pulse_that_was_never_there_is_absent(ground: Ground) {
     session.delete_pulse(peer(1)).await.unwrap();
     session.create_pulse(peer(1)).await.unwrap();
     assert!(!is_absent(&*session, peer(1)).await);
+}
+
+pub(crate) async fn all_pulses_are_listed(ground: Ground) {
+    let (one, other) = (ground.session().await, ground.session().await);
+    assert_eq!(other.pulses().await, Ok(BTreeSet::new()));
+    one.create_pulse(peer(1)).await.unwrap();
+    one.create_pulse(peer(2)).await.unwrap();
+    other.create_pulse(peer(3)).await.unwrap();
+    other.prove_alive().await.unwrap();
+    assert_eq!(other.pulses().await, Ok([1, 2, 3].map(peer).into()));
+    one.close().await;
+    other.prove_alive().await.unwrap();
+    assert_eq!(other.pulses().await, Ok([peer(3)].into()));
 }

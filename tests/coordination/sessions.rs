@@ -68,3 +68,11 @@ pub(crate) async fn an_expired_session_knows_it(ground: Ground) {
     assert_eq!(observer.append(b"entry".to_vec()).await, Ok(LogPosition(0)));
     assert!(!is_absent(&*observer, peer(2)).await);
 }
+
+pub(crate) async fn only_a_session_that_lives_can_be_proved_alive(ground: Ground) {
+    let session = ground.session().await;
+    assert!(session.timeout() > std::time::Duration::ZERO);
+    assert_eq!(session.prove_alive().await, Ok(()));
+    session.close().await;
+    assert_eq!(session.prove_alive().await, Err(CoordinationError::Expired));
+}

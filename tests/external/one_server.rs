@@ -82,7 +82,8 @@ async fn log_of(servers: &str) -> BTreeMap<(WriterId, u64), usize> {
         next = LogPosition(next.0 + payloads.len() as u64);
         for payload in payloads {
             let entry: Entry = from_payload(&payload).unwrap();
-            let source = (entry.source.writer, entry.source.sequence);
+            let source = entry.source.unwrap();
+            let source = (source.writer, source.sequence);
             *sources.entry(source).or_default() += 1;
         }
     }

@@ -14,20 +14,22 @@
 //! - `submit j tasks…`, `kill-job j [cause]` by a client
 //! - `work a`, `work` those, or all, come one phase further and say so; `complete j` until it is
 //! - `leave a b`, `abort a`, `notify a`, `accept observer joiner`, `garbage` entries out of nowhere
+//! - `say fn key=value…` an entry as people write it by hand: ids by name, lists with commas, `-` empty
 //! - `again n` the entry at a position once more
-//! - `show ring`, `show jobs`, `show wants a`, `show explain j`, `show replica`
+//! - `show ring`, `show jobs`, `show wants a`, `show explain j`, `show replica`, `show logs`
 
 use crate::cluster::{Cluster, Event, tasks};
 use crate::show;
 use onyx::ids::{GroupId, JobId, PeerId, WriterId};
 use onyx::log::commands::{
-    AbortJoinCluster, AcceptJoinCluster, Command, KillJob, LeaveCluster, NotifyJoinCluster,
+    AbortJoinCluster, AcceptJoinCluster, Command, Gc, KillJob, LeaveCluster, NotifyJoinCluster,
     SubmitJob, SubmittedJob,
 };
 use onyx::log::wants::AfterJump;
 use onyx::log::{Effect, Step, Unreadable};
 use onyx::replica::invariants::violations;
 use onyx::replica::{JobState, Member, Site};
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -95,10 +97,12 @@ impl Script {
                 accepted_observer: peer(observer),
                 accepted_joiner: peer(joiner),
             }),
+            ("gc", []) => Command::Gc(Gc { id: Uuid::nil() }),
             ("kill-job", [name, cause @ ..]) => {
                 let cause = (!cause.is_empty()).then(|| cause.join(" "));
                 Command::KillJob(KillJob::new(job(name), cause))
             }
+            ("say", [name, args @ ..]) => said(name, args),
             _ => panic!("no such line: {verb} {}", words.join(" ")),
         };
         let step = self.cluster.append(client(), command);
@@ -159,7 +163,7 @@ impl Script {
     }
 
     fn again(&mut self, position: usize) {
-        let payload = self.cluster.payloads[position].clone();
+        let payload = self.cluster.payload(position);
         let step = self.cluster.append_payload(payload);
         self.tell(&step);
     }
@@ -262,10 +266,37 @@ impl Script {
                 format!("{name} {}", onyx::scheduler::explain(&replica, job(name)))
             }
             ["replica"] => show::replica(&replica),
+            ["logs"] => show::state_logs(&replica),
             _ => panic!("cannot show {}", what.join(" ")),
         };
         self.said.push_str(text.trim_end());
         self.said.push('\n');
+    }
+}
+
+/// A command from its name and arguments.
+fn said(name: &str, args: &[&str]) -> Command {
+    let args = args.iter().map(|arg| {
+        let (key, value) = arg.split_once('=').expect("key=value");
+        (key.to_owned(), argument(key, value))
+    });
+    let args: serde_json::Map<String, Value> = args.collect();
+    serde_json::from_value(json!({ "fn": name, "args": args })).expect("a command")
+}
+
+fn argument(key: &str, text: &str) -> Value {
+    let items = || text.split(',').filter(|item| *item != "-");
+    let plain = |text: &str| match text.parse::<u64>() {
+        Ok(number) => json!(number),
+        Err(_) => json!(text),
+    };
+    match key {
+        "also" => items().map(|name| json!(named(name))).collect(),
+        "logs" | "prev-ledger-ids" | "new-ledger-ids" => items().map(plain).collect(),
+        "tasks" | "inputs" | "outputs" | "tags" => items().map(|item| json!(item)).collect(),
+        "id" | "job" | "job-id" | "joiner" | "observer" | "peer-id" => json!(named(text)),
+        "content" => json!(text),
+        _ => plain(text),
     }
 }
 

@@ -346,7 +346,7 @@ impl<'a> Life<'a> {
             let outcome = ignored.map_or("changed".into(), |reason| format!("ignored: {reason:?}"));
             match entry {
                 Some(entry) => {
-                    let writer = entry.source.writer;
+                    let writer = entry.source.map(|source| source.writer);
                     format!("{position} {writer:?} {:?}: {outcome}", entry.command)
                 }
                 None => format!("{position} unreadable: {outcome}"),

@@ -13,10 +13,32 @@ use onyx::replica::{Member, Replica, TaskRecord};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// What a log, a payload and the replica before it lead to: [`step`], or rules that are broken on
+/// purpose.
+pub(crate) type Apply = fn(LogPosition, Result<Entry, Unreadable>, Arc<Replica>) -> Step;
+/// What a peer derives from a replica: [`wants`], or rules that are broken on purpose.
+pub(crate) type Derive = fn(&Replica, &PeerContext, &LocalFacts) -> Wants;
+
+/// The rules by which a cluster lives.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) apply: Apply,
+    pub(crate) derive: Derive,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            apply: step,
+            derive: wants,
+        }
+    }
+}
+
 /// The log, what it gave, and everybody who lives.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Cluster {
-    pub(crate) payloads: Vec<Result<Entry, Unreadable>>,
+    pub(crate) rules: Rules,
     pub(crate) steps: Vec<Arc<Step>>,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     /// Pulses that can be seen; one of a dead peer lingers for a while.
@@ -30,20 +52,22 @@ pub(crate) struct Cluster {
 pub(crate) const ITEMS: u32 = 60;
 
 /// One incarnation of a virtual peer.
+#[derive(Clone)]
 pub(crate) struct Peer {
-    pub(crate) me: PeerContext,
+    pub(crate) me: Arc<PeerContext>,
+    rules: Rules,
     /// The position it reads next.
     pub(crate) next: usize,
     pub(crate) outbox: VecDeque<Command>,
     pub(crate) watches: BTreeSet<PeerId>,
     /// Watched peers whose leave it has written.
-    reported: BTreeSet<PeerId>,
+    pub(crate) reported: BTreeSet<PeerId>,
     /// Owed commands that it has written.
     said: Vec<Command>,
     pub(crate) task: Option<Assignment>,
     phase: TaskPhase,
     pub(crate) rejoin_is_due: bool,
-    standing: Standing,
+    pub(crate) standing: Standing,
 }
 
 /// What a peer's reading of one entry led to, besides its outbox.
@@ -54,6 +78,14 @@ pub(crate) enum Event {
 }
 
 impl Cluster {
+    /// Nobody yet, and the rules by which they will live.
+    pub(crate) fn with(rules: Rules) -> Self {
+        Cluster {
+            rules,
+            ..Cluster::default()
+        }
+    }
+
     pub(crate) fn replica(&self) -> Arc<Replica> {
         self.steps
             .last()
@@ -74,7 +106,8 @@ impl Cluster {
             member: member.clone(),
         };
         let peer = Peer {
-            me: PeerContext { me, member },
+            me: Arc::new(PeerContext { me, member }),
+            rules: self.rules,
             next: 0,
             outbox: VecDeque::from([Command::PrepareJoinCluster(prepare)]),
             watches: BTreeSet::new(),
@@ -112,7 +145,7 @@ impl Cluster {
             sequence: *sequence,
         };
         self.append_payload(Ok(Entry {
-            source,
+            source: Some(source),
             entry_parent: None,
             command,
         }))
@@ -121,10 +154,15 @@ impl Cluster {
     /// Appends anything, such as an entry that was written before.
     pub(crate) fn append_payload(&mut self, payload: Result<Entry, Unreadable>) -> Arc<Step> {
         let position = LogPosition(self.steps.len() as u64);
-        let step = Arc::new(step(position, payload.clone(), self.replica()));
-        self.payloads.push(payload);
+        let step = Arc::new((self.rules.apply)(position, payload, self.replica()));
         self.steps.push(Arc::clone(&step));
         step
+    }
+
+    /// What was appended at a position.
+    pub(crate) fn payload(&self, position: usize) -> Result<Entry, Unreadable> {
+        let entry = self.steps[position].entry.clone();
+        entry.ok_or_else(|| Unreadable("noise".into()))
     }
 
     /// Writes the next entry of a peer's outbox that may pass.
@@ -175,19 +213,37 @@ impl Cluster {
         Some(after)
     }
 
+    /// Whether a peer would be as it is after it has read its next entry.
+    pub(crate) fn next_is_silent(&self, peer: PeerId) -> bool {
+        let Some(peer) = self.peers.get(&peer) else {
+            return false;
+        };
+        let Some(step) = self.steps.get(peer.next) else {
+            return false;
+        };
+        let wanted = peer.wants(&step.new);
+        let same = (wanted.standing, &wanted.watches) == (peer.standing, &peer.watches);
+        same && wanted.task.is_none()
+            && peer.task.is_none()
+            && step.effects(&peer.me).is_empty()
+            && step.reactions(&peer.me).is_empty()
+    }
+
+    /// Watched peers without a pulse whose leave a peer has not written yet.
+    pub(crate) fn unreported(&self, peer: PeerId) -> impl Iterator<Item = PeerId> {
+        let watched = self.peers.get(&peer).map(|state| {
+            let gone = state.watches.difference(&self.pulses);
+            gone.filter(|gone| !state.reported.contains(gone)).copied()
+        });
+        watched.into_iter().flatten()
+    }
+
     /// Lets a peer notice that pulses it watches are gone.
     pub(crate) fn notice(&mut self, peer: PeerId) -> Vec<PeerId> {
+        let gone: Vec<PeerId> = self.unreported(peer).collect();
         let Some(state) = self.peers.get_mut(&peer) else {
             return Vec::new();
         };
-        let gone = state
-            .watches
-            .iter()
-            .filter(|watched| !self.pulses.contains(watched));
-        let gone: Vec<PeerId> = gone
-            .filter(|gone| !state.reported.contains(gone))
-            .copied()
-            .collect();
         for gone in &gone {
             state.reported.insert(*gone);
             state
@@ -246,7 +302,7 @@ impl Peer {
             slot: task.slot,
             phase: self.phase,
         });
-        wants(replica, &self.me, &LocalFacts { running })
+        (self.rules.derive)(replica, &self.me, &LocalFacts { running })
     }
 
     fn reconcile(&mut self, replica: &Replica) {
@@ -279,7 +335,7 @@ impl Peer {
     }
 
     /// While it is not joined only its own join and leaves pass.
-    fn next_to_write(&self) -> Option<usize> {
+    pub(crate) fn next_to_write(&self) -> Option<usize> {
         if self.standing == Standing::Joined {
             return (!self.outbox.is_empty()).then_some(0);
         }

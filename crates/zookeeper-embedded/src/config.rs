@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
+
+use crate::storage::{SnapshotPolicy, StorageError};
 
 /// How a server listens and what it allows its clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,12 @@ pub struct Config {
     pub max_request_bytes: usize,
     /// How many clients may be connected at once; further ones are turned away.
     pub max_connections: usize,
+    /// The folder that the state survives a restart in. Without one everything is in memory.
+    pub data_dir: Option<PathBuf>,
+    /// A snapshot is made after so many transactions, …
+    pub snapshot_transactions: u64,
+    /// … or when they have so many bytes and as many as the last snapshot.
+    pub snapshot_bytes: u64,
 }
 
 impl Default for Config {
@@ -35,6 +44,9 @@ impl Default for Config {
             max_session_timeout: Duration::from_secs(60),
             max_request_bytes: 1_048_575,
             max_connections: 1000,
+            data_dir: None,
+            snapshot_transactions: 100_000,
+            snapshot_bytes: 64 << 20,
         }
     }
 }
@@ -69,6 +81,9 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// A limit that no client could satisfy.
     #[error("`{option}` makes no sense: {problem}")]
     BadConfig {
@@ -105,7 +120,20 @@ impl Config {
         if self.max_connections == 0 {
             return bad("max_connections", "nobody could connect");
         }
+        if self.snapshot_transactions == 0 || self.snapshot_bytes == 0 {
+            return bad(
+                "snapshot_transactions",
+                "and `snapshot_bytes` count from one",
+            );
+        }
         Ok(())
+    }
+
+    pub(crate) fn snapshots(&self) -> SnapshotPolicy {
+        SnapshotPolicy {
+            transactions: self.snapshot_transactions,
+            bytes: self.snapshot_bytes,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::debug;
 use crate::four_letter::Word;
 use crate::host::{Handshake, Host};
 use crate::jute::{Decoder, Garbled};
-use crate::outbox::Outbox;
+use crate::outbox::{Leaves, Outbox};
 use crate::protocol::{ConnectRequest, ConnectionId, Request, RequestHeader};
 use crate::state::Fate;
 
@@ -101,6 +101,7 @@ async fn listen(
     }
     loop {
         outbox.room().await;
+        host.room().await;
         let Some(body) = requests.next().await? else {
             return Ok(());
         };
@@ -139,7 +140,9 @@ impl Requests<'_> {
         };
         if let Some(word) = Word::from_bytes(head) {
             let answer = word.answer(&host.statistics(), &host.config);
-            outbox.push_answer(|out| out.extend_from_slice(answer.as_bytes()));
+            outbox.push_answer(Leaves::AtOnce, |out| {
+                out.extend_from_slice(answer.as_bytes())
+            });
             return Ok(None);
         }
         match self.body(i32::from_be_bytes(head)).await? {

@@ -2,21 +2,28 @@
 //!
 //! Answers and notifications enter the outboxes while the lock is held. This is what makes every
 //! client see events in the order of the transactions, and before the answers that show them.
+//!
+//! With a log, requests see what was decided before them at once, but nothing leaves for a client
+//! before every transaction that it could show is durable. So nobody can know of a change that a
+//! crash could undo. ZooKeeper does the same: behind a write that is being synced, reads wait as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tracing::debug;
+use tokio::sync::watch;
+use tracing::{debug, error};
 
 use crate::clock::{Clock, millis};
 use crate::config::Config;
-use crate::outbox::{Outbox, Room};
+use crate::outbox::{Leaves, Outbox, Released, Room};
 use crate::protocol::{
     ConnectRequest, ConnectResponse, ConnectionId, Notification, Reply, Request, RequestHeader,
 };
-use crate::state::{Attached, Connected, Effects, Fate, Keeper, SessionLimits};
+use crate::state::{Attached, Connected, Effects, Fate, Keeper, Ledger, SessionLimits};
 use crate::statistics::{Counters, Statistics};
+use crate::storage::{Queue, StorageError, Tally};
 
 /// What the listener, all connections and the owner of the server share.
 #[derive(Debug)]
@@ -24,13 +31,26 @@ pub(crate) struct Host {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     clock: Clock,
+    log: Option<Log>,
+    failure: watch::Sender<Option<Arc<StorageError>>>,
     inner: Mutex<Inner>,
+}
+
+/// Where transactions go to become durable.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) tally: Arc<Tally>,
 }
 
 #[derive(Debug)]
 struct Inner {
     keeper: Keeper,
     outboxes: BTreeMap<ConnectionId, Arc<Outbox>>,
+    /// The last transaction that is as durable as it gets.
+    durable: i64,
+    /// Connections with something that waits for the disk.
+    held_back: BTreeSet<ConnectionId>,
 }
 
 /// Whether a handshake gave the connection a session.
@@ -41,22 +61,87 @@ pub(crate) enum Handshake {
 }
 
 impl Host {
-    pub(crate) fn new(config: Config) -> Self {
+    /// A host that keeps everything in memory.
+    pub(crate) fn volatile(config: Config) -> Self {
         let clock = Clock::start();
+        let ledger = Ledger::new(clock.now());
+        Self::new(config, clock, ledger, None)
+    }
+
+    /// A host that goes on with a state, and logs what happens to it.
+    pub(crate) fn durable(config: Config, mut ledger: Ledger, log: Log) -> Self {
+        let clock = Clock::start();
+        ledger.wake(clock.now());
+        Self::new(config, clock, ledger, Some(log))
+    }
+
+    fn new(config: Config, clock: Clock, ledger: Ledger, log: Option<Log>) -> Self {
         let limits = SessionLimits {
             min: millis(config.min_session_timeout),
             max: millis(config.max_session_timeout),
         };
-        let keeper = Keeper::new(limits, clock.now());
+        let durable = match log {
+            Some(_) => ledger.zxid(),
+            None => i64::MAX,
+        };
+        let keeper = Keeper::new(ledger, limits, clock.now());
         let inner = Mutex::new(Inner {
             keeper,
             outboxes: BTreeMap::new(),
+            durable,
+            held_back: BTreeSet::new(),
         });
         Self {
             config,
             counters: Counters::default(),
             clock,
+            log,
+            failure: watch::Sender::new(None),
             inner,
+        }
+    }
+
+    /// Transactions up to this one are durable: what was held back for them leaves.
+    pub(crate) fn release(&self, durable: i64) {
+        let mut inner = self.lock();
+        inner.durable = durable;
+        for connection in mem::take(&mut inner.held_back) {
+            let released = inner
+                .outboxes
+                .get(&connection)
+                .map(|it| it.release(durable));
+            if released == Some(Released::Some) {
+                inner.held_back.insert(connection);
+            }
+        }
+    }
+
+    /// The log cannot go on. What waits for it never leaves, so nobody is told of a change that is
+    /// lost.
+    pub(crate) fn fail(&self, cause: StorageError) {
+        error!(%cause, "the log cannot be written; the server stops");
+        if let Some(log) = &self.log {
+            log.queue.close();
+        }
+        self.failure.send_replace(Some(Arc::new(cause)));
+    }
+
+    /// Waits until the log has failed.
+    pub(crate) async fn failed(&self) -> Arc<StorageError> {
+        let mut failure = self.failure.subscribe();
+        loop {
+            if let Some(cause) = failure.borrow_and_update().clone() {
+                return cause;
+            }
+            // The sender lives as long as this host.
+            let _ = failure.changed().await;
+        }
+    }
+
+    /// Waits until the log can take another transaction.
+    pub(crate) async fn room(&self) {
+        if let Some(log) = &self.log {
+            log.queue.room().await;
         }
     }
 
@@ -82,6 +167,7 @@ impl Host {
         let connected = inner
             .keeper
             .connect(connection, address, request, self.clock.now());
+        self.record(&mut inner);
         let (response, handshake) = match connected {
             // ZooKeeper hangs up without a word, so that the client tries another server.
             Connected::Ahead => return Handshake::Rejected,
@@ -94,9 +180,7 @@ impl Host {
                 (response, Handshake::Accepted)
             }
         };
-        if let Some(outbox) = inner.outboxes.get(&connection) {
-            outbox.push_answer(|out| response.encode(request.dialect, out));
-        }
+        inner.answer(connection, |out| response.encode(request.dialect, out));
         handshake
     }
 
@@ -111,16 +195,15 @@ impl Host {
         let Some(served) = inner.keeper.serve(connection, request, self.clock.now()) else {
             return Fate::Ends;
         };
-        self.notify(&inner, served.notifications);
+        self.record(&mut inner);
+        self.notify(&mut inner, served.notifications);
         let reply = Reply {
             xid: header.xid,
             zxid: served.zxid,
             result: served.result,
         };
-        if let Some(outbox) = inner.outboxes.get(&connection) {
-            outbox.push_answer(|out| reply.encode(out));
-            self.counters.sent.increment();
-        }
+        inner.answer(connection, |out| reply.encode(out));
+        self.counters.sent.increment();
         served.fate
     }
 
@@ -128,14 +211,14 @@ impl Host {
     pub(crate) fn tick(&self) {
         let mut inner = self.lock();
         let effects = inner.keeper.tick(self.clock.now());
-        self.deliver(&inner, effects);
+        self.deliver(&mut inner, effects);
     }
 
     pub(crate) fn expire_session(&self, session: i64) -> bool {
         let mut inner = self.lock();
         match inner.keeper.expire_session(session, self.clock.now()) {
             Some(effects) => {
-                self.deliver(&inner, effects);
+                self.deliver(&mut inner, effects);
                 true
             }
             None => false,
@@ -150,6 +233,7 @@ impl Host {
     pub(crate) fn statistics(&self) -> Statistics {
         let inner = self.lock();
         let figures = inner.keeper.figures();
+        let tally = self.log.as_ref().map(|log| &log.tally);
         Statistics {
             connections: inner.outboxes.len(),
             sessions: figures.sessions,
@@ -162,29 +246,42 @@ impl Host {
             refused_connections: self.counters.refused.get(),
             garbled_connections: self.counters.garbled.get(),
             overflowed_connections: self.counters.overflowed.get(),
+            log_syncs: tally.map_or(0, |tally| tally.syncs.get()),
+            snapshots: tally.map_or(0, |tally| tally.snapshots.get()),
+            failed_snapshots: tally.map_or(0, |tally| tally.failed_snapshots.get()),
         }
     }
 
-    fn deliver(&self, inner: &Inner, effects: Effects) {
+    fn deliver(&self, inner: &mut Inner, effects: Effects) {
+        self.record(inner);
         self.notify(inner, effects.notifications);
         inner.abort(effects.closed);
     }
 
-    fn notify(&self, inner: &Inner, notifications: Vec<Notification>) {
+    /// Hands over to the log what has happened.
+    fn record(&self, inner: &mut Inner) {
+        let Some(log) = &self.log else { return };
+        let zxid = inner.keeper.zxid();
+        if let Some(journal) = inner.keeper.journal().filter(|journal| !journal.is_empty()) {
+            log.queue.push(journal, zxid);
+        }
+    }
+
+    fn notify(&self, inner: &mut Inner, notifications: Vec<Notification>) {
+        let leaves = inner.leaves();
         for notification in notifications {
-            let Some(outbox) = inner.outboxes.get(&notification.connection) else {
+            let connection = notification.connection;
+            let Some(outbox) = inner.outboxes.get(&connection) else {
                 continue;
             };
-            match outbox.push_notification(|out| notification.encode(out)) {
+            match outbox.push_notification(leaves, |out| notification.encode(out)) {
                 Room::Enough => self.counters.sent.increment(),
                 Room::Exceeded => {
-                    debug!(
-                        connection = notification.connection.0,
-                        "client does not read"
-                    );
+                    debug!(connection = connection.0, "client does not read");
                     self.counters.overflowed.increment();
                 }
             }
+            inner.hold_back(connection, leaves);
         }
     }
 
@@ -196,6 +293,30 @@ impl Host {
 }
 
 impl Inner {
+    fn answer(&mut self, connection: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
+        let leaves = self.leaves();
+        if let Some(outbox) = self.outboxes.get(&connection) {
+            outbox.push_answer(leaves, encode);
+            self.hold_back(connection, leaves);
+        }
+    }
+
+    /// When something that may show the present state can leave.
+    fn leaves(&self) -> Leaves {
+        let zxid = self.keeper.zxid();
+        if zxid <= self.durable {
+            Leaves::AtOnce
+        } else {
+            Leaves::WhenDurable(zxid)
+        }
+    }
+
+    fn hold_back(&mut self, connection: ConnectionId, leaves: Leaves) {
+        if leaves != Leaves::AtOnce {
+            self.held_back.insert(connection);
+        }
+    }
+
     fn abort(&self, connections: impl IntoIterator<Item = ConnectionId>) {
         for connection in connections {
             if let Some(outbox) = self.outboxes.get(&connection) {

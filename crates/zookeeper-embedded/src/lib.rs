@@ -1,7 +1,7 @@
 //! An in-process server of the ZooKeeper wire protocol, for development, tests and single
 //! machines.
 //!
-//! It keeps everything in memory and speaks to any ZooKeeper client over TCP:
+//! It keeps everything in memory, and in a folder if it is given one, and speaks to any ZooKeeper client over TCP:
 //!
 //! ```
 //! use zookeeper_client::{Acls, Client, CreateMode};
@@ -19,8 +19,7 @@
 //! # }
 //! ```
 //!
-//! What it does not do: survive a restart, enforce access control lists, form an ensemble, speak
-//! TLS or SASL.
+//! What it does not do: form an ensemble, speak TLS or SASL. The whole list is in its README.
 
 mod clock;
 mod config;
@@ -34,7 +33,9 @@ mod protocol;
 mod server;
 mod state;
 mod statistics;
+mod storage;
 
 pub use config::{Config, StartError};
 pub use server::Server;
 pub use statistics::Statistics;
+pub use storage::StorageError;

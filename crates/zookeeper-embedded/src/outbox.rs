@@ -1,8 +1,10 @@
 //! The outgoing bytes of one connection, bounded.
 //!
-//! A client that reads slowly is not served further requests until it has caught up. If the
+//! What shows a transaction that is not durable yet is held back until it is, and so is everything
+//! behind it. A client that reads slowly is not served further requests until it has caught up. If the
 //! notifications that others cause pile up nevertheless, the connection is given up.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,7 +28,32 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct Pending {
     bytes: Vec<u8>,
+    /// How many of the bytes may leave.
+    free: usize,
+    /// What holds the others back, in order.
+    holds: VecDeque<Hold>,
     stage: Stage,
+}
+
+/// Bytes up to `end` that wait for a transaction to be durable.
+#[derive(Debug)]
+struct Hold {
+    zxid: i64,
+    end: usize,
+}
+
+/// When bytes may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    AtOnce,
+    WhenDurable(i64),
+}
+
+/// Whether anything is still held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    All,
+    Some,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,16 +74,19 @@ pub(crate) enum Room {
 
 impl Outbox {
     /// Appends an answer. There is always room for one, because requests wait for room.
-    pub(crate) fn push_answer(&self, encode: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn push_answer(&self, leaves: Leaves, encode: impl FnOnce(&mut Vec<u8>)) {
         let mut pending = self.lock();
         if pending.stage == Stage::Open {
-            encode(&mut pending.bytes);
-            self.filled.notify_one();
+            self.append(&mut pending, leaves, encode);
         }
     }
 
     /// Appends what the client did not ask for right now; too much of it ends the connection.
-    pub(crate) fn push_notification(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Room {
+    pub(crate) fn push_notification(
+        &self,
+        leaves: Leaves,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Room {
         let mut pending = self.lock();
         if pending.stage == Stage::Open && pending.bytes.len() > LIMIT {
             drop(pending);
@@ -64,10 +94,25 @@ impl Outbox {
             return Room::Exceeded;
         }
         if pending.stage == Stage::Open {
-            encode(&mut pending.bytes);
-            self.filled.notify_one();
+            self.append(&mut pending, leaves, encode);
         }
         Room::Enough
+    }
+
+    /// Transactions up to this one are durable.
+    pub(crate) fn release(&self, durable: i64) -> Released {
+        let mut pending = self.lock();
+        while let Some(hold) = pending.holds.pop_front_if(|hold| hold.zxid <= durable) {
+            pending.free = hold.end;
+        }
+        if pending.free > 0 {
+            self.filled.notify_one();
+        }
+        if pending.holds.is_empty() {
+            Released::All
+        } else {
+            Released::Some
+        }
     }
 
     /// Lets the connection end once everything is written.
@@ -84,6 +129,8 @@ impl Outbox {
         let mut pending = self.lock();
         pending.stage = Stage::Aborted;
         pending.bytes = Vec::new();
+        pending.holds.clear();
+        pending.free = 0;
         self.aborted.notify_one();
     }
 
@@ -104,15 +151,29 @@ impl Outbox {
         loop {
             {
                 let mut pending = self.lock();
-                if !pending.bytes.is_empty() {
+                if pending.free > 0 {
                     self.emptied.notify_one();
-                    return Some(mem::take(&mut pending.bytes));
+                    return Some(pending.take_free());
                 }
-                if pending.stage != Stage::Open {
+                if pending.bytes.is_empty() && pending.stage != Stage::Open {
                     return None;
                 }
             }
             self.filled.notified().await;
+        }
+    }
+
+    fn append(&self, pending: &mut Pending, leaves: Leaves, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut pending.bytes);
+        let end = pending.bytes.len();
+        match (leaves, pending.holds.back_mut()) {
+            (Leaves::AtOnce, None) => {
+                pending.free = end;
+                self.filled.notify_one();
+            }
+            (Leaves::AtOnce, Some(hold)) => hold.end = end,
+            (Leaves::WhenDurable(zxid), Some(hold)) if hold.zxid == zxid => hold.end = end,
+            (Leaves::WhenDurable(zxid), _) => pending.holds.push_back(Hold { zxid, end }),
         }
     }
 
@@ -122,12 +183,46 @@ impl Outbox {
     }
 }
 
+impl Pending {
+    fn take_free(&mut self) -> Vec<u8> {
+        let taken = mem::take(&mut self.free);
+        let held = self.bytes.split_off(taken);
+        for hold in &mut self.holds {
+            hold.end -= taken;
+        }
+        mem::replace(&mut self.bytes, held)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn fill(outbox: &Outbox, length: usize) {
-        outbox.push_answer(|bytes| bytes.resize(bytes.len() + length, 0));
+        outbox.push_answer(Leaves::AtOnce, |bytes| {
+            bytes.resize(bytes.len() + length, 0);
+        });
+    }
+
+    fn hold(outbox: &Outbox, zxid: i64, byte: u8) {
+        outbox.push_answer(Leaves::WhenDurable(zxid), |bytes| bytes.push(byte));
+    }
+
+    #[tokio::test]
+    async fn what_shows_a_transaction_waits_for_the_disk_and_so_does_what_is_behind_it() {
+        let outbox = Outbox::default();
+        fill(&outbox, 1);
+        hold(&outbox, 5, 5);
+        hold(&outbox, 5, 5);
+        hold(&outbox, 7, 7);
+        outbox.finish();
+        assert_eq!(outbox.take().await, Some(vec![0]));
+        assert_eq!(outbox.release(4), Released::Some);
+        assert_eq!(outbox.release(6), Released::Some);
+        assert_eq!(outbox.take().await, Some(vec![5, 5]));
+        assert_eq!(outbox.release(7), Released::All);
+        assert_eq!(outbox.take().await, Some(vec![7]));
+        assert_eq!(outbox.take().await, None);
     }
 
     #[tokio::test]
@@ -153,11 +248,11 @@ mod tests {
         let outbox = Outbox::default();
         fill(&outbox, LIMIT);
         assert_eq!(
-            outbox.push_notification(|bytes| bytes.push(1)),
+            outbox.push_notification(Leaves::AtOnce, |bytes| bytes.push(1)),
             Room::Enough
         );
         assert_eq!(
-            outbox.push_notification(|bytes| bytes.push(1)),
+            outbox.push_notification(Leaves::AtOnce, |bytes| bytes.push(1)),
             Room::Exceeded
         );
         outbox.aborted().await;

@@ -2,7 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -13,9 +16,10 @@ use tracing::{debug, info, warn};
 
 use crate::config::{Config, StartError};
 use crate::connection;
-use crate::host::Host;
+use crate::host::{Host, Log};
 use crate::protocol::ConnectionId;
 use crate::statistics::Statistics;
+use crate::storage::{self, Opened, Queue, StorageError, Writer};
 
 /// How long to wait when the system has no file descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -27,14 +31,24 @@ pub struct Server {
     host: Arc<Host>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+    writing: Option<Writing>,
+}
+
+/// The thread that makes transactions durable. It ends, and gives the folder back, when dropped.
+#[derive(Debug)]
+struct Writing {
+    queue: Arc<Queue>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Server {
-    /// Starts listening, and serves clients on the current tokio runtime.
+    /// Starts listening, reads what the data folder holds if there is one, and serves clients on the
+    /// current tokio runtime.
     ///
     /// # Errors
     ///
-    /// If the configuration makes no sense or the address cannot be had; see [`StartError`].
+    /// If the configuration makes no sense, the address cannot be had or the data folder cannot be
+    /// used; see [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
         config.validate()?;
         let requested = config.address;
@@ -42,7 +56,14 @@ impl Server {
             .await
             .map_err(|e| refusal(requested, e))?;
         let address = listener.local_addr().map_err(|e| refusal(requested, e))?;
-        let host = Arc::new(Host::new(Config { address, ..config }));
+        let config = Config { address, ..config };
+        let (host, writing) = match config.data_dir.clone() {
+            Some(folder) => {
+                let (host, writing) = durable(config, folder).await?;
+                (host, Some(writing))
+            }
+            None => (Arc::new(Host::volatile(config)), None),
+        };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(run(listener, host.clone(), stopped));
         info!(%address, "zookeeper server listens");
@@ -51,7 +72,14 @@ impl Server {
             host,
             stop: Some(stop),
             task,
+            writing,
         })
+    }
+
+    /// Waits until the server has stopped by itself, because its log cannot be written any more. One
+    /// without a data folder never does.
+    pub async fn failed(&self) -> Arc<StorageError> {
+        self.host.failed().await
     }
 
     /// Where the server listens, with the real port.
@@ -83,18 +111,70 @@ impl Server {
         self.host.cut_connections();
     }
 
-    /// Closes the listener and all connections, and returns when every task has ended.
+    /// Closes the listener and all connections, and returns when every task has ended and everything
+    /// is on disk.
     pub async fn stop(mut self) {
         drop(self.stop.take());
         // An error would mean that the task panicked; it has ended in any case.
         if let Err(error) = (&mut self.task).await {
             warn!(%error, "zookeeper server ended badly");
         }
+        let writing = self.writing.take();
+        // Waiting for the disk must not hold up the others on this thread.
+        let _ = tokio::task::spawn_blocking(move || drop(writing)).await;
+    }
+}
+
+/// Reads the data folder and starts to write to it.
+async fn durable(config: Config, folder: PathBuf) -> Result<(Arc<Host>, Writing), StorageError> {
+    let policy = config.snapshots();
+    let opening = tokio::task::spawn_blocking(move || storage::open(&folder, policy));
+    let Opened { ledger, writer } = opening.await.map_err(|_| StorageError::Panicked)??;
+    let queue = Arc::new(Queue::default());
+    let log = Log {
+        queue: queue.clone(),
+        tally: writer.tally(),
+    };
+    let host = Arc::new(Host::durable(config, ledger, log));
+    let writing = Writing::start(writer, queue, host.clone())?;
+    Ok((host, writing))
+}
+
+impl Writing {
+    fn start(writer: Writer, queue: Arc<Queue>, host: Arc<Host>) -> Result<Self, StorageError> {
+        let waiting = queue.clone();
+        let path = host.config.data_dir.clone().unwrap_or_default();
+        let run = move || {
+            let run = AssertUnwindSafe(|| writer.run(&waiting, |zxid| host.release(zxid)));
+            let ended = catch_unwind(run).unwrap_or(Err(StorageError::Panicked));
+            if let Err(cause) = ended {
+                host.fail(cause);
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("zookeeper-log".to_owned())
+            .spawn(run)
+            .map_err(StorageError::io("start a thread for", &path))?;
+        Ok(Self {
+            queue,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was caught and told.
+            let _ = thread.join();
+        }
     }
 }
 
 impl Drop for Server {
-    /// Dropping the task drops the set of connections in it, which ends them as well.
+    /// Dropping the task drops the set of connections in it, which ends them as well. With a data
+    /// folder, dropping waits for the disk.
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -109,6 +189,7 @@ async fn run(listener: TcpListener, host: Arc<Host>, mut stopped: oneshot::Recei
     loop {
         tokio::select! {
             _ = &mut stopped => break,
+            _ = host.failed() => break,
             _ = ticks.tick() => host.tick(),
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {

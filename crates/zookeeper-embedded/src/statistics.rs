@@ -28,6 +28,12 @@ pub struct Statistics {
     pub garbled_connections: u64,
     /// Connections ended because the client did not read its notifications.
     pub overflowed_connections: u64,
+    /// Groups of transactions that became durable together.
+    pub log_syncs: u64,
+    /// Snapshots made since the start.
+    pub snapshots: u64,
+    /// Snapshots that could not be made; the log goes on without them.
+    pub failed_snapshots: u64,
 }
 
 /// Counts events from any task.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::actors::probe::{Probe, heard};
 use crate::actors::supervision::remember_panics;
+use crate::clock::Clock;
 use crate::codec::from_payload;
 use crate::coordination::memory::{AppendFault, MemoryServer};
 use crate::ids::{IdSource, JobId};
@@ -15,7 +16,11 @@ struct Rig {
     server: MemoryServer,
     outbox: Addr<Outbox>,
     probe: Addr<Probe>,
+    clock: Clock,
+    lease: SessionLease,
 }
+
+const LEASED: Duration = Duration::from_secs(3_600);
 
 fn start(gate: SetGate, capacity: usize) -> Rig {
     tokio::time::pause();
@@ -23,11 +28,17 @@ fn start(gate: SetGate, capacity: usize) -> Rig {
     let (server, probe) = (MemoryServer::default(), Probe::default().start());
     let obituary = Probe::obituary(&probe, Child::Outbox);
     let writer = IdSource::from_seed(1).peer().into();
-    let outbox = Outbox::new(Arc::new(server.connect()), writer, gate, capacity, obituary);
+    let clock = Clock::start();
+    let lease = SessionLease::unproved(clock);
+    lease.extend(clock.now(), LEASED);
+    let session = Arc::new(server.connect());
+    let outbox = Outbox::new(session, lease.clone(), writer, gate, capacity, obituary);
     Rig {
         server,
         outbox: outbox.start(),
         probe,
+        clock,
+        lease,
     }
 }
 
@@ -80,7 +91,10 @@ async fn entries_are_written_in_order_and_numbered() {
     let confirmed = rig.outbox.send(WriteAndConfirm(kill(5))).await.unwrap();
     assert_eq!(confirmed, Ok(LogPosition(5)));
     assert_eq!(rig.written(), (0..6).map(kill).collect::<Vec<_>>());
-    let sequences = rig.entries().into_iter().map(|entry| entry.source.sequence);
+    let sequences = rig
+        .entries()
+        .into_iter()
+        .map(|entry| entry.source.unwrap().sequence);
     assert_eq!(sequences.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
 }
 
@@ -131,7 +145,7 @@ async fn an_entry_of_unknown_outcome_is_written_again_under_its_number() {
     let sequences: Vec<u64> = rig
         .entries()
         .into_iter()
-        .map(|entry| entry.source.sequence)
+        .map(|entry| entry.source.unwrap().sequence)
         .collect();
     assert_eq!(sequences, [1, 1]);
 }
@@ -191,4 +205,29 @@ async fn it_ends_with_its_session_and_tells_who_waits() {
         deaths[0].exit,
         Exit::Failed("the coordination session is over".into())
     );
+}
+
+#[actix::test]
+async fn nothing_is_written_while_the_lease_of_the_session_does_not_hold() {
+    let rig = start(SetGate::Resume, 10);
+    tokio::time::advance(LEASED).await;
+    rig.write(kill(1)).await.unwrap();
+    rig.write(leave()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(rig.written(), []);
+    rig.lease.extend(rig.clock.now(), LEASED);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(rig.written(), [kill(1), leave()]);
+}
+
+#[actix::test]
+async fn an_outbox_ends_with_the_lease() {
+    let rig = start(SetGate::Resume, 10);
+    tokio::time::advance(LEASED).await;
+    rig.write(kill(1)).await.unwrap();
+    rig.lease.end();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let deaths = heard(&rig.probe).await.deaths;
+    assert!(deaths[0].exit.to_string().contains("session is over"));
+    assert_eq!(rig.written(), []);
 }

@@ -5,11 +5,13 @@ use super::{PeerGroup, Restarts};
 use crate::actors::supervision::Verdict;
 use crate::coordination::SessionState;
 use crate::ids::LogPosition;
+use crate::log::commands::{Command, LeaveCluster};
 use crate::messages::outbox::{WriteAndConfirm, WriteFailed};
 use crate::messages::peer_group::{
     Append, CrashChild, GroupStatus, StartPeers, Status, StopPeer, StopRestarts,
 };
 use crate::messages::supervision::{ActorReport, Child, ChildDown, Crash, Observe, Stop};
+use crate::messages::virtual_peer::Drain;
 use actix::fut::wrap_future;
 use actix::{ActorContext, ActorFutureExt, Context, Handler, MessageResult};
 use actix::{ResponseActFuture, ResponseFuture};
@@ -86,6 +88,8 @@ impl Handler<StopPeer> for PeerGroup {
         let (SlotState::Running(incarnation) | SlotState::Stopping(incarnation)) = state else {
             return async { false }.boxed_local();
         };
+        // It writes its leave itself.
+        self.deaths.tell([incarnation.peer]);
         let stopped = incarnation.addr.send(Stop);
         slot.state = SlotState::Stopping(incarnation);
         async move { stopped.await.is_ok() }.boxed_local()
@@ -103,25 +107,39 @@ impl Handler<StopRestarts> for PeerGroup {
 impl Handler<Stop> for PeerGroup {
     type Result = ResponseActFuture<Self, ()>;
 
-    /// Peers drain and leave, what is owed to the log is written, the session ends.
+    /// Peers drain, then leave with one entry, and the session ends. Were each to leave for itself,
+    /// the others would be given its work meanwhile.
     fn handle(&mut self, _: Stop, _: &mut Context<Self>) -> Self::Result {
         self.restarts = Restarts::Refused;
-        let mut stops = Vec::new();
+        let mut peers = Vec::new();
         for slot in &mut self.slots {
             let state = std::mem::replace(&mut slot.state, SlotState::Stopped);
             if let SlotState::Running(one) | SlotState::Stopping(one) = state {
-                stops.push(async move { (one.peer, one.addr.send(Stop).await) });
+                peers.push((one.peer, one.addr));
             }
         }
+        self.deaths.tell(peers.iter().map(|(peer, _)| *peer));
+        let leave = LeaveCluster::of_all(peers.iter().map(|(peer, _)| *peer));
         // The whole has to fit into `drain`, with something left for the rest of the node.
         let (share, outbox) = (self.settings.drain / 10, self.outbox.take());
-        let drain = share * 7;
+        let drain = share * 6;
         let session = self.services.task.session.clone();
         let stop = async move {
-            let drained = tokio::time::timeout(drain, join_all(stops)).await.is_ok();
+            let drains = join_all(peers.iter().map(|(_, addr)| addr.send(Drain)));
+            let drained = tokio::time::timeout(drain, drains).await.is_ok();
             if let Some(outbox) = outbox {
-                let _ = tokio::time::timeout(share, outbox.send(Stop)).await;
+                let last = async {
+                    if let Some(leave) = leave {
+                        let _ = outbox
+                            .send(WriteAndConfirm(Command::LeaveCluster(leave)))
+                            .await;
+                    }
+                    let _ = outbox.send(Stop).await;
+                };
+                let _ = tokio::time::timeout(share, last).await;
             }
+            let stops = join_all(peers.iter().map(|(_, addr)| addr.send(Stop)));
+            let _ = tokio::time::timeout(share, stops).await;
             let _ = tokio::time::timeout(share, session.close()).await;
             drained
         };
@@ -175,6 +193,7 @@ impl Handler<Observe> for PeerGroup {
             "group": self.settings.member.group,
             "position": self.position_and_replica().position,
             "session-restarts": self.session_restarts,
+            "session-lease": if self.services.task.lease.holds() { "held" } else { "ran out" },
             "requests-cut-short": self.services.task.session.retry().interruptions(),
             "unreadable-entries": self.unreadable_entries,
             "ignored-entries": self.ignored_entries,

@@ -1,7 +1,10 @@
 //! The peer group: one process. Owns the session, the tail of the log, the steps and the transport,
 //! and supervises its virtual peers, one for one and for ever.
 
+mod collector;
+mod deaths;
 mod handlers;
+mod reading;
 mod session;
 mod slots;
 mod tail;
@@ -16,8 +19,11 @@ use crate::log::Step;
 use crate::messages::log_reader::Snapshot;
 use crate::messages::outbox::SetGate;
 use crate::messages::supervision::{Child, ChildDown, Stop};
-use crate::replica::Member;
+use crate::replica::{Agreed, Member, Replica};
 use actix::{Actor, Addr, AsyncContext, Context};
+pub use collector::CollectionPolicy;
+use collector::Collector;
+use deaths::Deaths;
 use futures_util::future::BoxFuture;
 use slots::Slot;
 use std::sync::Arc;
@@ -39,11 +45,13 @@ pub struct PeerGroup {
     latest: watch::Sender<Snapshot>,
     sessions: watch::Sender<Arc<dyn Coordination>>,
     slots: Vec<Slot>,
+    deaths: Deaths,
     incarnations: u64,
     budget: RestartBudget,
     restarts: Restarts,
     /// Counts sessions; what belongs to an older one is over.
     session: u64,
+    collector: Collector,
     session_restarts: u64,
     unreadable_entries: u64,
     ignored_entries: u64,
@@ -55,18 +63,22 @@ pub struct PeerGroup {
 pub struct GroupSettings {
     /// What its peers say of themselves.
     pub member: Member,
+    /// What everybody who uses the log agreed on.
+    pub agreed: Agreed,
     /// How many peers to start with.
     pub peers: usize,
     /// Between two incarnations of a peer.
     pub restart_backoff: Backoff,
     /// A peer that lived for this long starts again without having to wait longer each time.
     pub healthy_after: Duration,
-    /// How many peers may be on their way into the cluster at once.
-    pub joins_at_once: usize,
+    /// How many peers that died may be on their way back at once.
+    pub restarts_at_once: usize,
     /// How many steps are kept for readers that lag.
     pub step_ring: usize,
     /// How often the session may be opened again before the group gives up.
     pub budget: RestartBudget,
+    /// When the log is collected.
+    pub collection: CollectionPolicy,
     /// How long the peers of the group may take to stop.
     pub drain: Duration,
 }
@@ -98,7 +110,14 @@ impl PeerGroup {
         obituary: Obituary,
     ) -> Self {
         let (steps, _) = broadcast::channel(settings.step_ring);
-        let (latest, receiver) = watch::channel(Snapshot::default());
+        let start = Replica {
+            agreed: settings.agreed,
+            ..Replica::default()
+        };
+        let (latest, receiver) = watch::channel(Snapshot {
+            position: None,
+            replica: Arc::new(start),
+        });
         let published = Published {
             steps,
             latest: receiver,
@@ -115,10 +134,12 @@ impl PeerGroup {
             latest,
             sessions,
             slots,
+            deaths: Deaths::default(),
             incarnations: 0,
             budget,
             restarts: Restarts::Allowed,
             session: 0,
+            collector: Collector::default(),
             session_restarts: 0,
             unreadable_entries: 0,
             ignored_entries: 0,
@@ -144,9 +165,12 @@ impl PeerGroup {
         let supervisor = ctx.address().recipient::<ChildDown>();
         let census = &self.services.census;
         let obituary = Obituary::of(Child::Outbox, self.incarnations, supervisor, census);
-        let session = self.services.task.session.clone();
+        let (session, lease) = (
+            self.services.task.session.clone(),
+            self.services.task.lease.clone(),
+        );
         let capacity = self.services.outbox_capacity;
-        let outbox = Outbox::new(session, writer, SetGate::Resume, capacity, obituary);
+        let outbox = Outbox::new(session, lease, writer, SetGate::Resume, capacity, obituary);
         self.outbox = Some(outbox.start());
     }
 

@@ -1,8 +1,11 @@
 //! The session of the group: its beginning, and its end, which ends every peer with it.
 
+use super::reading::Tail;
 use super::{PeerGroup, Restarts};
 use crate::actors::supervision::{Backoff, Verdict};
-use crate::coordination::{Coordination, SessionState};
+use crate::coordination::{
+    Coordination, CoordinationError, SessionLease, SessionState, reconnected,
+};
 use crate::ids::PeerId;
 use crate::log::commands::Command;
 use crate::messages::outbox::WriteEntry;
@@ -12,6 +15,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How often the session is proved to live while its time-out passes once.
+const PROOFS_IN_A_TIMEOUT: u32 = 6;
 
 /// Between two attempts to open a session.
 const RECONNECT: Backoff = Backoff {
@@ -23,10 +29,40 @@ impl PeerGroup {
     /// Starts everything that lives on the session in `services`.
     pub(super) fn begin_session(&mut self, ctx: &mut Context<Self>) {
         self.session += 1;
+        self.keep_lease(ctx);
         self.start_outbox(ctx);
         self.watch_session(ctx);
-        self.follow(ctx);
+        self.follow(Tail::Ahead, ctx);
         self.start_waiting_peers(ctx);
+    }
+
+    /// Proves again and again that the session lives, often enough that one answer that is late, or
+    /// a server that is away for most of the time-out, does not let the lease run out.
+    fn keep_lease(&self, ctx: &mut Context<Self>) {
+        let (session, lease) = (
+            self.services.task.session.clone(),
+            self.services.task.lease.clone(),
+        );
+        let clock = self.services.task.clock;
+        let keep = async move {
+            let timeout = session.timeout();
+            loop {
+                let asked = clock.now();
+                match session.prove_alive().await {
+                    Ok(()) => {
+                        lease.extend(asked, timeout);
+                        tokio::time::sleep(timeout / PROOFS_IN_A_TIMEOUT).await;
+                    }
+                    Err(CoordinationError::Expired) => return,
+                    Err(_) => {
+                        if reconnected(&*session).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        };
+        ctx.spawn(wrap_future(keep));
     }
 
     fn watch_session(&mut self, ctx: &mut Context<Self>) {
@@ -53,6 +89,8 @@ impl PeerGroup {
         }
         self.session += 1;
         self.session_restarts += 1;
+        // Before anybody is told: pipelines on threads of their own look at it.
+        self.services.task.lease.end();
         tracing::error!(%cause, "the session is lost; every peer starts again under a new id");
         let gone = self.end_all_peers(&cause.to_string());
         self.outbox = None;
@@ -106,6 +144,7 @@ impl PeerGroup {
             return;
         }
         self.services.task.session = session.clone();
+        self.services.task.lease = SessionLease::unproved(self.services.task.clock);
         self.sessions.send_replace(session);
         self.begin_session(ctx);
         self.write_leaves(gone);

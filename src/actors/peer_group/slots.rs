@@ -5,16 +5,16 @@ use crate::actors::pulse_watcher::delete_until_confirmed;
 use crate::actors::supervision::Obituary;
 use crate::actors::virtual_peer::VirtualPeer;
 use crate::clock::Millis;
-use crate::ids::{LogPosition, PeerId};
+use crate::ids::{GroupId, LogPosition, PeerId};
 use crate::log::PeerContext;
+use crate::log::admission::admitted;
 use crate::log::commands::{Command, LeaveCluster};
 use crate::messages::supervision::{Child, ChildDown, Exit};
 use crate::messages::virtual_peer::EndIncarnation;
-use crate::replica::Member;
 use actix::fut::wrap_future;
 use actix::{Actor, Addr, AsyncContext, Context};
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// A place for a peer.
@@ -68,22 +68,36 @@ impl Slot {
 }
 
 impl PeerGroup {
-    /// Starts peers that wait, as many as the ring can take in at once: one joins a ring of one,
-    /// and more get into each other's way than help.
+    /// Starts peers that wait, as many as can join now without being refused.
     pub(super) fn start_waiting_peers(&mut self, ctx: &mut Context<Self>) {
-        if self.restarts == Restarts::Refused || self.outbox.is_none() {
+        let is_waiting = |slot: &Slot| matches!(slot.state, SlotState::Waiting);
+        let may_start = self.restarts == Restarts::Allowed && self.outbox.is_some();
+        if !may_start || !self.slots.iter().any(is_waiting) {
             return;
         }
         let replica = self.position_and_replica().replica;
-        let joined = replica.membership.peers.len();
-        let living = self.slots.iter().filter_map(Slot::incarnation);
-        let joining = living
-            .filter(|one| !replica.membership.is_joined(one.peer))
-            .count();
-        let at_once = (joined / 2).clamp(1, self.settings.joins_at_once);
-        let is_waiting = |index: &usize| matches!(self.slots[*index].state, SlotState::Waiting);
-        let next = (0..self.slots.len()).filter(is_waiting);
-        let next: Vec<usize> = next.take(at_once.saturating_sub(joining)).collect();
+        let membership = &replica.membership;
+        let mut restarting = 0;
+        let mut begun = Vec::new();
+        for slot in &self.slots {
+            let peer = slot.incarnation().map(|one| one.peer);
+            if let Some(peer) = peer.filter(|peer| !membership.is_joined(*peer)) {
+                restarting += usize::from(slot.attempts > 0);
+                begun.push(peer);
+            }
+        }
+        let room = admitted(membership, self.settings.member.group, &begun);
+        let mut restarts_left = self.settings.restarts_at_once.saturating_sub(restarting);
+        let mut may_begin = |slot: &Slot| {
+            if !is_waiting(slot) || slot.attempts > 0 && restarts_left == 0 {
+                return false;
+            }
+            restarts_left -= usize::from(slot.attempts > 0);
+            true
+        };
+        let slots = self.slots.iter().enumerate();
+        let next = slots.filter(|(_, slot)| may_begin(slot)).take(room);
+        let next: Vec<usize> = next.map(|(index, _)| index).collect();
         for index in next {
             self.start_peer(index, ctx);
         }
@@ -106,7 +120,15 @@ impl PeerGroup {
         );
         let position = Rc::new(Cell::new(None));
         let (services, published) = (self.services.clone(), self.published.clone());
-        let addr = VirtualPeer::new(me, services, published, position.clone(), obituary).start();
+        let addr = VirtualPeer::new(
+            me,
+            services,
+            ctx.address(),
+            published,
+            position.clone(),
+            obituary,
+        );
+        let addr = addr.start();
         let started = self.services.task.clock.now();
         tracing::info!(%peer, index, "virtual peer starts");
         self.slots[index].state = SlotState::Running(Incarnation {
@@ -174,6 +196,7 @@ impl PeerGroup {
         self.services.task.transport.shut(peer);
         let delete = delete_until_confirmed(self.services.task.session.clone(), peer);
         ctx.spawn(wrap_future::<_, Self>(delete));
+        self.deaths.tell([peer]);
         self.write(Command::LeaveCluster(LeaveCluster::of(peer)));
     }
 
@@ -199,34 +222,29 @@ impl PeerGroup {
         gone
     }
 
-    /// Writes the leaves of these peers, and of every other of this group that is known to the
-    /// cluster and lives no more: what an earlier outbox had to write about them may be lost.
+    /// Writes the leaves of these peers, of every other of this group that is known to the cluster
+    /// and lives no more, and of those whose end was noticed here: what an earlier outbox had to
+    /// write about them may be lost.
     pub(super) fn write_leaves(&mut self, mut gone: BTreeSet<PeerId>) {
         let replica = self.position_and_replica().replica;
-        let mine = |member: &Member| member.group == self.settings.member.group;
-        let living: BTreeSet<PeerId> = self
-            .slots
-            .iter()
-            .filter_map(Slot::incarnation)
-            .map(|one| one.peer)
-            .collect();
-        let known = replica
-            .membership
-            .members
-            .iter()
-            .filter(|(_, member)| mine(member));
-        gone.extend(
-            known
-                .map(|(peer, _)| *peer)
-                .filter(|peer| !living.contains(peer)),
-        );
-        let mut gone = gone.into_iter();
-        if let Some(id) = gone.next() {
-            let leave = LeaveCluster {
-                also: gone.collect(),
-                ..LeaveCluster::of(id)
-            };
-            self.write(Command::LeaveCluster(leave));
+        let (known, mine) = (&replica.membership.members, self.settings.member.group);
+        let living = self.slots.iter().filter_map(Slot::incarnation);
+        let living: BTreeSet<PeerId> = living.map(|one| one.peer).collect();
+        let ours = known.iter().filter(|(_, member)| member.group == mine);
+        let dead = ours
+            .map(|(peer, _)| peer)
+            .filter(|peer| !living.contains(peer));
+        gone.extend(dead.chain(self.deaths.told()));
+        let mut by_group: BTreeMap<GroupId, Vec<PeerId>> = BTreeMap::new();
+        for peer in gone {
+            let group = known.get(&peer).map_or(mine, |member| member.group);
+            by_group.entry(group).or_default().push(peer);
+        }
+        for peers in by_group.into_values() {
+            self.deaths.tell(peers.iter().copied());
+            if let Some(leave) = LeaveCluster::of_all(peers) {
+                self.write(Command::LeaveCluster(leave));
+            }
         }
     }
 }

@@ -114,17 +114,8 @@ async fn the_end_of_its_own_session_is_nobodys_death() {
     rig.watches([2]).await;
     rig.server.expire_session_of(peer(ME));
     assert_eq!(rig.gone().await, []);
-    rig.watcher.send(CheckPulse(peer(2))).await.unwrap();
+    rig.watches([2, 3]).await;
     assert_eq!(rig.gone().await, []);
-}
-
-#[actix::test]
-async fn a_check_reports_a_ghost_and_no_living_peer() {
-    let rig = start([2]).await;
-    rig.watcher.send(CheckPulse(peer(2))).await.unwrap();
-    assert_eq!(rig.gone().await, []);
-    rig.watcher.send(CheckPulse(peer(3))).await.unwrap();
-    assert_eq!(rig.gone().await, [peer(3)]);
 }
 
 #[actix::test]

@@ -5,13 +5,14 @@
 //! answer "outcome unknown" for a write that did or did not happen.
 
 use super::{
-    Answer, Claim, Coordination, CoordinationError, Node, Pulse, Put, Retry, SessionState, Written,
-    check_size,
+    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Retry, Revision,
+    SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -30,14 +31,19 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    log: Vec<Vec<u8>>,
+    /// Entries by position; those that were deleted are gone.
+    log: BTreeMap<u64, Vec<u8>>,
+    /// The position of the next entry.
+    next_entry: u64,
     pulses: BTreeMap<PeerId, SessionId>,
-    nodes: BTreeMap<Node, Vec<u8>>,
-    claims: BTreeMap<Node, SessionId>,
+    /// Nodes by path, with their revisions.
+    nodes: BTreeMap<String, (Vec<u8>, i32)>,
     sessions: BTreeMap<SessionId, watch::Sender<SessionState>>,
     next_session: u64,
     delay: Duration,
     connection: Connection,
+    /// Sessions that are cut off by themselves.
+    cut_off: BTreeSet<SessionId>,
     faults: VecDeque<AppendFault>,
 }
 
@@ -45,8 +51,33 @@ struct State {
 struct SessionId(u64);
 
 impl State {
+    fn append(&mut self, payload: Vec<u8>) -> LogPosition {
+        let position = self.next_entry;
+        self.log.insert(position, payload);
+        self.next_entry += 1;
+        LogPosition(position)
+    }
+
+    fn put(&mut self, path: String, data: Vec<u8>) {
+        let revision = self
+            .nodes
+            .get(&path)
+            .map_or(0, |(_, revision)| revision + 1);
+        self.nodes.insert(path, (data, revision));
+    }
+
+    fn show(&self, session: SessionId, seen: SessionState) {
+        if let Some(sender) = self.sessions.get(&session) {
+            sender.send_replace(seen);
+        }
+    }
+
     fn reachable(&self, session: SessionId) -> Result<(), CoordinationError> {
-        match (self.sessions.contains_key(&session), self.connection) {
+        let connection = match self.cut_off.contains(&session) {
+            true => Connection::Down,
+            false => self.connection,
+        };
+        match (self.sessions.contains_key(&session), connection) {
             (false, _) => Err(CoordinationError::Expired),
             (true, Connection::Down) => {
                 Err(CoordinationError::Interrupted("cut off, by a test".into()))
@@ -55,6 +86,9 @@ impl State {
         }
     }
 }
+
+/// How long a session is said to live without a word. It is ended by who plays the server.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Whether sessions reach the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +163,28 @@ impl MemoryServer {
         self.changed();
     }
 
+    /// Cuts off the session that owns a peer's pulse, and no other. It stays, as does that of a
+    /// process that is paused for a while.
+    pub fn cut_off_session_of(&self, peer: PeerId) {
+        let mut state = self.lock();
+        if let Some(session) = state.pulses.get(&peer).copied() {
+            state.cut_off.insert(session);
+            state.show(session, SessionState::Disconnected);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Lets every session that was cut off by itself reach the server again.
+    pub fn reach_all(&self) {
+        let mut state = self.lock();
+        for session in std::mem::take(&mut state.cut_off) {
+            state.show(session, SessionState::Connected);
+        }
+        drop(state);
+        self.changed();
+    }
+
     /// Faults of the next appends, in order.
     pub fn fail_appends(&self, faults: impl IntoIterator<Item = AppendFault>) {
         self.lock().faults.extend(faults);
@@ -150,13 +206,24 @@ impl MemoryServer {
 
     /// Puts raw bytes into the log: garbage, or an entry of somebody else.
     pub fn append_raw(&self, payload: Vec<u8>) {
-        self.lock().log.push(payload);
+        self.lock().append(payload);
+        self.changed();
+    }
+
+    /// Skips a position, as a node of somebody else's in the log does.
+    pub fn skip_position(&self) {
+        self.lock().next_entry += 1;
         self.changed();
     }
 
     /// Everything in the log.
     pub fn entries(&self) -> Vec<Vec<u8>> {
-        self.lock().log.clone()
+        self.lock().log.values().cloned().collect()
+    }
+
+    /// The paths of all nodes beside the log.
+    pub fn nodes(&self) -> Vec<String> {
+        self.lock().nodes.keys().cloned().collect()
     }
 
     /// The peers that have a pulse.
@@ -167,7 +234,6 @@ impl MemoryServer {
     fn end(&self, session: SessionId) {
         let mut state = self.lock();
         state.pulses.retain(|_, owner| *owner != session);
-        state.claims.retain(|_, owner| *owner != session);
         if let Some(sender) = state.sessions.remove(&session) {
             sender.send_replace(SessionState::Expired);
         }
@@ -257,23 +323,28 @@ impl Coordination for Memory {
             if fault == AppendFault::UnknownAndLost {
                 return Err(CoordinationError::Interrupted("lost, by a test".into()));
             }
-            state.log.push(payload);
+            let position = state.append(payload);
             if fault == AppendFault::UnknownButStored {
                 return Err(CoordinationError::Interrupted("stored, by a test".into()));
             }
-            Ok(LogPosition(state.log.len() as u64 - 1))
+            Ok(position)
         })
     }
 
     fn read(&self, from: LogPosition, max: usize) -> Answer<'_, Vec<Vec<u8>>> {
         self.request(|state| {
-            let from = usize::try_from(from.0).unwrap_or(usize::MAX);
-            Ok(state.log.iter().skip(from).take(max).cloned().collect())
+            let end = from.0.saturating_add(max as u64);
+            let mut entries = Vec::new();
+            for (position, entry) in state.log.range(from.0..end) {
+                entries.resize((position - from.0) as usize, Vec::new());
+                entries.push(entry.clone());
+            }
+            Ok(entries)
         })
     }
 
     fn wait_for(&self, position: LogPosition) -> Answer<'_, ()> {
-        self.wait_until(move |state| state.log.len() as u64 > position.0)
+        self.wait_until(move |state| state.next_entry > position.0)
     }
 
     fn create_pulse(&self, peer: PeerId) -> Answer<'_, ()> {
@@ -291,6 +362,10 @@ impl Coordination for Memory {
         })
     }
 
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>> {
+        self.request(|state| Ok(state.pulses.keys().copied().collect()))
+    }
+
     fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse> {
         let gone = self.wait_until(move |state| !state.pulses.contains_key(&peer));
         self.request(move |state| {
@@ -302,30 +377,80 @@ impl Coordination for Memory {
     }
 
     fn put(&self, node: Node, data: Vec<u8>, put: Put) -> Answer<'_, Written> {
+        let path = path(&node);
         self.request(move |state| {
-            check_size(&format!("{node:?}"), &data)?;
-            if put == Put::IfAbsent && state.nodes.contains_key(&node) {
+            check_size(&path, &data)?;
+            if put == Put::IfAbsent && state.nodes.contains_key(&path) {
                 return Ok(Written::KeptExisting);
             }
-            state.nodes.insert(node, data);
+            state.put(path, data);
             Ok(Written::Yes)
         })
     }
 
     fn get(&self, node: Node) -> Answer<'_, Option<Vec<u8>>> {
-        self.request(move |state| Ok(state.nodes.get(&node).cloned()))
+        let path = path(&node);
+        self.request(move |state| Ok(state.nodes.get(&path).map(|(data, _)| data.clone())))
     }
 
-    fn claim(&self, node: Node) -> Answer<'_, Claim> {
-        let id = self.id;
+    fn get_revised(&self, node: Node) -> Answer<'_, Option<(Vec<u8>, Revision)>> {
+        let path = path(&node);
         self.request(move |state| {
-            let owner = *state.claims.entry(node).or_insert(id);
-            Ok(if owner == id {
-                Claim::Mine
-            } else {
-                Claim::Taken
-            })
+            let found = state.nodes.get(&path).cloned();
+            Ok(found.map(|(data, revision)| (data, Revision(revision))))
         })
+    }
+
+    fn replace(&self, node: Node, data: Vec<u8>, seen: Option<Revision>) -> Answer<'_, Written> {
+        let path = path(&node);
+        self.request(move |state| {
+            check_size(&path, &data)?;
+            let revision = state.nodes.get(&path).map(|(_, revision)| *revision);
+            if revision != seen.map(|Revision(seen)| seen) {
+                return Ok(Written::KeptExisting);
+            }
+            state.put(path, data);
+            Ok(Written::Yes)
+        })
+    }
+
+    fn delete(&self, nodes: Vec<Node>) -> Answer<'_, ()> {
+        self.request(move |state| {
+            for node in nodes {
+                state.nodes.remove(&path(&node));
+            }
+            Ok(())
+        })
+    }
+
+    fn list(&self, folder: Folder) -> Answer<'_, Vec<String>> {
+        let folder = format!("{}/", layout().folder(folder));
+        self.request(move |state| {
+            let names = state.nodes.keys();
+            let names = names.filter_map(|path| path.strip_prefix(&folder));
+            Ok(names.map(str::to_owned).collect())
+        })
+    }
+
+    fn delete_entries(&self, positions: Range<LogPosition>) -> Answer<'_, ()> {
+        self.request(move |state| {
+            state
+                .log
+                .retain(|position, _| !positions.contains(&LogPosition(*position)));
+            Ok(())
+        })
+    }
+
+    fn log_len(&self) -> Answer<'_, u64> {
+        self.request(|state| Ok(state.log.len() as u64))
+    }
+
+    fn prove_alive(&self) -> Answer<'_, ()> {
+        self.request(|_| Ok(()))
+    }
+
+    fn timeout(&self) -> Duration {
+        SESSION_TIMEOUT
     }
 
     fn state(&self) -> watch::Receiver<SessionState> {
@@ -340,4 +465,13 @@ impl Coordination for Memory {
         self.server.end(self.id);
         async {}.boxed()
     }
+}
+
+/// Nodes are kept by the paths that they have in ZooKeeper, so that listings are the same.
+fn layout() -> Layout {
+    Layout::of("memory")
+}
+
+fn path(node: &Node) -> String {
+    layout().node(node)
 }

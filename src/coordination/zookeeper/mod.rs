@@ -6,19 +6,22 @@
 mod connect;
 mod error;
 mod session_state;
+mod snapshot;
 mod tls;
 mod unreachable;
 
 pub use connect::Connect;
 
 use super::{
-    Answer, Claim, Coordination, CoordinationError, Layout, Node, Pulse, Put, Retry, SessionState,
-    Written, check_size,
+    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Retry, Revision,
+    SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
 use error::error_of;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -160,6 +163,17 @@ impl Coordination for ZooKeeper {
         .boxed()
     }
 
+    fn pulses(&self) -> Answer<'_, BTreeSet<PeerId>> {
+        async move {
+            let listed = self.client()?.list_children(&self.layout.pulses()).await;
+            let names = listed.map_err(|error| error_of("to list the pulses", error))?;
+            // What is no id was put there by somebody else.
+            let peers = names.iter().filter_map(|name| name.parse().ok());
+            Ok(peers.map(PeerId).collect())
+        }
+        .boxed()
+    }
+
     fn watch_pulse(&self, peer: PeerId) -> Answer<'_, Pulse> {
         async move {
             let (stat, watcher) = self
@@ -218,25 +232,43 @@ impl Coordination for ZooKeeper {
         .boxed()
     }
 
-    fn claim(&self, node: Node) -> Answer<'_, Claim> {
+    fn get_revised(&self, node: Node) -> Answer<'_, Option<(Vec<u8>, Revision)>> {
+        self.revised(node).boxed()
+    }
+
+    fn replace(&self, node: Node, data: Vec<u8>, seen: Option<Revision>) -> Answer<'_, Written> {
+        self.replaced(node, data, seen).boxed()
+    }
+
+    fn delete(&self, nodes: Vec<Node>) -> Answer<'_, ()> {
+        self.delete_nodes(nodes).boxed()
+    }
+
+    fn list(&self, folder: Folder) -> Answer<'_, Vec<String>> {
+        self.names(folder).boxed()
+    }
+
+    fn delete_entries(&self, positions: Range<LogPosition>) -> Answer<'_, ()> {
+        self.delete_range(positions).boxed()
+    }
+
+    fn log_len(&self) -> Answer<'_, u64> {
+        self.entries().boxed()
+    }
+
+    fn prove_alive(&self) -> Answer<'_, ()> {
         async move {
-            let path = self.layout.node(&node);
-            let client = self.client()?;
-            let options = CreateMode::Ephemeral.with_acls(self.acls);
-            match client.create(&path, &[], &options).await {
-                Ok(_) => return Ok(Claim::Mine),
-                Err(Error::NodeExists) => {}
-                Err(error) => return Err(error_of(&path, error)),
-            }
-            // It may be ours, from a request whose outcome was unknown.
-            let stat = client.check_stat(&path).await;
-            let owner = stat.map_err(|error| error_of(&path, error))?;
-            Ok(match owner {
-                Some(stat) if stat.ephemeral_owner == client.session_id().0 => Claim::Mine,
-                _ => Claim::Taken,
-            })
+            // Through the leader, who keeps the sessions: a server that is cut off from it would
+            // answer a read.
+            let path = self.layout.pulses();
+            let synced = self.client()?.sync(&path).await;
+            synced.map_err(|error| error_of("to sync", error))
         }
         .boxed()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.session_timeout
     }
 
     fn state(&self) -> watch::Receiver<SessionState> {

@@ -1,6 +1,7 @@
 //! From a job to the table that a job file would have, with what is not a default.
 
 use crate::ids::TaskName;
+use crate::job::percent::Percent;
 use crate::job::{Job, Task, TaskKind, TaskScheduler};
 use crate::segment::{Segment, Value};
 use std::num::NonZeroU32;
@@ -31,10 +32,43 @@ pub fn describe(job: &Job) -> Segment {
         });
         file.set("lifecycles", lifecycles.collect::<Vec<Value>>());
     }
+    describe_sharing(job, &mut file);
+    file
+}
+
+fn describe_sharing(job: &Job, file: &mut Segment) {
     if job.task_scheduler != TaskScheduler::default() {
         file.set("task-scheduler", job.task_scheduler.as_str());
     }
-    file
+    if let Some(percentage) = job.percentage {
+        file.set("percentage", percent(percentage));
+    }
+    if !job.sends.is_default() {
+        file.set("colocated-sends", job.sends.as_str());
+    }
+    let ackers = &job.ackers;
+    if let Some(percentage) = ackers.percentage {
+        file.set("acker-percentage", percent(percentage));
+    }
+    for (key, exempt) in [
+        ("acker-exempt-input-tasks", ackers.exempt_inputs),
+        ("acker-exempt-output-tasks", ackers.exempt_outputs),
+    ] {
+        if exempt {
+            file.set(key, true);
+        }
+    }
+    if !ackers.exempt_tasks.is_empty() {
+        let names = ackers.exempt_tasks.iter().map(|task| task.as_str().into());
+        file.set("acker-exempt-tasks", names.collect::<Vec<Value>>());
+    }
+}
+
+fn percent(percentage: Percent) -> Value {
+    match percentage.parts() % 100 {
+        0 => i64::from(percentage.parts() / 100).into(),
+        _ => (f64::from(percentage.parts()) / 100.0).into(),
+    }
 }
 
 type Number = fn(&Task) -> Option<NonZeroU32>;
@@ -69,9 +103,22 @@ fn task(task: &Task) -> Segment {
         if !input && Task::INPUT_KEYS.contains(&key) {
             continue;
         }
-        if let Some(n) = number(task).filter(|_| number(task) != number(&default)) {
+        // A task with a flux policy says how many peers it needs, even if that is the default.
+        let is_said = key == "min-peers" && task.flux_policy.is_some();
+        let is_own = number(task) != number(&default);
+        if let Some(n) = number(task).filter(|_| is_own || is_said) {
             table.set(key, n.get());
         }
+    }
+    if let Some(percentage) = task.percentage {
+        table.set("percentage", percent(percentage));
+    }
+    if let Some(policy) = task.flux_policy {
+        table.set("flux-policy", policy.as_str());
+    }
+    if !task.required_tags.is_empty() {
+        let tags = task.required_tags.iter().map(|tag| tag.as_str().into());
+        table.set("required-tags", tags.collect::<Vec<Value>>());
     }
     for (key, value) in task.params.iter() {
         table.set(key, value.clone());

@@ -2,8 +2,9 @@
 
 use super::tests::{FLIGHTS, checks, parse, shown, vocabulary as flights_vocabulary};
 use super::*;
+use crate::job::percent::Percent;
 use crate::job::vocabulary::{KeySchema, PluginSignature, Signature};
-use crate::job::{Lifecycle, LifecycleTarget, TaskKind};
+use crate::job::{FluxPolicy, Lifecycle, LifecycleTarget, TaskKind, TaskScheduler};
 use crate::segment::Segment;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -38,6 +39,7 @@ prop_compose! {
         (retry, times) in (1..1000_u32, 1..1000_u32),
         dead in proptest::option::of("/dead/[a-z]{1,5}"),
         any in proptest::option::of(any_value()),
+        (policy, tags) in (0..6_usize, proptest::collection::btree_set("[a-z]{1,4}", 0..3)),
     ) -> Task {
         let input = kind == TaskKind::Input;
         let mut task = Task::new(name.as_str(), kind);
@@ -55,6 +57,11 @@ prop_compose! {
             task.input_retry_timeout_ms = NonZeroU32::new(retry).unwrap();
             task.pending_timeout_ms = NonZeroU32::new(retry * times).unwrap();
         }
+        task.flux_policy = FluxPolicy::ALL.get(policy).copied();
+        if task.flux_policy == Some(FluxPolicy::Recover) {
+            task.max_peers = Some(peers);
+        }
+        task.required_tags = tags;
         task.dead_letter = dead.map(|path| format!("{path}-{name}"));
         if let Some(value) = any {
             task.params.set("any", value);
@@ -63,9 +70,25 @@ prop_compose! {
     }
 }
 
+/// Every way to share peers that goes with any tasks.
+fn any_sharing() -> impl Strategy<Value = Job> {
+    let percent = || proptest::option::of((0..=10_000_u32).prop_map(|n| f64::from(n) / 100.0));
+    (percent(), percent(), any::<bool>(), any::<bool>()).prop_map(|(share, ackers, inputs, by)| {
+        let mut job = Job::new("", [], []);
+        job.percentage = share.and_then(Percent::new);
+        job.ackers.percentage = ackers.and_then(Percent::new);
+        job.ackers.exempt_inputs = inputs && ackers.is_some();
+        if by {
+            job.task_scheduler = TaskScheduler::Percentage;
+        }
+        job
+    })
+}
+
 fn any_job() -> impl Strategy<Value = Job> {
     let name = "[a-z0-9 .:#é'-]{0,9}";
-    (name, name, 1..5_usize, any::<bool>()).prop_flat_map(|(job_name, stem, between, calls)| {
+    let parts = (name, name, 1..5_usize, any::<bool>(), any_sharing());
+    parts.prop_flat_map(|(job_name, stem, between, calls, sharing)| {
         let last = between + 1;
         let kind = move |n| match n {
             0 => TaskKind::Input,
@@ -91,10 +114,20 @@ fn any_job() -> impl Strategy<Value = Job> {
                 })
                 .into_iter()
                 .collect(),
-            catalog,
-            ..Job::new("", [], [])
+            catalog: shared(catalog, sharing.task_scheduler),
+            ..sharing.clone()
         })
     })
+}
+
+/// With a percentage for each task where they are shared by it.
+fn shared(mut catalog: Vec<Task>, scheduler: TaskScheduler) -> Vec<Task> {
+    if scheduler == TaskScheduler::Percentage {
+        for (number, task) in (1..).zip(&mut catalog) {
+            task.percentage = Percent::new(f64::from(number) * 2.25);
+        }
+    }
+    catalog
 }
 
 fn vocabulary() -> Vocabulary {

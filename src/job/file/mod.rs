@@ -3,6 +3,7 @@
 
 mod describe;
 mod document;
+mod leaf;
 mod locate;
 mod parse;
 mod problem;
@@ -246,5 +247,7 @@ fn absolute(folder: &Path, path: &str) -> String {
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod sharing_tests;
 #[cfg(test)]
 mod tests;

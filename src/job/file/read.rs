@@ -1,19 +1,26 @@
 //! From a tree to a job, as far as it goes: what cannot be read is a misfit, and the rest is read
 //! on, so that everything wrong is told at once.
 
+use super::leaf::{one_of, percentage, texts, truth};
 use super::task;
 use super::tree::{Content, Entry, Node, Origin};
 use crate::ids::TaskName;
 use crate::job::place::Place;
-use crate::job::{Job, Lifecycle, LifecycleTarget, TaskScheduler};
+use crate::job::{Job, Lifecycle, LifecycleTarget, Sends, TaskScheduler};
 use crate::nearest::{hint, listed};
 
-const JOB_KEYS: [&str; 5] = [
+const JOB_KEYS: [&str; 11] = [
     "name",
     "workflow",
     "catalog",
     "lifecycles",
     "task-scheduler",
+    "percentage",
+    "colocated-sends",
+    "acker-percentage",
+    "acker-exempt-input-tasks",
+    "acker-exempt-output-tasks",
+    "acker-exempt-tasks",
 ];
 const LIFECYCLE_KEYS: [&str; 2] = ["task", "calls"];
 
@@ -118,24 +125,39 @@ impl Reading {
                     "a list of tables with `task` and `calls`",
                 );
             }
-            "task-scheduler" => self.scheduler(entry, place),
+            shared => self.sharing(shared, entry, place),
+        }
+    }
+
+    /// The keys that say how peers are shared.
+    fn sharing(&mut self, key: &str, entry: &Entry, place: Place) {
+        let Reading { job, misfits, .. } = self;
+        match key {
+            "task-scheduler" => {
+                let known = TaskScheduler::ALL;
+                let scheduler = one_of(entry, place, misfits, known, TaskScheduler::as_str);
+                job.task_scheduler = scheduler.unwrap_or_default();
+            }
+            "percentage" => percentage(entry, place, misfits, &mut job.percentage),
+            "colocated-sends" => {
+                let sends = one_of(entry, place, misfits, Sends::ALL, Sends::as_str);
+                job.sends = sends.unwrap_or_default();
+            }
+            "acker-percentage" => percentage(entry, place, misfits, &mut job.ackers.percentage),
+            "acker-exempt-input-tasks" => {
+                truth(entry, place, misfits, &mut job.ackers.exempt_inputs);
+            }
+            "acker-exempt-output-tasks" => {
+                truth(entry, place, misfits, &mut job.ackers.exempt_outputs);
+            }
+            "acker-exempt-tasks" => {
+                let names = texts(entry, place, misfits).unwrap_or_default();
+                job.ackers.exempt_tasks = names.into_iter().map(TaskName::from).collect();
+            }
             unknown => {
                 let takes = format!("a job takes: {}", listed(JOB_KEYS));
                 let message = format!("unknown key{}", hint(unknown, JOB_KEYS, &takes));
                 self.misfits.report(entry.origin, place, message);
-            }
-        }
-    }
-
-    fn scheduler(&mut self, entry: &Entry, place: Place) {
-        let known = TaskScheduler::ALL;
-        let named = |name| known.into_iter().find(|it| it.as_str() == name);
-        match entry.value.text().and_then(named) {
-            Some(scheduler) => self.job.task_scheduler = scheduler,
-            None => {
-                let names = listed(known.map(TaskScheduler::as_str));
-                self.misfits
-                    .expected(entry, place, &format!("one of: {names}"));
             }
         }
     }

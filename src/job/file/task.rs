@@ -1,12 +1,12 @@
 //! From an item of the catalog to a task.
 
+use super::leaf::{one_of, percentage, positive, text, texts};
 use super::read::Misfits;
 use super::tree::{Content, Entry, Node};
 use crate::job::place::Place;
-use crate::job::{Task, TaskKind};
+use crate::job::{FluxPolicy, Task, TaskKind};
 use crate::nearest::{listed, suggestion};
 use crate::segment::{Segment, Value};
-use std::num::NonZeroU32;
 
 /// The task, unless it has no name or type. What else is wrong is reported, and the task has the
 /// default instead.
@@ -89,6 +89,14 @@ impl TaskReader<'_> {
                 positive(entry, place, misfits, &mut task.min_peers);
                 task.max_peers = Some(task.min_peers);
             }
+            "percentage" => percentage(entry, place, misfits, &mut task.percentage),
+            "flux-policy" => {
+                let known = FluxPolicy::ALL;
+                task.flux_policy = one_of(entry, place, misfits, known, FluxPolicy::as_str);
+            }
+            "required-tags" => {
+                task.required_tags = texts(entry, place, misfits).unwrap_or_default();
+            }
             "pending-timeout-ms" => positive(entry, place, misfits, &mut task.pending_timeout_ms),
             "input-retry-timeout-ms" => {
                 positive(entry, place, misfits, &mut task.input_retry_timeout_ms);
@@ -96,6 +104,16 @@ impl TaskReader<'_> {
             "max-pending" => positive(entry, place, misfits, &mut task.max_pending),
             own => task.params.set(own, value(&entry.value)),
         }
+    }
+
+    /// Whether the least number of peers is written, or follows from what is.
+    fn says_how_many(&self) -> bool {
+        let max = self
+            .node
+            .entry("max-peers")
+            .map(|entry| &entry.value.content);
+        let stated = |key| self.node.entry(key).is_some();
+        stated("min-peers") || stated("n-peers") || max == Some(&Content::Int(1))
     }
 
     /// Why a core key may not be where it is.
@@ -106,28 +124,16 @@ impl TaskReader<'_> {
                 "only inputs have this key, and the task is of type `{kind}`"
             ));
         }
+        if key == "flux-policy" && !self.says_how_many() {
+            return Some(
+                "a task whose peers matter says how many it needs: write `n-peers` or `min-peers`"
+                    .into(),
+            );
+        }
         let one_of_two = ["min-peers", "max-peers"].contains(&key);
         (one_of_two && self.node.entry("n-peers").is_some()).then(|| {
             "`n-peers` sets both `min-peers` and `max-peers`; write it or them, not both".into()
         })
-    }
-}
-
-fn text(entry: &Entry, place: Place, misfits: &mut Misfits, target: &mut Option<String>) {
-    match entry.value.text() {
-        Some(text) => *target = Some(text.into()),
-        None => misfits.expected(entry, place, "text"),
-    }
-}
-
-fn positive(entry: &Entry, place: Place, misfits: &mut Misfits, target: &mut NonZeroU32) {
-    let number = match entry.value.content {
-        Content::Int(n) => u32::try_from(n).ok().and_then(NonZeroU32::new),
-        _ => None,
-    };
-    match number {
-        Some(number) => *target = number,
-        None => misfits.expected(entry, place, &format!("an integer from 1 to {}", u32::MAX)),
     }
 }
 

@@ -412,8 +412,8 @@ fn what_is_not_yaml_is_told_with_its_line() {
     insta::assert_snapshot!(wrong("    where: late", "    where: late\n    where: 3"), @"job.yaml:24:5: the key `where` is here a second time");
     insta::assert_snapshot!(wrong("    where: late", "    where: *late"), @"job.yaml:23:12: this is not valid YAML: alias references unknown anchor");
     insta::assert_snapshot!(wrong("task-scheduler: balanced", "---\na: 1"), @"job.yaml:35:1: a second document begins; a file is one job");
-    insta::assert_snapshot!(wrong_as("", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, found nothing");
-    insta::assert_snapshot!(wrong_as("[1, 2]", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, found a list");
+    insta::assert_snapshot!(wrong_as("", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, percentage, colocated-sends, acker-percentage, acker-exempt-input-tasks, acker-exempt-output-tasks, acker-exempt-tasks, found nothing");
+    insta::assert_snapshot!(wrong_as("[1, 2]", Format::Yaml), @"job.x:1:1: expected a table with the keys name, workflow, catalog, lifecycles, task-scheduler, percentage, colocated-sends, acker-percentage, acker-exempt-input-tasks, acker-exempt-output-tasks, acker-exempt-tasks, found a list");
     insta::assert_snapshot!(wrong_as("{\"a\": 1,}", Format::Json), @"job.x:1:9: this is not valid JSON: trailing comma");
     insta::assert_snapshot!(wrong_as("{\"a\": 1, \"a\": 2}", Format::Json), @"job.x:1:10: the key `a` is here a second time");
 }
@@ -432,7 +432,7 @@ fn a_file_that_would_cost_too_much_is_refused() {
 
 #[test]
 fn an_unknown_key_is_told_with_the_nearest_and_all_that_there_are() {
-    insta::assert_snapshot!(wrong("lifecycles:", "livecycles:"), @"job.yaml:32:1: livecycles: unknown key; did you mean `lifecycles`? a job takes: name, workflow, catalog, lifecycles, task-scheduler");
+    insta::assert_snapshot!(wrong("lifecycles:", "livecycles:"), @"job.yaml:32:1: livecycles: unknown key; did you mean `lifecycles`? a job takes: name, workflow, catalog, lifecycles, task-scheduler, percentage, colocated-sends, acker-percentage, acker-exempt-input-tasks, acker-exempt-output-tasks, acker-exempt-tasks");
     insta::assert_snapshot!(wrong("    max-pending: 20000", "    max-pendin: 20000"), @"job.yaml:13:5: catalog.read-flights.max-pendin: unknown key; did you mean `max-pending`? file/csv takes: path, types, columns");
     insta::assert_snapshot!(wrong("    where: late", "    wher: late"), @"job.yaml:23:5: catalog.keep-late.wher: unknown key; did you mean `where`? expr/filter takes: where");
     insta::assert_snapshot!(wrong("{ task: all, calls: my/logging }", "{ task: all, cals: x }"), @"
@@ -450,7 +450,7 @@ fn an_unknown_word_is_told_with_the_nearest_and_all_that_there_are() {
     insta::assert_snapshot!(wrong("task: all", "task: derivee"), @"job.yaml:33:7: lifecycles[0].task: no task is named `derivee`; did you mean `derive`? write the name of a task or `all`");
     insta::assert_snapshot!(wrong("delay: int", "delay: itn"), @"job.yaml:12:14: catalog.read-flights.types.delay: `itn` is not one of: int, float, string, bool; did you mean `int`?");
     insta::assert_snapshot!(wrong("type: output\n    plugin: file/json-lines\n    path: out/all", "type: outptu\n    plugin: file/json-lines\n    path: out/all"), @r#"job.yaml:29:5: catalog.write-all.type: expected one of: input, function, output, found the text "outptu"; did you mean `output`?"#);
-    insta::assert_snapshot!(wrong("balanced", "percentage"), @r#"job.yaml:34:1: task-scheduler: expected one of: balanced, found the text "percentage""#);
+    insta::assert_snapshot!(wrong("balanced", "even"), @r#"job.yaml:34:1: task-scheduler: expected one of: balanced, percentage, colocated, found the text "even""#);
 }
 
 #[test]

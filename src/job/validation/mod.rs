@@ -6,10 +6,12 @@
 mod clashes;
 pub mod disk;
 mod edges;
+mod flux;
 mod names;
 mod params;
 mod peers;
 mod roles;
+mod sharing;
 mod timing;
 mod words;
 
@@ -127,6 +129,7 @@ const WHOLE_JOB_RULES: &[Rule] = &[
     roles::check,
     clashes::check,
     words::lifecycles,
+    sharing::job,
 ];
 
 /// Rules about one task at a time. The last asks the function itself, if nothing was wrong so far.
@@ -134,6 +137,8 @@ const TASK_RULES: &[Rule] = &[
     names::tasks,
     words::tasks,
     peers::check,
+    sharing::tasks,
+    flux::check,
     timing::check,
     params::check,
     params::functions,

@@ -1,7 +1,7 @@
 //! `accept-join-cluster`: the joiner watches on, so the ring can be stitched around it.
 
 use crate::ids::{LogPosition, PeerId};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::{Membership, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
@@ -44,14 +44,20 @@ impl LogCommand for AcceptJoinCluster {
         Arc::make_mut(&mut new.membership).stitch(self.accepted_observer, self.accepted_joiner);
         Applied::Changed(reallocate(&new, position))
     }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new)
+            .about("observer", self.accepted_observer)
+            .about("subject", self.accepted_joiner)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Command;
     use super::*;
-    use crate::log::commands::sample::{Cluster, me};
-    use crate::replica::sample::{member, peer};
+    use crate::log::commands::sample::{Cluster, me, submit};
+    use crate::replica::sample::{job_id, member, peer};
 
     fn accept(observer: &str, joiner: &str) -> Command {
         Command::AcceptJoinCluster(AcceptJoinCluster {
@@ -93,5 +99,16 @@ mod tests {
             assert_eq!(step.ignored, Some(Reason::NotJoining));
             assert_eq!(step.reactions(&me(joiner)), []);
         }
+    }
+
+    #[test]
+    fn a_newcomer_never_joins_a_task_that_its_loss_would_kill() {
+        let mut cluster = Cluster::of("a b c");
+        cluster.run(submit(0, "in:i>f:1-1 f:f>out!~kill out:o!~continue"));
+        cluster.membership().prepare(peer("a"), peer("d"), member());
+        cluster.membership().promote(peer("a"), peer("d"));
+        let new = cluster.run(accept("a", "d")).new;
+        let counts = [("in", 1), ("f", 1), ("out", 2)].map(|(task, n)| (task.into(), n));
+        assert_eq!(new.task_counts(job_id(0)), counts.into());
     }
 }

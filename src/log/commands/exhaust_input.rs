@@ -3,7 +3,7 @@
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::TaskKind;
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,9 @@ pub struct ExhaustInput {
     pub slot: SlotId,
     /// The version of the allocation that it speaks of.
     pub version: AllocationVersion,
-    /// The peer.
-    pub id: PeerId,
+    /// The peer; when it is not said, whoever holds the slot in that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PeerId>,
 }
 
 impl ExhaustInput {
@@ -42,7 +43,7 @@ impl ExhaustInput {
     }
 
     fn check(&self, replica: &Replica) -> Result<(), Reason> {
-        let (record, _) = self.held().look_up(replica)?;
+        let (record, _, _) = self.held().look_up(replica)?;
         let kind = record.task(&self.task).map(|task| task.kind);
         let progress = replica.progress.get(&self.job);
         let known = progress.is_some_and(|p| p.is_exhausted(&self.task, self.slot));
@@ -70,6 +71,13 @@ impl LogCommand for ExhaustInput {
             }
         });
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new)
+            .about("job", self.job)
+            .about("task", &self.task)
+            .about("slot", self.slot)
     }
 }
 

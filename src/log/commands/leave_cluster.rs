@@ -1,11 +1,14 @@
-//! `leave-cluster`: peers are gone; whoever watched them takes over whom they watched, and their
-//! work is shared anew, once.
+//! `leave-cluster`: peers are gone; whoever watched them takes over whom they watched. A job that
+//! cannot do without one of them is killed, and the work is shared anew, once.
 
-use crate::ids::{LogPosition, PeerId};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
-use crate::replica::Replica;
+use super::finish::end;
+use crate::ids::{JobId, LogPosition, PeerId};
+use crate::job::FluxPolicy;
+use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
+use crate::replica::{Outcome, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Peers are gone.
@@ -28,6 +31,14 @@ impl LeaveCluster {
         }
     }
 
+    /// All of these are gone; none when there are none.
+    pub fn of_all(peers: impl IntoIterator<Item = PeerId>) -> Option<Self> {
+        let mut peers = peers.into_iter();
+        let id = peers.next()?;
+        let also = peers.collect();
+        Some(LeaveCluster { id, also })
+    }
+
     fn names(&self, peer: PeerId) -> bool {
         self.id == peer || self.also.contains(&peer)
     }
@@ -42,11 +53,37 @@ impl LogCommand for LeaveCluster {
             return Applied::Ignored(Reason::UnknownPeer);
         };
         let mut new = replica.clone();
+        let gone: Vec<PeerId> = named
+            .filter(|peer| group_of(*peer) == Some(group))
+            .collect();
         let membership = Arc::make_mut(&mut new.membership);
-        for peer in named.filter(|peer| group_of(*peer) == Some(group)) {
-            membership.remove(peer);
+        for peer in &gone {
+            membership.remove(*peer);
+        }
+        if new.membership.peers == replica.membership.peers {
+            // Joiners work for nobody.
+            return Applied::Changed(new);
+        }
+        for job in jobs_killed_by_loss(replica, &gone) {
+            end(&mut new, job, Outcome::Killed, position);
         }
         Applied::Changed(reallocate(&new, position))
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        let named = [self.id].into_iter().chain(self.also.iter().copied());
+        let members = [old, new].map(|replica| &replica.membership.members);
+        let died =
+            named.filter(|peer| members[0].contains_key(peer) && !members[1].contains_key(peer));
+        let was = &old.membership.pairs;
+        let watches = new.membership.pairs.iter();
+        let updated = watches.filter(|(watcher, watched)| was.get(watcher) != Some(watched));
+        ReplicaDiff::between(old, new)
+            .about("died", died.collect::<BTreeSet<PeerId>>())
+            .about(
+                "updated-watch",
+                updated.collect::<BTreeMap<&PeerId, &PeerId>>(),
+            )
     }
 
     /// An id is never used again, so a peer that reads its own leave has to end, even if the cluster
@@ -64,13 +101,28 @@ impl LogCommand for LeaveCluster {
     }
 }
 
+/// The jobs that have lost a peer of a task with the flux policy `kill`.
+fn jobs_killed_by_loss(replica: &Replica, gone: &[PeerId]) -> Vec<JobId> {
+    let places = gone.iter().filter_map(|peer| replica.assignment_of(*peer));
+    let killing = places.filter(|place| {
+        let record = replica.record(place.job);
+        let task = record.and_then(|record| record.task(&place.task));
+        task.is_some_and(|task| task.flux_policy == Some(FluxPolicy::Kill))
+    });
+    let mut jobs: Vec<JobId> = killing.map(|place| place.job).collect();
+    jobs.sort_unstable();
+    jobs.dedup();
+    jobs
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Command;
     use super::*;
-    use crate::ids::GroupId;
-    use crate::log::commands::sample::{Cluster, me};
-    use crate::replica::sample::{joined, member, peer};
+    use crate::ids::{GroupId, SlotId};
+    use crate::log::commands::sample::{Cluster, me, submit};
+    use crate::replica::sample::{job_id, joined, member, peer};
+    use serde_json::json;
     use uuid::Uuid;
 
     fn leave(name: &str) -> Command {
@@ -83,6 +135,21 @@ mod tests {
         assert_eq!(step.new.membership.pairs, joined("a c").pairs);
         assert_eq!(step.effects(&me("b")), [Effect::Restart]);
         assert_eq!(step.effects(&me("a")), []);
+    }
+
+    #[test]
+    fn the_diff_names_the_dead_and_the_new_watch() {
+        let step = Cluster::of("a b c").run(leave("b"));
+        let diff = serde_json::to_value(step.diff().unwrap()).unwrap();
+        let [a, b, c] = ["a", "b", "c"].map(|name| peer(name).to_string());
+        assert_eq!(diff["died"], json!([b]));
+        assert_eq!(diff["updated-watch"], json!({ a.as_str(): c }));
+        assert_eq!(diff["added"], json!({ "pairs": { a.as_str(): c } }));
+        assert_eq!(
+            diff["removed"]["pairs"],
+            json!({ a.as_str(): b, b.as_str(): c })
+        );
+        assert_eq!(Cluster::of("a").run(leave("z")).diff(), None);
     }
 
     #[test]
@@ -123,5 +190,30 @@ mod tests {
         let step = Cluster::of("a").run(leave("z"));
         assert_eq!(step.ignored, Some(Reason::UnknownPeer));
         assert_eq!(step.effects(&me("z")), [Effect::Restart]);
+    }
+
+    #[test]
+    fn a_job_that_cannot_do_without_a_peer_is_killed_and_the_next_gets_the_rest_at_once() {
+        let mut cluster = Cluster::of("a b c");
+        cluster.run(submit(0, "in:i>out:1-1 out:o:1-2!~kill"));
+        cluster.run(submit(1, "in:i>out:1-1 out:o:1-1"));
+        let lost = cluster.replica.allocations[&job_id(0)].tasks[&"out".into()].clone();
+        let lost: Vec<PeerId> = lost.into_values().collect();
+        let step = cluster.run(Command::LeaveCluster(LeaveCluster::of(lost[1])));
+        assert_eq!(step.new.jobs.killed, [job_id(0)]);
+        assert!(!step.new.allocations.contains_key(&job_id(0)));
+        assert_eq!(step.new.peer_count(job_id(1)), 2);
+        let version = step.new.allocations[&job_id(1)].version;
+        assert_eq!(version, step.position);
+    }
+
+    #[test]
+    fn a_job_survives_the_loss_of_a_peer_at_another_task_than_the_one_that_kills() {
+        let mut cluster = Cluster::of("a b c");
+        cluster.run(submit(0, "in:i>out:1-1 out:o:1-1!~kill"));
+        let input = cluster.replica.allocations[&job_id(0)].holder(&"in".into(), SlotId(0));
+        let step = cluster.run(Command::LeaveCluster(LeaveCluster::of(input.unwrap())));
+        assert_eq!(step.new.jobs.live, [job_id(0)]);
+        assert_eq!(step.new.peer_count(job_id(0)), 2);
     }
 }

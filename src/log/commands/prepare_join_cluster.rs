@@ -2,9 +2,9 @@
 //! free peer of the ring becomes its observer.
 
 use super::{AbortJoinCluster, Command, NotifyJoinCluster};
-use crate::ids::{LogPosition, PeerId};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
-use crate::replica::{Member, Replica};
+use crate::ids::{GroupId, LogPosition, PeerId};
+use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
+use crate::replica::{Member, Replica, Site};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -12,13 +12,42 @@ use std::sync::Arc;
 
 /// A peer wants to join.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", from = "Introduction")]
 pub struct PrepareJoinCluster {
     /// The peer.
     pub joiner: PeerId,
     /// What it says of itself.
     #[serde(flatten)]
     pub member: Member,
+}
+
+/// As it may be written by hand: only who joins has to be said.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Introduction {
+    joiner: PeerId,
+    #[serde(default)]
+    group: Option<GroupId>,
+    #[serde(default)]
+    peer_site: Option<Site>,
+    #[serde(default)]
+    words: Option<Arc<BTreeSet<String>>>,
+    #[serde(default)]
+    tags: Option<Arc<BTreeSet<String>>>,
+}
+
+impl From<Introduction> for PrepareJoinCluster {
+    /// A peer that names no group is one of its own.
+    fn from(said: Introduction) -> Self {
+        let member = Member {
+            group: said.group.unwrap_or(GroupId(said.joiner.0)),
+            site: said.peer_site.unwrap_or_default(),
+            words: said.words.unwrap_or_default(),
+            tags: said.tags.unwrap_or_default(),
+        };
+        let joiner = said.joiner;
+        PrepareJoinCluster { joiner, member }
+    }
 }
 
 impl LogCommand for PrepareJoinCluster {
@@ -37,6 +66,16 @@ impl LogCommand for PrepareJoinCluster {
         };
         membership.prepare(observer, self.joiner, self.member.clone());
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        let diff = ReplicaDiff::between(old, new);
+        match new.membership.observer_of(self.joiner) {
+            Some(observer) => diff
+                .about("observer", observer)
+                .about("subject", self.joiner),
+            None => diff.about("instant-join", self.joiner),
+        }
     }
 
     fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {

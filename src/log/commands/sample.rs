@@ -1,7 +1,10 @@
 //! A cluster for tests that writes one command after another, each as a new entry.
 
-use super::{Command, ExhaustInput, SealTask, SubmitJob, SubmittedJob};
-use crate::ids::{EntrySource, LogPosition, SlotId, WriterId};
+use super::{
+    AssignBookkeeperLogId, Command, CompactBookkeeperLogIds, ExhaustInput, SealTask, SubmitJob,
+    SubmittedJob,
+};
+use crate::ids::{EntrySource, LogPosition, SlotId, StateLogId, WriterId};
 use crate::log::{Entry, PeerContext, Step, step};
 use crate::replica::sample::{job_id, joined, member, peer, record};
 use crate::replica::{Membership, Progress, Replica};
@@ -46,7 +49,7 @@ impl Cluster {
             sequence: self.next.0 + 1,
         };
         let entry = Entry {
-            source,
+            source: Some(source),
             entry_parent: None,
             command,
         };
@@ -84,7 +87,7 @@ pub(crate) fn exhaust(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Com
         task: task.into(),
         slot: SlotId(slot),
         version: allocation.version,
-        id: allocation.holder(&task.into(), SlotId(slot)).unwrap(),
+        id: Some(allocation.holder(&task.into(), SlotId(slot)).unwrap()),
     })
 }
 
@@ -96,6 +99,27 @@ pub(crate) fn seal(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Comman
         task: task.into(),
         slot: SlotId(slot),
         version: allocation.version,
-        id: allocation.holder(&task.into(), SlotId(slot)).unwrap(),
+        id: Some(allocation.holder(&task.into(), SlotId(slot)).unwrap()),
+    })
+}
+
+pub(crate) fn assign(job: u32, task: &str, slot: u32, ledger: u64) -> Command {
+    Command::AssignBookkeeperLogId(AssignBookkeeperLogId {
+        job_id: job_id(job),
+        task_id: task.into(),
+        slot_id: SlotId(slot),
+        ledger_id: StateLogId::Ledger(ledger),
+    })
+}
+
+pub(crate) fn compact(job: u32, task: &str, slot: u32, prev: &[u64], new: &[u64]) -> Command {
+    let ledgers = |numbers: &[u64]| numbers.iter().copied().map(StateLogId::Ledger).collect();
+    Command::CompactBookkeeperLogIds(CompactBookkeeperLogIds {
+        job_id: job_id(job),
+        task_id: task.into(),
+        slot_id: SlotId(slot),
+        peer_id: None,
+        prev_ledger_ids: ledgers(prev),
+        new_ledger_ids: ledgers(new),
     })
 }

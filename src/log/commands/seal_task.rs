@@ -7,7 +7,7 @@ use super::finish::finish;
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::TaskKind;
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::{Outcome, Replica};
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +23,9 @@ pub struct SealTask {
     pub slot: SlotId,
     /// The version of the allocation that it speaks of.
     pub version: AllocationVersion,
-    /// The peer.
-    pub id: PeerId,
+    /// The peer; when it is not said, whoever holds the slot in that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PeerId>,
 }
 
 impl SealTask {
@@ -46,7 +47,7 @@ impl SealTask {
     }
 
     fn check(&self, replica: &Replica) -> Result<(), Reason> {
-        let (record, _) = self.held().look_up(replica)?;
+        let (record, _, _) = self.held().look_up(replica)?;
         let kind = record.task(&self.task).map(|task| task.kind);
         let progress = replica.progress.get(&self.job).ok_or(Reason::NotYet)?;
         if kind != Some(TaskKind::Output) || progress.is_sealed(&self.task, self.slot) {
@@ -72,6 +73,14 @@ impl LogCommand for SealTask {
             return Applied::Changed(finish(&new, self.job, Outcome::Completed, position));
         }
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new)
+            .about("job", self.job)
+            .about("task", &self.task)
+            .about("slot", self.slot)
+            .about("job-completed", !new.jobs.is_live(self.job))
     }
 }
 

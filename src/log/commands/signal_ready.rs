@@ -2,7 +2,7 @@
 
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SignalReady {
-    /// The peer.
-    pub id: PeerId,
+    /// The peer; when it is not said, whoever holds the slot in that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PeerId>,
     /// The job.
     pub job: JobId,
     /// The task.
@@ -44,18 +45,24 @@ impl SignalReady {
 
 impl LogCommand for SignalReady {
     fn apply(&self, _position: LogPosition, replica: &Replica) -> Applied {
-        let allocation = match self.held().look_up(replica) {
-            Ok((_, allocation)) => allocation,
+        let (allocation, holder) = match self.held().look_up(replica) {
+            Ok((_, allocation, holder)) => (allocation, holder),
             Err(reason) => return Applied::Ignored(reason),
         };
-        if allocation.ready.contains(&self.id) {
+        if allocation.ready.contains(&holder) {
             return Applied::Ignored(Reason::NothingToDo);
         }
         let mut allocation = allocation.clone();
-        allocation.ready.insert(self.id);
+        allocation.ready.insert(holder);
         let mut new = replica.clone();
         Arc::make_mut(&mut new.allocations).insert(self.job, Arc::new(allocation));
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        let place = new.allocations.get(&self.job);
+        let holder = place.and_then(|allocation| allocation.holder(&self.task, self.slot));
+        ReplicaDiff::between(old, new).about("active", holder)
     }
 }
 
@@ -68,7 +75,7 @@ mod tests {
 
     fn ready(name: &str, task: &str, version: u64) -> Command {
         Command::SignalReady(SignalReady {
-            id: peer(name),
+            id: Some(peer(name)),
             job: job_id(0),
             task: task.into(),
             slot: SlotId(0),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// A slot as its holder names it.
 pub(super) struct Held<'a> {
-    pub(super) id: PeerId,
+    pub(super) id: Option<PeerId>,
     pub(super) job: JobId,
     pub(super) task: &'a TaskName,
     pub(super) slot: SlotId,
@@ -16,21 +16,22 @@ pub(super) struct Held<'a> {
 }
 
 impl Held<'_> {
-    /// The job and its allocation, if what was said is about the present ones.
+    /// The job, its allocation and the holder, if what was said is about the present ones.
     pub(super) fn look_up<'r>(
         &self,
         replica: &'r Replica,
-    ) -> Result<(&'r JobRecord, &'r Allocation), Reason> {
+    ) -> Result<(&'r JobRecord, &'r Allocation, PeerId), Reason> {
         if !replica.jobs.is_live(self.job) {
             return Err(Reason::NotLive);
         }
         let record = replica.record(self.job).ok_or(Reason::NotLive)?;
         let allocation = replica.allocations.get(&self.job).ok_or(Reason::Stale)?;
         let holder = allocation.holder(self.task, self.slot);
-        if allocation.version != self.version || holder != Some(self.id) {
+        let holder = holder.ok_or(Reason::Stale)?;
+        if allocation.version != self.version || self.id.is_some_and(|id| id != holder) {
             return Err(Reason::Stale);
         }
-        Ok((record, allocation))
+        Ok((record, allocation, holder))
     }
 
     /// Changes the progress of the job.

@@ -2,8 +2,9 @@
 
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::percent::Percent;
-use crate::job::{AckerRule, TaskKind, TaskScheduler};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::job::{AckerRule, Sends, TaskKind, TaskScheduler};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
+use crate::replica::flat_job::FlatJob;
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 /// A job is to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "Written", into = "Written")]
 pub struct SubmitJob {
     /// Its id, the key of what is stored beside the log.
     pub id: JobId,
@@ -20,38 +21,85 @@ pub struct SubmitJob {
     pub job: SubmittedJob,
 }
 
+/// As it is written: flat.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    id: JobId,
+    #[serde(flatten)]
+    job: FlatJob,
+}
+
+impl From<SubmitJob> for Written {
+    fn from(submit: SubmitJob) -> Self {
+        let record = submit.job.into_record(LogPosition::default());
+        Written {
+            id: submit.id,
+            job: FlatJob::of(&record),
+        }
+    }
+}
+
+impl TryFrom<Written> for SubmitJob {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let record = written.job.into_record(LogPosition::default())?;
+        Ok(SubmitJob {
+            id: written.id,
+            job: record.into(),
+        })
+    }
+}
+
 /// What the cluster needs to know of a job that is submitted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SubmittedJob {
     /// What people call it.
     pub name: String,
     /// The tasks in topological order.
     pub tasks: Vec<TaskRecord>,
     /// How its peers are shared among its tasks.
-    #[serde(default)]
     pub task_scheduler: TaskScheduler,
     /// Its share of the cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percentage: Option<Percent>,
+    /// How far a colocated job sends its segments.
+    pub sends: Sends,
     /// Which of its peers keep ledgers.
-    #[serde(default)]
     pub ackers: AckerRule,
     /// What it consists of, so that it can be told from another one under the same id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentHash>,
+}
+
+impl From<JobRecord> for SubmittedJob {
+    fn from(record: JobRecord) -> Self {
+        SubmittedJob {
+            name: record.name,
+            tasks: record.tasks,
+            task_scheduler: record.task_scheduler,
+            percentage: record.percentage,
+            sends: record.sends,
+            ackers: record.ackers,
+            content: record.content,
+        }
+    }
 }
 
 impl SubmittedJob {
     /// A job of these tasks, with every default.
     pub fn new(name: impl Into<String>, tasks: Vec<TaskRecord>) -> Self {
-        SubmittedJob {
-            name: name.into(),
-            tasks,
-            task_scheduler: TaskScheduler::default(),
-            percentage: None,
-            ackers: AckerRule::default(),
-            content: None,
+        JobRecord::new(name, tasks).into()
+    }
+
+    fn into_record(self, submitted: LogPosition) -> JobRecord {
+        JobRecord {
+            name: self.name,
+            tasks: self.tasks,
+            task_scheduler: self.task_scheduler,
+            percentage: self.percentage,
+            sends: self.sends,
+            ackers: self.ackers,
+            content: self.content,
+            submitted,
         }
     }
 
@@ -84,7 +132,7 @@ impl SubmittedJob {
 impl LogCommand for SubmitJob {
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
         if replica.jobs.is_known(self.id) {
-            return Applied::Ignored(Reason::KnownJob);
+            return Applied::Ignored(self.met(replica.jobs.content_of(self.id)));
         }
         if !self.job.is_sound() {
             return Applied::Ignored(Reason::InvalidJob);
@@ -92,26 +140,24 @@ impl LogCommand for SubmitJob {
         if replica.jobs.live.len() >= Jobs::LIVE_LIMIT {
             return Applied::Ignored(Reason::TooManyJobs);
         }
-        let SubmittedJob {
-            name,
-            tasks,
-            task_scheduler,
-            percentage,
-            ackers,
-            content,
-        } = self.job.clone();
-        let record = JobRecord {
-            name,
-            tasks,
-            task_scheduler,
-            percentage,
-            ackers,
-            content,
-            submitted: position,
-        };
+        let record = self.job.clone().into_record(position);
         let mut new = replica.clone();
         Arc::make_mut(&mut new.jobs).submit(self.id, record);
         Applied::Changed(reallocate(&new, position))
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new).about("job", self.id)
+    }
+}
+
+impl SubmitJob {
+    /// What somebody is told whose job id is taken. Without a hash nobody can tell two jobs apart.
+    fn met(&self, known: Option<ContentHash>) -> Reason {
+        match (known, self.job.content) {
+            (Some(known), Some(mine)) if known != mine => Reason::OtherContent,
+            _ => Reason::KnownJob,
+        }
     }
 }
 
@@ -119,7 +165,9 @@ impl LogCommand for SubmitJob {
 mod tests {
     use super::*;
     use crate::log::commands::sample::{Cluster, submit};
+    use crate::log::commands::{Command, KillJob};
     use crate::replica::sample::job_id;
+    use crate::replica::{Outcome, Tombstone};
 
     fn reason(tasks: &str) -> Option<Reason> {
         Cluster::of("a b").run(submit(0, tasks)).ignored
@@ -142,6 +190,40 @@ mod tests {
             cluster.run(submit(0, "in:i>out out:o")).ignored,
             Some(Reason::KnownJob)
         );
+    }
+
+    #[test]
+    fn the_same_id_stands_for_the_same_content() {
+        let with = |content| {
+            let Command::SubmitJob(mut submit) = submit(0, "in:i>out out:o") else {
+                unreachable!("a submission")
+            };
+            submit.job.content = content;
+            Command::SubmitJob(submit)
+        };
+        let [one, other] = [1, 2].map(|hash| Some(ContentHash(hash)));
+        let mut cluster = Cluster::of("a b");
+        assert_eq!(cluster.run(with(one)).ignored, None);
+        assert_eq!(cluster.run(with(one)).ignored, Some(Reason::KnownJob));
+        assert_eq!(cluster.run(with(other)).ignored, Some(Reason::OtherContent));
+        assert_eq!(cluster.run(with(None)).ignored, Some(Reason::KnownJob));
+        cluster.run(Command::KillJob(KillJob::new(job_id(0), None)));
+        assert_eq!(cluster.run(with(one)).ignored, Some(Reason::KnownJob));
+        assert_eq!(cluster.run(with(other)).ignored, Some(Reason::OtherContent));
+    }
+
+    #[test]
+    fn the_id_of_a_collected_job_stands_for_its_content() {
+        let mut cluster = Cluster::of("a b");
+        let jobs = &mut Arc::make_mut(&mut cluster.replica).jobs;
+        let tombstone = Tombstone {
+            outcome: Outcome::Completed,
+            content: Some(ContentHash(1)),
+            collected: LogPosition(0),
+        };
+        Arc::make_mut(jobs).tombstones.insert(job_id(0), tombstone);
+        let step = cluster.run(submit(0, "in:i>out out:o"));
+        assert_eq!(step.ignored, Some(Reason::KnownJob));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Write message batch: to the medium of an output, or to a ready peer of each downstream task.
+//!
+//! An output looks at the lease right before it writes: a process that was paused for longer than its
+//! session lives wakes up in the middle of a batch, and somebody else has its slot.
 
-use crate::codec::Batch;
+use crate::codec::{Batch, BatchMeta};
 use crate::messaging::{Message, SegmentsMessage};
-use crate::task::context::{BatchWork, Made, Role, TaskContext};
+use crate::task::context::{BatchWork, Identity, Made, Role, TaskContext};
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, guarded};
 use crate::task::outbound::To;
@@ -15,6 +18,9 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         };
         if segments.is_empty() {
             return Ok(());
+        }
+        if !context.lease.holds() {
+            return give_back(context, batch);
         }
         guarded(Phase::WriteBatch, || {
             output
@@ -42,5 +48,19 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         });
         context.outbound.push(To::Route(route), message);
     }
+    Ok(())
+}
+
+/// Nothing of the batch is written: its sources play it again, to whoever has the slot then.
+fn give_back(context: &TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+    let received = batch.meta.as_ref().map_or(0, BatchMeta::len);
+    let Identity {
+        job, peer, slot, ..
+    } = context.identity;
+    tracing::warn!(
+        %job, %peer, %slot, segments = received,
+        "the lease of the session ran out; a batch is not written and goes back to its sources"
+    );
+    batch.retries = (0..received).collect();
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Tasks without any actor: `in>work>out` by hand, over the transport within one process.
 
 mod inputs;
+mod leases;
 mod outputs;
 mod stations;
 mod workers;
@@ -10,7 +11,7 @@ use super::*;
 use crate::acking::{Completions, Ledger};
 use crate::clock::{Clock, Millis};
 use crate::coordination::memory::MemoryServer;
-use crate::coordination::{Coordination, write_job};
+use crate::coordination::{Coordination, SessionLease, write_job};
 use crate::functions::{FunctionContext, FunctionError, TaskFunction};
 use crate::ids::{IdSource, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::vocabulary::Signature;
@@ -21,6 +22,7 @@ use crate::segment::Segment;
 use counters::{Counters, TaskFigures};
 use registry::Registry;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A job, the peers of its tasks, and what the source's acking daemon would keep.
 struct Rig {
@@ -32,6 +34,8 @@ struct Rig {
     ledger: Ledger,
     _server: MemoryServer,
 }
+
+const LONGER_THAN_A_TEST: Duration = Duration::from_secs(3_600);
 
 /// The peer that runs a task.
 fn peer(task: &str) -> PeerId {
@@ -69,12 +73,16 @@ impl Rig {
         let acks = transport
             .open_inbox(peer("in"), InboxKind::Acker, 1_000)
             .unwrap();
+        let clock = Clock::start();
+        let lease = SessionLease::unproved(clock);
+        lease.extend(clock.now(), LONGER_THAN_A_TEST);
         let services = TaskServices {
             session,
+            lease,
             transport: Arc::new(transport.clone()),
             registry: Arc::new(registry),
             counters: Counters::default(),
-            clock: Clock::start(),
+            clock,
             inbox_batches: 4,
         };
         let ledger = Ledger::default();

@@ -37,14 +37,24 @@ pub(crate) struct SessionLimits {
 }
 
 impl Keeper {
-    pub(crate) fn new(limits: SessionLimits, now: Millis) -> Self {
+    pub(crate) fn new(ledger: Ledger, limits: SessionLimits, now: Millis) -> Self {
         Self {
-            ledger: Ledger::new(now),
+            ledger,
             watches: Watches::default(),
             authors: BTreeMap::new(),
             limits,
             next_cleaning: now + CLEANING_INTERVAL,
         }
+    }
+
+    /// The number of the last transaction.
+    pub(crate) fn zxid(&self) -> i64 {
+        self.ledger.zxid()
+    }
+
+    /// What is to be logged; see [`Ledger::journal`].
+    pub(crate) fn journal(&mut self) -> Option<&mut Vec<u8>> {
+        self.ledger.journal()
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -72,14 +82,14 @@ impl Keeper {
         let (session, password) = match request.session {
             0 => self.ledger.open_session(timeout, now),
             session => match self.ledger.sessions().verify(session, &request.password) {
-                Some(password) => (session, password),
+                Some(password) => {
+                    self.ledger.renew_session(session, password, timeout, now);
+                    (session, password)
+                }
                 None => return Connected::Expired,
             },
         };
-        let displaced = self
-            .ledger
-            .sessions_mut()
-            .attach(session, connection, timeout, now);
+        let displaced = self.ledger.sessions_mut().attach(session, connection, now);
         if let Some(displaced) = displaced {
             self.disconnect(displaced);
         }

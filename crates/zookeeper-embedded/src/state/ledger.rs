@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use thiserror::Error;
+
 use super::Millis;
 use super::authentication::Author;
 use super::prepare::prepare;
@@ -13,12 +15,30 @@ use crate::protocol::op_code as op;
 use crate::protocol::response::{Part, PartResult};
 use crate::protocol::{CreateReply, ErrorCode, Response, Write};
 
-/// The state that would survive a restart if transactions were logged.
+/// The state that survives a restart when transactions are logged.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     tree: Tree,
     sessions: Sessions,
     zxid: i64,
+    journal: Journal,
+}
+
+/// The transactions that were not handed to the log yet, as bytes.
+#[derive(Debug)]
+enum Journal {
+    /// Nobody keeps a log.
+    Off,
+    On(Vec<u8>),
+}
+
+/// Why a logged transaction cannot be applied.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    #[error("transaction {zxid} comes where {expected} should")]
+    OutOfOrder { zxid: i64, expected: i64 },
+    #[error("transaction {zxid} contradicts those before it ({code:?})")]
+    Contradiction { zxid: i64, code: ErrorCode },
 }
 
 /// The write that could not be done, and took those before it along.
@@ -34,6 +54,45 @@ impl Ledger {
             tree: Tree::new(),
             sessions: Sessions::new(now),
             zxid: 0,
+            journal: Journal::Off,
+        }
+    }
+
+    /// What a snapshot showed.
+    pub(crate) fn restored(tree: Tree, sessions: Sessions, zxid: i64) -> Self {
+        Self {
+            tree,
+            sessions,
+            zxid,
+            journal: Journal::Off,
+        }
+    }
+
+    /// Applies a transaction from the log.
+    pub(crate) fn replay(&mut self, transaction: &Transaction) -> Result<(), Misfit> {
+        let (zxid, expected) = (transaction.stamp.zxid, self.zxid + 1);
+        if zxid != expected {
+            return Err(Misfit::OutOfOrder { zxid, expected });
+        }
+        for change in &transaction.changes {
+            self.enact(transaction.stamp, change)
+                .map_err(|code| Misfit::Contradiction { zxid, code })?;
+        }
+        self.zxid = zxid;
+        Ok(())
+    }
+
+    /// Begins to serve: sessions live from now on, and transactions are kept for the log.
+    pub(crate) fn wake(&mut self, now: Millis) {
+        self.sessions.wake(now);
+        self.journal = Journal::On(Vec::new());
+    }
+
+    /// The transactions that were not handed to the log yet; whoever hands them over clears it.
+    pub(crate) fn journal(&mut self) -> Option<&mut Vec<u8>> {
+        match &mut self.journal {
+            Journal::Off => None,
+            Journal::On(bytes) => Some(bytes),
         }
     }
 
@@ -89,15 +148,30 @@ impl Ledger {
 
     pub(crate) fn open_session(&mut self, timeout: Millis, now: Millis) -> (i64, Password) {
         let (session, password) = self.sessions.draw();
-        self.commit(
-            vec![Change::OpenSession {
-                session,
-                timeout,
-                password,
-            }],
-            now,
-        );
+        self.grant_session(session, password, timeout, now);
         (session, password)
+    }
+
+    /// Lets a session go on with another time-out.
+    pub(crate) fn renew_session(
+        &mut self,
+        session: i64,
+        password: Password,
+        timeout: Millis,
+        now: Millis,
+    ) {
+        if self.sessions.timeout(session) != Some(timeout) {
+            self.grant_session(session, password, timeout, now);
+        }
+    }
+
+    fn grant_session(&mut self, session: i64, password: Password, timeout: Millis, now: Millis) {
+        let change = Change::OpenSession {
+            session,
+            timeout,
+            password,
+        };
+        self.commit(vec![change], now);
     }
 
     /// Removes a session and its ephemeral nodes.
@@ -117,25 +191,30 @@ impl Ledger {
     fn commit(&mut self, changes: Vec<Change>, now: Millis) -> Transaction {
         let stamp = self.next_stamp(now);
         for change in &changes {
-            match change {
-                Change::OpenSession {
-                    session,
-                    timeout,
-                    password,
-                } => {
-                    self.sessions.open(*session, *timeout, *password, now);
-                }
-                Change::CloseSession { session } => self.sessions.close(*session),
-                change => {
-                    let applied = self.tree.apply(stamp, change);
-                    debug_assert!(applied.is_ok(), "the server's own change fits: {change:?}");
-                }
-            }
+            let enacted = self.enact(stamp, change);
+            debug_assert!(enacted.is_ok(), "the server's own change fits: {change:?}");
         }
         self.conclude(Transaction { stamp, changes })
     }
 
-    /// Everything committed passes here once, in order: the place for a log of transactions.
+    fn enact(&mut self, stamp: Stamp, change: &Change) -> Result<(), ErrorCode> {
+        match change {
+            Change::OpenSession {
+                session,
+                timeout,
+                password,
+            } => self
+                .sessions
+                .open(*session, *timeout, *password, stamp.time),
+            Change::CloseSession { session } => self.sessions.close(*session),
+            change => {
+                self.tree.apply(stamp, change)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything committed passes here once, in order.
     fn conclude(&mut self, transaction: Transaction) -> Transaction {
         debug_assert_eq!(
             transaction.stamp.zxid,
@@ -143,6 +222,9 @@ impl Ledger {
             "transactions have no gaps"
         );
         self.zxid = transaction.stamp.zxid;
+        if let Journal::On(bytes) = &mut self.journal {
+            transaction.encode(bytes);
+        }
         transaction
     }
 
@@ -201,15 +283,13 @@ fn describe(tree: &Tree, change: &Change, reply: CreateReply) -> Part {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::protocol::{Acl, Create};
+    use crate::protocol::{Acl, Create, Payload};
 
     fn create(path: &str, flags: i32) -> Write {
         Write::Create(Create {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
             acl: vec![Acl::anyone()],
             flags,
             ttl_ms: None,

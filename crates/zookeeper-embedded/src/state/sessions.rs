@@ -28,7 +28,7 @@ pub(crate) struct Session {
 impl Sessions {
     /// Ids start with the time, so that those of an earlier server are not mistaken for new ones.
     pub(crate) fn new(now: Millis) -> Self {
-        let last_id = (now & 0xff_ffff_ffff) << 16;
+        let last_id = first_id(now);
         let (by_id, deadlines) = (BTreeMap::new(), BTreeSet::new());
         Self {
             by_id,
@@ -40,6 +40,32 @@ impl Sessions {
 
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// What has to be kept of the sessions, by id.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (i64, Millis, Password)> {
+        self.by_id
+            .iter()
+            .map(|(id, session)| (*id, session.timeout, session.password))
+    }
+
+    pub(crate) fn last_id(&self) -> i64 {
+        self.last_id
+    }
+
+    /// Ids up to this one have been given away.
+    pub(crate) fn skip_to(&mut self, id: i64) {
+        self.last_id = self.last_id.max(id);
+    }
+
+    /// After a restart nobody has been heard of: every session gets its whole time again.
+    pub(crate) fn wake(&mut self, now: Millis) {
+        self.skip_to(first_id(now));
+        self.deadlines.clear();
+        for (id, session) in &mut self.by_id {
+            session.deadline = now + session.timeout;
+            self.deadlines.insert((session.deadline, *id));
+        }
     }
 
     pub(crate) fn contains(&self, id: i64) -> bool {
@@ -56,19 +82,18 @@ impl Sessions {
         (id, password)
     }
 
+    /// Opens a session. One that is open already goes on with the new time-out.
     pub(crate) fn open(&mut self, id: i64, timeout: Millis, password: Password, now: Millis) {
-        let deadline = now + timeout;
-        self.by_id.insert(
-            id,
-            Session {
-                password,
-                timeout,
-                deadline,
-                connection: None,
-            },
-        );
-        self.deadlines.insert((deadline, id));
-        self.last_id = self.last_id.max(id);
+        let session = self.by_id.entry(id).or_insert(Session {
+            password,
+            timeout,
+            deadline: now,
+            connection: None,
+        });
+        session.timeout = timeout;
+        self.deadlines.insert((session.deadline, id));
+        self.touch(id, now);
+        self.skip_to(id);
     }
 
     pub(crate) fn close(&mut self, id: i64) {
@@ -88,17 +113,18 @@ impl Sessions {
         (session.password == presented).then_some(session.password)
     }
 
-    /// Gives the session to a connection with a newly negotiated time-out; returns the connection
-    /// that held it.
+    pub(crate) fn timeout(&self, id: i64) -> Option<Millis> {
+        Some(self.by_id.get(&id)?.timeout)
+    }
+
+    /// Gives the session to a connection; returns the one that held it.
     pub(crate) fn attach(
         &mut self,
         id: i64,
         connection: ConnectionId,
-        timeout: Millis,
         now: Millis,
     ) -> Option<ConnectionId> {
         let session = self.by_id.get_mut(&id)?;
-        session.timeout = timeout;
         let displaced = session.connection.replace(connection);
         self.touch(id, now);
         displaced
@@ -130,6 +156,11 @@ impl Sessions {
             .map(|(_, id)| *id)
             .collect()
     }
+}
+
+/// Where ids of a server that starts now begin.
+fn first_id(now: Millis) -> i64 {
+    (now & 0xff_ffff_ffff) << 16
 }
 
 #[cfg(test)]
@@ -169,12 +200,23 @@ mod tests {
 
     #[test]
     fn the_last_connection_wins() {
-        let (mut sessions, id, _) = opened();
-        assert_eq!(sessions.attach(id, ME, 100, 1000), None);
-        assert_eq!(sessions.attach(id, AGAIN, 300, 1000), Some(ME));
+        let (mut sessions, id, password) = opened();
+        assert_eq!(sessions.attach(id, ME, 1000), None);
+        sessions.open(id, 300, password, 1000);
+        assert_eq!(sessions.attach(id, AGAIN, 1000), Some(ME));
         sessions.detach(id, ME);
         assert_eq!(sessions.expired(1299), []);
         assert_eq!(sessions.holder(id), Some(AGAIN));
+    }
+
+    #[test]
+    fn a_restart_gives_every_session_its_whole_time_again() {
+        let (mut sessions, id, password) = opened();
+        sessions.wake(5000);
+        assert_eq!(sessions.expired(5099), []);
+        assert_eq!(sessions.expired(5100), [id]);
+        assert_eq!(sessions.verify(id, &password), Some(password));
+        assert!(sessions.draw().0 > id);
     }
 
     #[test]

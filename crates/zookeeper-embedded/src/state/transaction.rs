@@ -2,14 +2,14 @@
 //!
 //! A transaction says what happened, with every choice already made (names of sequential nodes,
 //! session ids, passwords). Applying the same transactions to an empty state gives the same state,
-//! so a log of them is all that durability would need.
+//! so a log of them is all that durability needs.
 
 use std::sync::Arc;
 
 use super::Millis;
 use super::node::Owner;
-use crate::protocol::Acl;
 use crate::protocol::connect::Password;
+use crate::protocol::{Acl, Payload};
 
 /// Changes that happen together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) enum Change {
     },
     Create {
         path: String,
-        data: Arc<[u8]>,
+        data: Payload,
         acl: Arc<[Acl]>,
         owner: Owner,
     },
@@ -47,7 +47,7 @@ pub(crate) enum Change {
     },
     SetData {
         path: String,
-        data: Arc<[u8]>,
+        data: Payload,
     },
     SetAcl {
         path: String,

@@ -11,7 +11,7 @@ use super::Millis;
 use super::node::{History, Node, Owner};
 use super::path;
 use super::transaction::{Change, Stamp};
-use crate::protocol::{Acl, ErrorCode};
+use crate::protocol::{Acl, ErrorCode, Payload};
 
 /// All nodes by path, with the indexes that closing sessions and cleaning up need.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(crate) enum Undo {
     },
     Rewrite {
         path: String,
-        data: Arc<[u8]>,
+        data: Payload,
         acl: Arc<[Acl]>,
         history: History,
     },
@@ -46,22 +46,43 @@ pub(crate) enum Undo {
 impl Tree {
     /// A tree with the nodes that every ZooKeeper server starts with.
     pub(crate) fn new() -> Self {
-        let mut tree = Self {
+        let mut tree = Self::bare();
+        let acl: Arc<[Acl]> = Arc::from([Acl::anyone()]);
+        for path in path::SYSTEM_PATHS {
+            let node = Node::new(
+                Payload::from(Payload::EMPTY),
+                acl.clone(),
+                Owner::Nobody,
+                Stamp::default(),
+            );
+            tree.restore(path.to_owned(), node);
+        }
+        tree
+    }
+
+    /// Nothing, not even a root.
+    pub(crate) fn bare() -> Self {
+        Self {
             nodes: BTreeMap::new(),
             ephemerals: BTreeMap::new(),
             transient: BTreeSet::new(),
-        };
-        let acl: Arc<[Acl]> = Arc::from([Acl::anyone()]);
-        for path in path::SYSTEM_PATHS {
-            let node = Node::new(Arc::from([]), acl.clone(), Owner::Nobody, Stamp::default());
-            tree.nodes.insert(path.to_owned(), node);
-            if path != "/"
-                && let Some(parent) = tree.nodes.get_mut(path::parent(path))
-            {
-                parent.children.insert(path::name(path).to_owned());
-            }
         }
-        tree
+    }
+
+    /// Puts a node back as it was; its parent has to be there already.
+    pub(crate) fn restore(&mut self, path: String, node: Node) {
+        if path != "/"
+            && let Some(parent) = self.nodes.get_mut(path::parent(&path))
+        {
+            parent.children.insert(path::name(&path).to_owned());
+        }
+        self.remember_owner(&path, node.owner);
+        self.nodes.insert(path, node);
+    }
+
+    /// All nodes, parents before their children.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -268,7 +289,7 @@ mod tests {
     fn create(path: &str, owner: Owner) -> Change {
         Change::Create {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
             acl: Arc::from([]),
             owner,
         }
@@ -340,7 +361,7 @@ mod tests {
             create("/a/b/c", Owner::Container),
             Change::SetData {
                 path: "/a/b".to_owned(),
-                data: Arc::from(*b"new"),
+                data: Payload::from(b"new".as_slice()),
             },
             Change::SetAcl {
                 path: "/a/b".to_owned(),

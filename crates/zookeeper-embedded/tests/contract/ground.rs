@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use zookeeper_client::{Acls, Client, CreateMode, CreateOptions};
 use zookeeper_embedded::{Config, Server};
 
@@ -19,7 +20,7 @@ pub(crate) struct Ground {
     servers: String,
     /// The path of the test's own part of the tree.
     pub(crate) root: String,
-    /// Keeps a server of ours alive.
+    /// Keeps a server of ours alive, and its folder.
     _server: Box<dyn Any>,
 }
 
@@ -32,8 +33,13 @@ impl Ground {
             }
             Ok(servers) => (servers, Box::new(())),
             Err(_) => {
-                let server = Server::start(Config::default()).await.unwrap();
-                (server.connect_string(), Box::new(server))
+                let folder = TempDir::new().unwrap();
+                let config = Config {
+                    data_dir: Some(folder.path().to_owned()),
+                    ..Config::default()
+                };
+                let server = Server::start(config).await.unwrap();
+                (server.connect_string(), Box::new((server, folder)))
             }
         };
         let client = Client::connect(&servers).await.unwrap();

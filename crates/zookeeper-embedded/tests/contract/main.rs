@@ -1,7 +1,8 @@
 //! The contract between ZooKeeper and its clients, as far as this project relies on it.
 //!
 //! Runs against the server that `ZOOKEEPER_CONNECT` names (with TTL nodes allowed), with `apache`
-//! against Apache ZooKeeper that it starts, or else against an embedded one. It asserts only what is true of Apache ZooKeeper.
+//! against Apache ZooKeeper that it starts, or else against an embedded one that writes to a
+//! folder. It asserts only what is true of Apache ZooKeeper.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail with the tests")]
 

@@ -1,0 +1,90 @@
+//! A segment: the transactions from one number on, in groups that became durable together.
+//!
+//! A group is one frame. The next one is written only after the one before is durable, so a bad
+//! frame with a good one behind it is damage, and no crash can have caused it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::StorageError;
+use super::folder::Folder;
+use super::frame::{self, Kind, Salt};
+
+/// The segment that is being written.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    file: File,
+    path: PathBuf,
+    salt: Salt,
+    buffer: Vec<u8>,
+}
+
+/// Where the last segment ends, as far as it can be believed.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) path: PathBuf,
+    pub(crate) length: u64,
+    pub(crate) salt: Salt,
+}
+
+/// Frames above this size are not kept as a buffer.
+const KEPT_BUFFER: usize = 1 << 20;
+
+impl Segment {
+    /// Begins a segment. It is durable, name and all, before anything is written to it.
+    pub(crate) fn create(folder: &Folder, first: i64) -> Result<Self, StorageError> {
+        let path = folder.segment(first);
+        let salt = Salt::draw();
+        let file = create(&path, salt).map_err(StorageError::io("create", &path))?;
+        folder.sync()?;
+        Ok(Self::new(file, path, salt))
+    }
+
+    /// Goes on with a segment; what is behind its tail goes.
+    pub(crate) fn reopen(tail: Tail) -> Result<Self, StorageError> {
+        let Tail { path, length, salt } = tail;
+        let file = reopen(&path, length).map_err(StorageError::io("go on with", &path))?;
+        Ok(Self::new(file, path, salt))
+    }
+
+    /// Writes a group of transactions and returns when they are durable.
+    ///
+    /// After an error nobody knows what is on disk, so nothing may be written any more.
+    pub(crate) fn append(&mut self, group: &[u8]) -> Result<(), StorageError> {
+        frame::frame(self.salt, group, &mut self.buffer);
+        self.file
+            .write_all(&self.buffer)
+            .map_err(StorageError::io("write to", &self.path))?;
+        self.buffer.shrink_to(KEPT_BUFFER);
+        self.file
+            .sync_data()
+            .map_err(StorageError::io("sync", &self.path))
+    }
+
+    fn new(file: File, path: PathBuf, salt: Salt) -> Self {
+        Self {
+            file,
+            path,
+            salt,
+            buffer: Vec::new(),
+        }
+    }
+}
+
+fn create(path: &Path, salt: Salt) -> std::io::Result<File> {
+    let mut file = File::create(path)?;
+    file.write_all(&frame::head(Kind::Segment, salt))?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+fn reopen(path: &Path, length: u64) -> std::io::Result<File> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    if file.metadata()?.len() != length {
+        file.set_len(length)?;
+        file.sync_all()?;
+    }
+    file.seek(SeekFrom::End(0))?;
+    Ok(file)
+}

@@ -1,0 +1,206 @@
+//! A map whose copies share what they have in common: a change copies one part of it.
+//!
+//! Every step of the log keeps the replica before and after its entry, so that whatever an entry
+//! changes is copied. What grows with the life of the cluster must not be copied whole.
+
+use crate::ids::{JobId, WriterId};
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A map by random ids, in the order of the ids.
+#[derive(Clone)]
+pub struct SharedMap<K, V> {
+    /// Empty, or one for each value of an id's first six bits.
+    parts: Arc<Vec<Arc<BTreeMap<K, V>>>>,
+    len: usize,
+}
+
+/// What the map is ordered by.
+pub trait RandomId: Copy + Ord {
+    /// The id, whose first bits are spread evenly.
+    fn uuid(&self) -> Uuid;
+}
+
+impl RandomId for JobId {
+    fn uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl RandomId for WriterId {
+    fn uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+const PARTS: usize = 64;
+
+fn part_of<K: RandomId>(key: &K) -> usize {
+    usize::from(key.uuid().as_bytes()[0] >> 2)
+}
+
+impl<K: RandomId, V: Clone> SharedMap<K, V> {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.parts.get(part_of(key))?.get(key)
+    }
+
+    /// Whether there is a value of the key.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Every entry, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.parts.iter().flat_map(|part| part.iter())
+    }
+
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        let parts = Arc::make_mut(&mut self.parts);
+        parts.resize_with(PARTS, Arc::default);
+        let replaced = Arc::make_mut(&mut parts[part_of(&key)]).insert(key, value);
+        self.len += usize::from(replaced.is_none());
+    }
+
+    pub(crate) fn remove(&mut self, key: &K) {
+        if self.contains_key(key) {
+            let parts = Arc::make_mut(&mut self.parts);
+            Arc::make_mut(&mut parts[part_of(key)]).remove(key);
+            self.len -= 1;
+        }
+    }
+
+    /// Removes the entries of the lowest rank among those that have one, until so many are left
+    /// of them.
+    pub(crate) fn keep_highest<R: Ord>(&mut self, keep: usize, rank: impl Fn(&K, &V) -> Option<R>) {
+        let ranked = self.iter();
+        let ranked = ranked.filter_map(|(key, value)| Some((rank(key, value)?, *key)));
+        let mut ranked: Vec<(R, K)> = ranked.collect();
+        let surplus = ranked.len().saturating_sub(keep);
+        ranked.sort_unstable();
+        for (_, key) in &ranked[..surplus] {
+            self.remove(key);
+        }
+    }
+}
+
+impl<K, V> Default for SharedMap<K, V> {
+    fn default() -> Self {
+        SharedMap {
+            parts: Arc::default(),
+            len: 0,
+        }
+    }
+}
+
+impl<K: RandomId, V: Clone + PartialEq> PartialEq for SharedMap<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.parts, &other.parts)
+            || self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl<K: RandomId + fmt::Debug, V: Clone + fmt::Debug> fmt::Debug for SharedMap<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<K: RandomId, V: Clone> FromIterator<(K, V)> for SharedMap<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut map = SharedMap::default();
+        entries
+            .into_iter()
+            .for_each(|(key, value)| map.insert(key, value));
+        map
+    }
+}
+
+impl<K: RandomId + Serialize, V: Clone + Serialize> Serialize for SharedMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len))?;
+        for (key, value) in self.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de, K, V> Deserialize<'de> for SharedMap<K, V>
+where
+    K: RandomId + Deserialize<'de>,
+    V: Clone + Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(BTreeMap::<K, V>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{from_payload, to_payload};
+    use proptest::prelude::*;
+
+    fn job(first: u8, last: u8) -> JobId {
+        JobId(Uuid::from_u128(u128::from(first) << 120 | u128::from(last)))
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(changes in proptest::collection::vec((any::<u8>(), 0..3_u8, any::<bool>()), 0..200)) {
+            let mut map = SharedMap::default();
+            let mut plain = BTreeMap::new();
+            for (number, (first, last, put)) in changes.into_iter().enumerate() {
+                let key = job(first, last);
+                let before = map.clone();
+                if put {
+                    map.insert(key, number);
+                    plain.insert(key, number);
+                } else {
+                    map.remove(&key);
+                    plain.remove(&key);
+                }
+                prop_assert_eq!(map == before, map.get(&key) == before.get(&key));
+                prop_assert_eq!(map.len(), plain.len());
+            }
+            prop_assert!(map.iter().eq(plain.iter()));
+            let read: SharedMap<JobId, usize> = from_payload(&to_payload(&map).unwrap()).unwrap();
+            prop_assert_eq!(read, map);
+        }
+    }
+
+    #[test]
+    fn a_copy_shares_what_did_not_change() {
+        let map: SharedMap<JobId, u8> = (0..=255).map(|n| (job(n, 0), n)).collect();
+        let mut changed = map.clone();
+        changed.insert(job(0, 1), 0);
+        let shared = map.parts.iter().zip(changed.parts.iter());
+        let copied = shared.filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
+        assert_eq!(copied, 1);
+    }
+
+    #[test]
+    fn the_lowest_go_first() {
+        let mut map: SharedMap<JobId, u8> = (0..10).map(|n| (job(n, 0), 10 - n)).collect();
+        map.keep_highest(2, |_, value| (*value > 1).then_some(*value));
+        let left: Vec<u8> = map.iter().map(|(_, value)| *value).collect();
+        assert_eq!(left, [10, 9, 1]);
+    }
+}

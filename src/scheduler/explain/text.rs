@@ -1,0 +1,182 @@
+//! Explanations as people read them.
+
+use super::{Explanation, JobShare, Serving, Shortage, TaskReason};
+use std::collections::BTreeSet;
+use std::fmt;
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Explanation::Unknown => f.write_str("not known: never submitted, or forgotten"),
+            Explanation::Completed => f.write_str("completed"),
+            Explanation::Killed => f.write_str("killed"),
+            Explanation::Allocated(shares) => {
+                write!(f, "runs with {}", count(shares.peers as u64))
+            }
+            Explanation::TooFewPeers { needs, joined } => {
+                let joined = are(*joined as u64);
+                write!(f, "waits: needs {}, {joined} joined", count(*needs))
+            }
+            Explanation::NobodyAble { task, words, tags } => {
+                write!(f, "waits: {}", nobody_able(task.as_str(), words, tags))
+            }
+            Explanation::TooFewAble { tasks } if tasks.is_empty() => {
+                f.write_str("waits: too few peers know the words of several tasks at once")
+            }
+            Explanation::TooFewAble { tasks } => {
+                let tasks: Vec<String> = tasks.iter().map(shortage).collect();
+                write!(f, "waits: {}", tasks.join("; "))
+            }
+            Explanation::NoSiteForCopy { needs, largest } => write!(
+                f,
+                "waits: is colocated and needs {} at one site, the largest has {largest}",
+                count(*needs as u64)
+            ),
+            Explanation::OnlyAcrossProcesses {
+                needs,
+                joined,
+                largest,
+            } => write!(
+                f,
+                "waits: needs {} in one process, {} joined, but the largest process has {largest}; \
+                 with messaging.transport = \"local\" a job does not leave its process",
+                count(*needs),
+                are(*joined as u64)
+            ),
+            Explanation::Busy {
+                needs,
+                free,
+                serving,
+            } => {
+                write!(f, "waits: needs {}, {} free", count(*needs), are(*free))?;
+                let serve =
+                    |Serving { name, needs, .. }: &Serving| format!("{needs} serve job {name}");
+                let serving: Vec<String> = serving.iter().map(serve).collect();
+                write!(f, ": {}", serving.join(", "))
+            }
+        }
+    }
+}
+
+fn nobody_able(task: &str, words: &BTreeSet<String>, tags: &BTreeSet<String>) -> String {
+    let words_missing = format!("task {task} needs {}, which no peer knows", listed(words));
+    let tags_missing = format!("task {task} needs {}, which no peer has", tagged(tags));
+    match (words.is_empty(), tags.is_empty()) {
+        (true, true) => format!("no peer knows all the words of task {task} and has all its tags"),
+        (false, true) => words_missing,
+        (true, false) => tags_missing,
+        (false, false) => format!("{words_missing}; {tags_missing}"),
+    }
+}
+
+fn shortage(short: &Shortage) -> String {
+    let tags = match short.tags.is_empty() {
+        true => String::new(),
+        false => format!(" and have {}", tagged(&short.tags)),
+    };
+    format!(
+        "task {} needs {} that know its words{tags}, {} joined",
+        short.task,
+        count(u64::from(short.needs)),
+        are(short.able as u64)
+    )
+}
+
+impl fmt::Display for JobShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JobShare::Saturated => f.write_str("all that it can use"),
+            JobShare::Minimum => f.write_str("its minimum; no other peer is spare and able"),
+            JobShare::NoPercentage => {
+                f.write_str("its minimum: it has no `percentage`, by which peers are shared here")
+            }
+            JobShare::Even { of, jobs: 1 } => {
+                write!(
+                    f,
+                    "what it can use of {}; no other job runs",
+                    count(*of as u64)
+                )
+            }
+            JobShare::Even { of, jobs } => {
+                write!(f, "an even share of {} for {jobs} jobs", count(*of as u64))
+            }
+            JobShare::Rest { of } => {
+                write!(f, "what earlier jobs leave of {}", count(*of as u64))
+            }
+            JobShare::Percentage { percentage, of } => {
+                write!(f, "{percentage} % of {}", count(*of as u64))
+            }
+        }
+    }
+}
+
+impl fmt::Display for TaskReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskReason::Frozen => {
+                f.write_str("flux-policy kill: nobody joins or leaves it while the job runs")
+            }
+            TaskReason::Slots => f.write_str("flux-policy recover: as many as it has slots"),
+            TaskReason::Finished => f.write_str("nothing more comes to it, so nobody joins it"),
+            TaskReason::Copies { copies, sites } => {
+                let (copies, sites) = (
+                    many(*copies, "copy", "copies"),
+                    many(*sites, "site", "sites"),
+                );
+                write!(f, "one for each of {copies} of the job, on {sites}")
+            }
+            TaskReason::Fixed => f.write_str("its minimum is its maximum"),
+            TaskReason::Saturated => f.write_str("its maximum"),
+            TaskReason::FewAble { able, joined, tags } if tags.is_empty() => {
+                write!(f, "only {able} of {joined} peers know its words")
+            }
+            TaskReason::FewAble { able, joined, tags } => {
+                let tags = tagged(tags);
+                write!(
+                    f,
+                    "only {able} of {joined} peers know its words and have {tags}"
+                )
+            }
+            TaskReason::Minimum => f.write_str("its minimum"),
+            TaskReason::Percentage { percentage, of } => {
+                write!(f, "{percentage} % of the job's {}", count(*of as u64))
+            }
+            TaskReason::Even { of } => {
+                write!(f, "an even share of the job's {}", count(*of as u64))
+            }
+        }
+    }
+}
+
+fn listed(words: &BTreeSet<String>) -> String {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.join(", ")
+}
+
+fn tagged(tags: &BTreeSet<String>) -> String {
+    match tags.len() {
+        1 => format!("the tag {}", listed(tags)),
+        _ => format!("the tags {}", listed(tags)),
+    }
+}
+
+fn are(peers: u64) -> String {
+    match peers {
+        1 => "1 is".into(),
+        _ => format!("{peers} are"),
+    }
+}
+
+fn count(peers: u64) -> String {
+    match peers {
+        1 => "1 peer".into(),
+        _ => format!("{peers} peers"),
+    }
+}
+
+fn many(number: usize, one: &str, more: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {more}"),
+    }
+}
