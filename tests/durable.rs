@@ -175,14 +175,19 @@ async fn every_acknowledged_write_survives_kill_9_and_nothing_is_torn() {
     }
 }
 
+/// The command under a limit on the size of its files, which does what a full disk does.
+fn limited() -> Command {
+    let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_onyx-node")]);
+    command
+}
+
 #[tokio::test]
 async fn a_full_disk_ends_the_server_with_the_reason_and_loses_nothing_acknowledged() {
     let folder = TempDir::new().unwrap();
-    // A limit on the size of files does what a full disk does, for this process alone.
-    let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"";
+    let mut command = limited();
     let words = ["coordination", "--listen", "127.0.0.1:0", "--data-dir"];
-    let mut command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_onyx-node")]);
     let server = Started::start(command.args(words).arg(folder.path()));
     let segment = folder.path().join("log.0000000000000001");
     let ended = move |server: Started| {
@@ -255,10 +260,20 @@ connection-timeout-ms = 500
 checkpoint-interval-ms = 50
 ";
 
-fn node(folder: &Path) -> Started {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
+fn node(folder: &Path, mut command: Command) -> Started {
     let words = ["start", "--config", "node.toml", "--log-level", "warn"];
     Started::start(command.args(words).current_dir(folder))
+}
+
+fn unlimited() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_onyx-node"))
+}
+
+/// Submits a job; answers with its id if the node took it.
+fn submit(node: &Started, job: &str) -> Result<String, ureq::Error> {
+    let mut answer = ureq::post(format!("{}/jobs", node.address())).send(job)?;
+    let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string()?).unwrap();
+    Ok(answer["id"].as_str().unwrap().to_owned())
 }
 
 /// How far the node has read the log.
@@ -279,11 +294,8 @@ fn a_node_that_was_killed_goes_on_with_its_log_and_its_job() {
     fs::write(folder.path().join("in.csv"), rows).unwrap();
     fs::write(folder.path().join("node.toml"), NODE).unwrap();
 
-    let first = node(folder.path());
-    let submitted = ureq::post(format!("{}/jobs", first.address())).send(JOB);
-    let submitted = submitted.unwrap().body_mut().read_to_string().unwrap();
-    let submitted: Value = serde_json::from_str(&submitted).unwrap();
-    let path = format!("/jobs/{}", submitted["id"].as_str().unwrap());
+    let first = node(folder.path(), unlimited());
+    let path = format!("/jobs/{}", submit(&first, JOB).unwrap());
     let mut job = get(&first, &path);
     while read(&job) == 0 {
         job = get(&first, &path);
@@ -292,7 +304,7 @@ fn a_node_that_was_killed_goes_on_with_its_log_and_its_job() {
     let position = position(&first);
     first.kill();
 
-    let second = node(folder.path());
+    let second = node(folder.path(), unlimited());
     while self::position(&second) < position {}
     let mut job = get(&second, &path);
     while job["state"] != "completed" {
@@ -307,4 +319,26 @@ fn a_node_that_was_killed_goes_on_with_its_log_and_its_job() {
     assert_eq!(written.len(), ROWS);
     let (code, log) = second.terminate();
     assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn a_node_whose_disk_is_full_ends_with_the_reason_and_keeps_the_jobs_it_took() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("in.csv"), "number\n1\n").unwrap();
+    fs::write(folder.path().join("node.toml"), NODE).unwrap();
+    let first = node(folder.path(), limited());
+    let jobs = (0..).map(|number| JOB.replace("out.jsonl", &format!("out-{number}.jsonl")));
+    let taken = jobs.map_while(|job| submit(&first, &job).ok());
+    let last = taken.last().expect("it takes some");
+    let (code, log) = first.end();
+    assert_eq!(code, Some(3), "{log}");
+    assert!(log.contains("File too large"), "{log}");
+
+    let second = node(folder.path(), unlimited());
+    let is_known = || {
+        let jobs = get(&second, "/jobs");
+        let jobs = jobs["jobs"].as_array().unwrap();
+        jobs.iter().any(|job| job["id"] == last.as_str())
+    };
+    while !is_known() {}
 }

@@ -77,7 +77,7 @@ fn parts(old: &Value, new: &Value) -> (Option<Value>, Option<Value>) {
                 // The same items in another order.
                 return (Some(old.clone().into()), Some(new.clone().into()));
             }
-            let some = |list: Vec<Value>| (!list.is_empty()).then(|| Value::Array(list));
+            let some = |list: Vec<Value>| (!list.is_empty()).then_some(Value::Array(list));
             (some(gone), some(come))
         }
         _ => (Some(old.clone()), Some(new.clone())),

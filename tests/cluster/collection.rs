@@ -194,7 +194,7 @@ fn two_nodes_may_collect_at_once() {
 fn entries_in_a_life() -> u64 {
     match env::var("LOG_LIFE_ENTRIES") {
         Ok(entries) => entries.parse().unwrap(),
-        Err(_) => 20_000,
+        Err(_) => 10_000,
     }
 }
 

@@ -36,9 +36,12 @@ pub(super) fn apply(input: &mut dyn Read, console: &mut Console) -> Result<Exit,
 /// What is asked.
 struct Question {
     replica: Arc<Replica>,
-    entries: Vec<(LogPosition, Result<Entry, Misread>)>,
+    entries: Vec<Placed>,
     peers: BTreeSet<PeerId>,
 }
+
+/// An entry in its place, or what in it cannot be read.
+type Placed = (LogPosition, Result<Entry, Misread>);
 
 const KEYS: [&str; 3] = ["replica", "entries", "peers"];
 
@@ -69,12 +72,12 @@ impl Question {
 }
 
 /// Only what the answer could not speak of is an error: an entry without a place in the log.
-fn read_entries(entries: &Value) -> Result<Vec<(LogPosition, Result<Entry, Misread>)>, Misread> {
+fn read_entries(entries: &Value) -> Result<Vec<Placed>, Misread> {
     let entries: Vec<Map<String, Value>> = match entries {
         Value::Null => Vec::new(),
         entries => read_at(entries, "entries")?,
     };
-    let mut read: Vec<(LogPosition, Result<Entry, Misread>)> = Vec::new();
+    let mut read: Vec<Placed> = Vec::new();
     for (index, mut entry) in entries.into_iter().enumerate() {
         let path = format!("entries[{index}].position");
         let before = read.last().map(|(position, _)| *position);

@@ -86,7 +86,9 @@ impl fmt::Display for JobShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             JobShare::Saturated => f.write_str("all that it can use"),
-            JobShare::Minimum => f.write_str("its minimum; no other peer is spare and able"),
+            JobShare::Minimum => f.write_str(
+                "its minimum; what is spare goes to others first, or cannot run its tasks",
+            ),
             JobShare::NoPercentage => {
                 f.write_str("its minimum: it has no `percentage`, by which peers are shared here")
             }
@@ -118,6 +120,9 @@ impl fmt::Display for TaskReason {
             }
             TaskReason::Slots => f.write_str("flux-policy recover: as many as it has slots"),
             TaskReason::Finished => f.write_str("nothing more comes to it, so nobody joins it"),
+            TaskReason::Copies { copies: 1, .. } => {
+                f.write_str("one, for the only copy of the job")
+            }
             TaskReason::Copies { copies, sites } => {
                 let (copies, sites) = (
                     many(*copies, "copy", "copies"),

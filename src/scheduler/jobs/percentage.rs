@@ -34,7 +34,8 @@ pub(super) fn share(roster: &Roster<'_>, capacity: &mut Capacity<'_>) -> Vec<usi
     while let Some(Reverse((_, index))) = turns.pop() {
         let grower = &mut growers[index];
         let promised = roster.peers.len() - capacity.free();
-        if promised + grower.unit() > all {
+        let within_share = grower.size_after() <= shares[index];
+        if !within_share && promised + grower.unit() > all {
             continue;
         }
         if grower.grow(roster, capacity) == Step::Grown {

@@ -343,7 +343,7 @@ fn every_task_says_why_it_has_its_peers() {
     membership.members.insert(peer("b"), knowing("#gpu"));
     let replica = reallocate(&replica, LogPosition(1));
     insta::assert_snapshot!(explained(&replica, 0), @"
-    6: its minimum; no other peer is spare and able
+    6: its minimum; what is spare goes to others first, or cannot run its tasks
     in 1: its minimum is its maximum
     f 1: flux-policy kill: nobody joins or leaves it while the job runs
     g 2: flux-policy recover: as many as it has slots
@@ -364,14 +364,14 @@ fn every_task_says_why_it_has_its_peers() {
     let jobs = vec![percent, other];
     let replica = scheduled(&names(20), JobScheduler::Percentage, jobs);
     insta::assert_snapshot!(explained(&replica, 0), @"
-    8: 50 % of 20 peers
-    in 3: 40 % of the job's 8 peers
-    out 5: 60 % of the job's 8 peers
+    10: 50 % of 20 peers
+    in 4: 40 % of the job's 10 peers
+    out 6: 60 % of the job's 10 peers
     ");
     insta::assert_snapshot!(explained(&replica, 1), @"
     2: its minimum: it has no `percentage`, by which peers are shared here
-    in 1: one for each of 1 copy of the job, on 1 site
-    out 1: one for each of 1 copy of the job, on 1 site
+    in 1: one, for the only copy of the job
+    out 1: one, for the only copy of the job
     ");
     let jobs = vec![record("in:i>out:1-1 out:o:1-2"), record("in:i>out out:o")];
     let replica = scheduled(&names(7), JobScheduler::Greedy, jobs);
