@@ -63,7 +63,7 @@ impl Coordination {
     fn start() -> Self {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             onyx::run(async move {
                 let config = zookeeper_embedded::Config::default();
                 let server = zookeeper_embedded::Server::start(config).await.unwrap();
