@@ -3,6 +3,8 @@
 //!
 //! `./dev model` explores more peers and crashes; it sets `MODEL=large`.
 
+#![allow(clippy::print_stdout, reason = "what was searched is to be seen")]
+
 mod broken;
 #[path = "../support/cluster.rs"]
 #[allow(
