@@ -1,11 +1,14 @@
 //! A node: the composition root. The only place that names adapters, and where start and stop have
 //! their order.
 
+mod log_access;
 mod log_parameters;
 mod root;
 
+pub use log_access::open_log;
+
 use crate::actors::acking_daemon::AckingSettings;
-use crate::actors::peer_group::{Connector, GroupSettings, PeerGroup};
+use crate::actors::peer_group::{CollectionPolicy, Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
 use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
@@ -261,6 +264,10 @@ fn group_settings(config: &NodeConfig, member: Member, agreed: Agreed) -> GroupS
             infrastructure.restarts_max as usize,
             infrastructure.restarts_window,
         ),
+        collection: CollectionPolicy {
+            entries: config.collection.entries.into(),
+            bytes: config.collection.bytes.into(),
+        },
         drain: config.shutdown.drain,
     }
 }
@@ -277,6 +284,7 @@ async fn embedded_server(
     let address = SocketAddr::from(([127, 0, 0, 1], config.coordination.embedded_port));
     let server = zookeeper_embedded::Config {
         address,
+        data_dir: config.coordination.data_dir.clone(),
         ..zookeeper_embedded::Config::default()
     };
     Ok(Some(zookeeper_embedded::Server::start(server).await?))
@@ -295,6 +303,9 @@ fn connect(config: &NodeConfig, embedded: Option<&zookeeper_embedded::Server>) -
         tenancy: config.node.tenancy_id.as_str().to_owned(),
         session_timeout: config.coordination.session_timeout,
         connection_timeout: config.coordination.connection_timeout,
+        retry: config.coordination.retry,
+        login: config.coordination.login.clone(),
+        tls: config.coordination.tls.clone(),
     }
 }
 
@@ -319,12 +330,24 @@ impl Node {
     /// Answers when the node has ended by itself, with the cause. A node that was stopped never
     /// answers.
     pub async fn failed(&mut self) -> Exit {
-        match &mut self.ended {
-            Some(ended) => match ended.await {
-                Ok(exit) => exit,
-                Err(_) => Exit::Failed("the root of the tree is gone".into()),
-            },
-            None => std::future::pending().await,
+        let tree = async {
+            match &mut self.ended {
+                Some(ended) => match ended.await {
+                    Ok(exit) => exit,
+                    Err(_) => Exit::Failed("the root of the tree is gone".into()),
+                },
+                None => std::future::pending().await,
+            }
+        };
+        let log = async {
+            match &self.embedded {
+                Some(server) => Exit::Failed(server.failed().await.to_string()),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = tree => exit,
+            exit = log => exit,
         }
     }
 

@@ -368,6 +368,88 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
 }
 
 #[test]
+fn a_collected_job_is_known_by_how_it_ended() {
+    let folder = folder();
+    let node = Started::with(folder.path(), ANY_PORT);
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", &node.url]].concat());
+    let submitted = ask(&["submit", "job.yaml", "--set", "keep.min-peers=50"]);
+    let id = submitted.out.trim();
+    assert_eq!(ask(&["kill", id]).code, Some(0));
+    let collected = ask(&["gc"]);
+    assert_eq!(collected.code, Some(0), "{}", collected.err);
+    let told = [
+        "the log is collected up to entry",
+        "entries are left",
+        "data of 1 jobs",
+    ];
+    let all = told.iter().all(|told| collected.out.contains(told));
+    assert!(all, "{}", collected.out);
+    assert_eq!(ask(&["jobs"]).out.lines().count(), 1);
+    let shown = ask(&["jobs", id]).out;
+    assert!(shown.contains("state: killed"), "{shown}");
+}
+
+#[test]
+fn the_log_of_a_node_is_followed_explained_and_played_elsewhere() {
+    let folder = folder();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let port = free.unwrap().port();
+    let config = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n[node]\npeers = 3\n");
+    let node = Started::with(folder.path(), &config);
+    let id = "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03";
+    let submit = ["submit", "job.yaml", "--wait", "--id", id];
+    let done = run(
+        folder.path(),
+        &[&submit[..], &["--node", &node.url]].concat(),
+    );
+    assert_eq!(done.code, Some(0), "{}", done.err);
+
+    let log = |words: &[&str]| run(folder.path(), &[&["log"], words].concat());
+    let config = ["--config", "node.toml"];
+    let tail = log(&[&["tail", "--no-follow", "--lines", "1000"], &config[..]].concat());
+    assert_eq!(tail.code, Some(0), "{}", tail.err);
+    let submitted = " submit-job ";
+    let lines: Vec<&str> = tail.out.lines().collect();
+    let entry = lines.iter().position(|line| line.contains(submitted));
+    let entry = entry.unwrap_or_else(|| panic!("no submission in {}", tail.out));
+    assert!(lines[entry].ends_with(": applied") && lines[entry].contains(id));
+    assert!(
+        lines.iter().any(|line| line.contains(" seal-task ")),
+        "{}",
+        tail.out
+    );
+
+    let position = entry.to_string();
+    let server = format!("127.0.0.1:{port}");
+    let shown = log(&["show", &position, "--connect", &server]);
+    let shown: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(shown["entry"]["args"]["id"], id);
+    assert_eq!(shown["diff"]["added"]["jobs"], serde_json::json!([id]));
+    assert_eq!(log(&["show", "100000", "--connect", &server]).code, Some(2));
+
+    let exported = log(&["export", "incident.jsonl", "--connect", &server]);
+    assert_eq!(exported.code, Some(0), "{}", exported.err);
+    let again = log(&["export", "incident.jsonl", "--connect", &server]);
+    assert_eq!(again.code, Some(2), "{}", again.out);
+    assert_eq!(node.end_by("TERM").0, Some(0));
+
+    // The cluster is gone, and its log can still be played.
+    let replica = |words: &[&str]| {
+        let replay = log(&[&["replay", "incident.jsonl"], words].concat());
+        assert_eq!(replay.code, Some(0), "{}", replay.err);
+        serde_json::from_str::<serde_json::Value>(&replay.out).unwrap()
+    };
+    let end = replica(&[]);
+    assert_eq!(end["replica"]["completed-jobs"], serde_json::json!([id]));
+    let before = replica(&["--at", &(entry - 1).to_string()]);
+    assert_eq!(before["replica"]["jobs"], serde_json::json!([]));
+    assert!(!before["replica"]["peers"].as_array().unwrap().is_empty());
+
+    let nowhere = log(&["tail", "--config", "missing.toml"]);
+    assert_eq!(nowhere.code, Some(2), "{}", nowhere.err);
+}
+
+#[test]
 fn a_bad_job_is_told_with_the_lines_of_its_file_when_it_is_submitted() {
     let folder = with_job(&JOB.replace("where:", "wher:"));
     let node = Started::with(folder.path(), ANY_PORT);
@@ -489,7 +571,7 @@ fn a_signal_ends_a_running_job() {
 }
 
 #[test]
-fn a_second_process_on_one_log_is_refused_and_another_tenancy_is_not() {
+fn a_node_with_another_job_scheduler_is_refused_by_the_log_and_not_by_another_tenancy() {
     let folder = folder();
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -500,8 +582,8 @@ fn a_second_process_on_one_log_is_refused_and_another_tenancy_is_not() {
     let _first = Started::with(folder.path(), &first);
     let second = |tenancy: &str| {
         format!(
-            "{ANY_PORT}[node]\ntenancy-id = \"{tenancy}\"\n[coordination]\nmode = \"zookeeper\"\n\
-             connect = \"127.0.0.1:{port}\"\nsession-timeout-ms = 500\nconnection-timeout-ms = 200\n"
+            "{ANY_PORT}[node]\ntenancy-id = \"{tenancy}\"\n[scheduler]\njobs = \"greedy\"\n\
+             [coordination]\nmode = \"zookeeper\"\nconnect = \"127.0.0.1:{port}\"\n"
         )
     };
     fs::write(folder.path().join("same.toml"), second("default")).unwrap();
@@ -510,7 +592,7 @@ fn a_second_process_on_one_log_is_refused_and_another_tenancy_is_not() {
     assert!(
         refused
             .err
-            .contains("give this one another node.tenancy-id"),
+            .contains("this node is configured for \"greedy\""),
         "{}",
         refused.err
     );

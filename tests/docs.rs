@@ -9,7 +9,9 @@ use onyx::job::{Task, TaskKind};
 use onyx::task::registry::Registry;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 const JOB_FILES: &str = "docs/job-files.md";
 
@@ -153,7 +155,7 @@ fn the_defaults_of_a_task_are_the_real_ones() {
 /// Rows that begin with an option in the form `section.key` tell its default in the second cell.
 #[test]
 fn the_defaults_of_a_node_are_the_real_ones() {
-    let page = read("docs/runtime-semantics.md");
+    let page = read("docs/runtime-semantics.md") + &read("docs/coordination.md");
     let config: toml::Table = read("config/onyx-node.toml").parse().unwrap();
     let mut rows = 0;
     for line in page.lines() {
@@ -265,4 +267,26 @@ fn every_endpoint_is_explained() {
             "docs/http.md: no `{path}`"
         );
     }
+}
+
+#[test]
+fn the_example_of_the_log_is_answered_as_written() {
+    let page = read("docs/log.md");
+    let json = |opens| -> serde_json::Value {
+        let blocks = blocks(&page, opens);
+        assert_eq!(blocks.len(), 1, "{opens}");
+        serde_json::from_str(&blocks[0]).expect("JSON")
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
+    command.args(["log", "apply"]);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the command runs");
+    let question = json("json question").to_string();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(question.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answer["steps"], json("json steps"), "{:#}", answer["steps"]);
 }

@@ -298,6 +298,31 @@ fn a_job_runs_from_its_submission_to_its_results() {
 }
 
 #[test]
+fn the_same_job_under_the_same_id_runs_once() {
+    let node = TestNode::ready(3);
+    let folder = folder();
+    let id = "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03";
+    let submit = |id: &str, job: &Value| {
+        let json = [("Content-Type", "application/json")];
+        node.ask("POST", &format!("/jobs?id={id}"), &json, job.to_string())
+    };
+    let job = job(folder.path(), upper_case());
+    let taken = submit(id, &job);
+    assert_eq!((taken.status, &taken.body["id"]), (201, &json!(id)));
+    let again = submit(id, &job);
+    assert_eq!((again.status, &again.body), (200, &taken.body));
+    assert_eq!(node.ended(id)["state"], "completed");
+    assert_eq!(submit(id, &job).status, 200);
+    let mut other = job.clone();
+    other["name"] = json!("other");
+    let refused = submit(id, &other);
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    let jobs = node.get("/jobs").body;
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1);
+    assert_eq!(submit("mine", &job).status, 400);
+}
+
+#[test]
 fn a_job_that_fails_tells_its_exception() {
     let folder = folder();
     let node = TestNode::ready(3);
@@ -379,6 +404,24 @@ fn garbage_is_refused_and_leaves_nothing() {
         assert!(!answer.error().is_empty(), "{content_type} {shown}");
     }
     assert_eq!(node.get("/replica").body, before);
+}
+
+#[test]
+fn a_job_is_known_by_its_outcome_after_the_log_was_collected() {
+    let node = TestNode::ready(3);
+    let folder = folder();
+    let done = node.submit(&job(folder.path(), upper_case()));
+    assert_eq!(node.ended(&done)["state"], "completed");
+    let answer = node.ask("POST", "/gc", &[], "");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body["collected"]["jobs"], 1);
+    assert_eq!(answer.body["collected"]["entries-left"], 1);
+    let known = node.get(&format!("/jobs/{done}")).body;
+    assert_eq!(known["state"], "completed");
+    assert_eq!(node.get("/jobs").body["jobs"], json!([]));
+    // Again, and with nothing to collect.
+    let again = node.ask("POST", "/gc", &[], "").body;
+    assert_eq!(again["collected"]["jobs"], 0);
 }
 
 #[test]

@@ -38,7 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("actix_web", &["http"]),
     ("zookeeper_client", &["coordination/zookeeper"]),
-    ("zookeeper_embedded", &["node"]),
+    ("zookeeper_embedded", &["node", "cli/coordination"]),
     ("rmp", &["codec"]),
     ("rmp_serde", &["codec"]),
     ("cel", &["functions/expr"]),

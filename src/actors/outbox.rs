@@ -2,9 +2,7 @@
 
 use super::supervision::Obituary;
 use crate::codec::to_payload;
-use crate::coordination::{
-    Coordination, CoordinationError, SessionLease, append_entry, reconnected,
-};
+use crate::coordination::{Attempts, Coordination, CoordinationError, SessionLease, append_entry};
 use crate::ids::{EntrySource, LogPosition, WriterId};
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -148,7 +146,10 @@ impl Outbox {
         match (queued.confirm, result) {
             // A client that has gone needs no answer. One whose entry went down with the session
             // cannot be told whether it is in the log.
-            (Some(confirm), Err(CoordinationError::Expired)) => {
+            (
+                Some(confirm),
+                Err(CoordinationError::Expired | CoordinationError::Interrupted(_)),
+            ) => {
                 let _ = confirm.send(Err(WriteFailed::Ended));
             }
             (Some(confirm), result) => {
@@ -175,18 +176,18 @@ async fn write_until_known(
         what: "an entry".into(),
         reason: error.to_string(),
     })?;
+    let mut attempts = Attempts::of(&*session);
     loop {
         // What this process would say after its session has ended is not its to say any more.
         lease.held().await?;
         match append_entry(&*session, source, &payload).await {
             Err(CoordinationError::Interrupted(cause)) => {
-                let entry = entry.command.name();
                 tracing::warn!(
-                    entry,
+                    peer = %source.writer,
                     cause,
                     "an entry's outcome is unknown; it is written again"
                 );
-                reconnected(&*session).await?;
+                attempts.again(&cause).await?;
             }
             known => return known,
         }

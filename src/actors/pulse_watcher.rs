@@ -1,7 +1,7 @@
 //! The pulse watcher: owns the pulse of its peer, and the watches on the pulses of others.
 
 use super::supervision::Obituary;
-use crate::coordination::{Coordination, CoordinationError, Pulse, patiently, reconnected};
+use crate::coordination::{Attempts, Coordination, CoordinationError, Pulse, patiently};
 use crate::ids::PeerId;
 use crate::messages::pulse_watcher::{CreatePulse, KeepWatches};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
@@ -85,17 +85,18 @@ enum End {
 }
 
 async fn place(session: &dyn Coordination, peer: PeerId) -> Placed {
+    let mut attempts = Attempts::of(session);
     loop {
         match session.watch_pulse(peer).await {
             Ok(Pulse::Absent) => return Placed::Gone,
             Ok(Pulse::Present(gone)) => return Placed::Watching(gone),
             Err(CoordinationError::Expired) => return Placed::SessionOver,
-            Err(error) => {
-                tracing::debug!(watched = %peer, %error, "a watch could not be placed; trying again");
-                if reconnected(session).await.is_err() {
-                    return Placed::SessionOver;
-                }
-            }
+            Err(error) => match attempts.again(&error.to_string()).await {
+                Ok(()) => {}
+                Err(CoordinationError::Expired) => return Placed::SessionOver,
+                // What is owed to others is tried for as long as the session lives.
+                Err(_) => attempts = Attempts::of(session),
+            },
         }
     }
 }
@@ -117,15 +118,15 @@ async fn follow(session: Arc<dyn Coordination>, peer: PeerId, mut gone: Gone) ->
 /// Deletes the pulse of a peer; answers when it is gone for certain. The end of the session is that
 /// as well.
 pub(super) async fn delete_until_confirmed(session: Arc<dyn Coordination>, peer: PeerId) {
+    let mut attempts = Attempts::of(&*session);
     loop {
         match session.delete_pulse(peer).await {
             Ok(()) | Err(CoordinationError::Expired) => return,
-            Err(error) => {
-                tracing::debug!(%peer, %error, "the pulse could not be deleted yet");
-                if reconnected(&*session).await.is_err() {
-                    return;
-                }
-            }
+            Err(error) => match attempts.again(&error.to_string()).await {
+                Ok(()) => {}
+                Err(CoordinationError::Expired) => return,
+                Err(_) => attempts = Attempts::of(&*session),
+            },
         }
     }
 }

@@ -256,6 +256,7 @@ fn verdict_on(error: &CoordinationError) -> TaskVerdict {
         CoordinationError::Interrupted(_)
         | CoordinationError::Expired
         | CoordinationError::LogLost(_)
+        | CoordinationError::OriginUnusable(_)
         | CoordinationError::Unreachable { .. } => TaskVerdict::RestartPeer,
     }
 }

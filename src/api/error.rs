@@ -25,6 +25,9 @@ pub enum ApiError {
     /// The cluster has as many live jobs as it may have.
     #[error("the cluster did not take the job: it has as many live jobs as it may have")]
     NotTaken,
+    /// Another job was submitted under this id.
+    #[error("another job was submitted under the id {0}; submit this one under an id of its own")]
+    OtherContent(JobId),
     /// The peer does not live on this node.
     #[error("peer {0} does not live on this node")]
     NotMyPeer(PeerId),

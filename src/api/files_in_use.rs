@@ -30,7 +30,8 @@ impl FilesInUse {
         let mut mine = Vec::new();
         for path in written(job, vocabulary) {
             let file = identity(Path::new(path)).unwrap_or_else(|| path.to_owned());
-            if let Some((other, _)) = files.iter().find(|(_, theirs)| theirs.contains(&file)) {
+            let mut others = files.iter().filter(|(other, _)| **other != id);
+            if let Some((other, _)) = others.find(|(_, theirs)| theirs.contains(&file)) {
                 let (path, job) = (path.to_owned(), *other);
                 return Err(ApiError::FileInUse { path, job });
             }

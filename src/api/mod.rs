@@ -1,5 +1,6 @@
 //! What a client can do with a node: submit, watch, wait and kill.
 
+mod collection;
 mod error;
 mod files_in_use;
 mod jobs;
@@ -11,14 +12,13 @@ pub use error::ApiError;
 use files_in_use::FilesInUse;
 pub use jobs::JobOutcome;
 pub use report::{JobReport, JobSummary, NodeStatus};
-pub use submission::{check_job, with_checks};
+pub use submission::{Submitted, check_job, with_checks};
 pub use subscription::{LogEvent, LogSubscription};
 
 use crate::actors::peer_group::{GroupWindow, PeerGroup};
 use crate::coordination::{Node, Put, patiently};
 use crate::ids::{IdSource, JobId, LogPosition, PeerId};
-use crate::job::Job;
-use crate::log::commands::{Command, KillJob, SubmitJob};
+use crate::log::commands::{Command, KillJob};
 use crate::messages::log_reader::Snapshot;
 use crate::messages::outbox::WriteFailed;
 use crate::messages::peer_group::{Append, StartPeers, Status, StopPeer};
@@ -27,7 +27,7 @@ use crate::replica::JobState;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
 use actix::Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A handle on a running node. Cloning it is cheap, and it may be used from any thread.
 #[derive(Clone)]
@@ -56,40 +56,6 @@ impl NodeHandle {
             counters,
             ids: Arc::new(Mutex::new(ids)),
             files: FilesInUse::default(),
-        }
-    }
-
-    /// Checks a job, stores it and appends it to the log. Returns when this node has applied the
-    /// entry. A job that is wrong leaves nothing behind.
-    pub async fn submit_job(&self, job: Job) -> Result<JobId, ApiError> {
-        let job = check_job(job, &self.registry)?;
-        let id = self
-            .ids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .job();
-        let vocabulary = self.registry.vocabulary();
-        self.files
-            .take(id, &job, &vocabulary, &self.snapshot().replica)?;
-        let submitted = self.append_job(id, &job).await;
-        // One whose outcome is unknown may run, and keeps its files until that is known.
-        let unknown = matches!(submitted, Err(ApiError::Write(WriteFailed::Ended)));
-        if submitted.is_err() && !unknown {
-            self.files.give_back(id);
-        }
-        submitted.map(|()| id)
-    }
-
-    async fn append_job(&self, id: JobId, job: &Job) -> Result<(), ApiError> {
-        let session = self.window.session.borrow().clone();
-        crate::coordination::write_job(&*session, id, job).await?;
-        let job = submission::record(job);
-        self.append(Command::SubmitJob(SubmitJob { id, job }))
-            .await?;
-        // An entry that was applied can still have been ignored.
-        match self.snapshot().replica.record(id) {
-            Some(_) => Ok(()),
-            None => Err(ApiError::NotTaken),
         }
     }
 

@@ -27,13 +27,30 @@ pub struct JobSummary {
 
 impl JobSummary {
     pub(super) fn of(replica: &Replica, id: JobId) -> Option<Self> {
-        let record = replica.record(id)?;
+        let Some(record) = replica.record(id) else {
+            return Self::of_tombstone(replica, id);
+        };
         Some(JobSummary {
             id,
             name: record.name.clone(),
             state: replica.job_state(id)?,
             why: explain(replica, id).to_string(),
             peers: replica.peer_count(id),
+        })
+    }
+
+    /// What is left of a job whose record was collected: nobody remembers its name.
+    fn of_tombstone(replica: &Replica, id: JobId) -> Option<Self> {
+        let tombstone = replica.jobs.tombstones.get(&id)?;
+        let position = tombstone.collected;
+        Some(JobSummary {
+            id,
+            name: String::new(),
+            state: replica.job_state(id)?,
+            why: format!(
+                "it has ended, and entry {position} collected all else that was known of it"
+            ),
+            peers: 0,
         })
     }
 }
@@ -131,6 +148,8 @@ pub struct NodeStatus {
     pub peers: Vec<PeerId>,
     /// The last entry applied.
     pub position: Option<LogPosition>,
+    /// How many entries its slowest peer is behind that.
+    pub lag_entries: u64,
     /// Why the node is not ready; empty when it is.
     pub not_ready: Vec<String>,
 }
@@ -171,6 +190,7 @@ impl NodeStatus {
             peers_joined,
             peers: status.peers,
             position: status.position,
+            lag_entries,
             not_ready,
         }
     }

@@ -1,16 +1,103 @@
 //! From the job a user declares to the one that the cluster schedules.
 
-use super::ApiError;
+use super::{ApiError, NodeHandle};
+use crate::coordination::{Written, write_job};
 use crate::functions::check_expression;
-use crate::ids::TaskName;
+use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
+use crate::job::content::content_hash;
 use crate::job::validation::disk::{identity, readable, writable};
 use crate::job::validation::{Checks, accept};
 use crate::job::vocabulary::{calls_word, function_word, plugin_word};
 use crate::job::{Job, Task, graph};
-use crate::log::commands::SubmittedJob;
-use crate::replica::TaskRecord;
+use crate::log::commands::{Command, SubmitJob, SubmittedJob};
+use crate::messages::outbox::WriteFailed;
+use crate::replica::{Replica, TaskRecord};
 use crate::task::registry::Registry;
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+/// Whether a job was new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// It is in the log now.
+    Now,
+    /// The same job was submitted under this id before, and may have ended by now.
+    Before,
+}
+
+impl NodeHandle {
+    /// Checks a job, stores it and appends it to the log. Returns when this node has applied the
+    /// entry. A job that is wrong leaves nothing behind.
+    pub async fn submit_job(&self, job: Job) -> Result<JobId, ApiError> {
+        let id = self
+            .ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .job();
+        self.submit_job_as(id, job).await.map(|_| id)
+    }
+
+    /// Submits a job under an id of the caller's choice, so that it can be repeated when nobody
+    /// knows what became of it: the same job under the same id runs once. Another job under an id
+    /// that is taken is refused.
+    pub async fn submit_job_as(&self, id: JobId, job: Job) -> Result<Submitted, ApiError> {
+        let job = check_job(job, &self.registry)?;
+        let content = content_hash(&job);
+        let replica = self.snapshot().replica;
+        if replica.jobs.is_known(id) {
+            return met(&replica, id, content, None);
+        }
+        let vocabulary = self.registry.vocabulary();
+        self.files.take(id, &job, &vocabulary, &replica)?;
+        let submitted = self.append_job(id, &job, content).await;
+        // One whose outcome is unknown may run, and keeps its files until that is known.
+        let unknown = matches!(submitted, Err(ApiError::Write(WriteFailed::Ended)));
+        if submitted.is_err() && !unknown {
+            self.files.give_back(id);
+        }
+        submitted
+    }
+
+    async fn append_job(
+        &self,
+        id: JobId,
+        job: &Job,
+        content: ContentHash,
+    ) -> Result<Submitted, ApiError> {
+        let session = self.window.session.borrow().clone();
+        if write_job(&*session, id, job).await? == Written::KeptExisting {
+            return Err(ApiError::OtherContent(id));
+        }
+        let submit = SubmitJob {
+            id,
+            job: record(job, content),
+        };
+        let position = self.append(Command::SubmitJob(submit)).await?;
+        met(&self.snapshot().replica, id, content, Some(position))
+    }
+}
+
+/// What became of a submission, by an entry if there is one. An entry that was applied can still have
+/// been ignored.
+fn met(
+    replica: &Replica,
+    id: JobId,
+    content: ContentHash,
+    entry: Option<LogPosition>,
+) -> Result<Submitted, ApiError> {
+    if !replica.jobs.is_known(id) {
+        return Err(ApiError::NotTaken);
+    }
+    let known = replica.jobs.content_of(id);
+    if known.is_some_and(|known| known != content) {
+        return Err(ApiError::OtherContent(id));
+    }
+    let submitted = replica.record(id).map(|record| record.submitted);
+    match entry.is_some() && submitted == entry {
+        true => Ok(Submitted::Now),
+        false => Ok(Submitted::Before),
+    }
+}
 
 /// Checks a job against what a node knows, and its files against the disk, and fills in what
 /// follows from its plugins.
@@ -33,7 +120,7 @@ pub fn with_checks<T>(registry: &Registry, call: impl FnOnce(&Checks<'_>) -> T) 
 }
 
 /// What the cluster needs to know of a job that was checked.
-pub(super) fn record(job: &Job) -> SubmittedJob {
+fn record(job: &Job, content: ContentHash) -> SubmittedJob {
     let ordered = graph::topological(job);
     let tasks = ordered
         .iter()
@@ -57,7 +144,7 @@ pub(super) fn record(job: &Job) -> SubmittedJob {
         percentage: job.percentage,
         sends: job.sends,
         ackers: job.ackers.clone(),
-        content: None,
+        content: Some(content),
     }
 }
 

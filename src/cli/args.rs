@@ -1,8 +1,11 @@
 //! What can be said on the command line.
 
+use super::log::args::LogVerb;
 use crate::config::{LogFormat, LogLevel};
+use crate::ids::JobId;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -31,8 +34,15 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// End a job early
     Kill(KillArgs),
+    /// Collect the log: finished jobs and entries that nobody needs any more are deleted
+    Gc(GcArgs),
     /// Tell how a node is doing
     Status(StatusArgs),
+    /// Look into the log: follow it, explain an entry, take it elsewhere, try entries out
+    #[command(subcommand)]
+    Log(LogVerb),
+    /// Serve the log of several nodes of one machine, without a ZooKeeper ensemble
+    Coordination(CoordinationArgs),
 }
 
 #[derive(Args, Debug)]
@@ -62,6 +72,9 @@ pub(super) struct SubmitArgs {
     /// Wait until the job has ended
     #[arg(long)]
     pub(super) wait: bool,
+    /// The id of the job, a UUID that you have drawn: the same job under the same id runs once
+    #[arg(long, value_name = "UUID")]
+    pub(super) id: Option<JobId>,
     #[command(flatten)]
     pub(super) node: NodeArgs,
 }
@@ -94,9 +107,31 @@ pub(super) struct KillArgs {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct GcArgs {
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CoordinationArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2181")]
+    pub(super) listen: SocketAddr,
+    /// The folder that everything survives a restart in; without one it is in memory only
+    #[arg(long, value_name = "DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Listen on an address that other machines reach, in a network that is trusted: nothing is
+    /// encrypted
+    #[arg(long)]
+    pub(super) allow_non_loopback: bool,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 /// A job file, and what to change in it.

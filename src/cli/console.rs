@@ -10,6 +10,14 @@ pub(super) struct Console {
     progress: Progress,
     /// What progress said last.
     shown: String,
+    reader: Reader,
+}
+
+/// Whether anybody reads the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    Listens,
+    Gone,
 }
 
 /// How progress is shown.
@@ -46,13 +54,22 @@ impl Console {
                 Progress::Lines
             },
             shown: String::new(),
+            reader: Reader::Listens,
         }
     }
 
     /// An answer.
     pub(super) fn say(&mut self, text: impl Display) {
-        let _ = writeln!(self.out, "{}", printable(&text.to_string()));
-        let _ = self.out.flush();
+        let written = writeln!(self.out, "{}", printable(&text.to_string()));
+        if written.and_then(|()| self.out.flush()).is_err() {
+            self.reader = Reader::Gone;
+        }
+    }
+
+    /// Whether somebody still reads the answers, as far as is known: whoever has no end of them to
+    /// give can stop when not.
+    pub(super) fn is_read(&self) -> bool {
+        self.reader == Reader::Listens
     }
 
     /// Something that is wrong.
@@ -133,6 +150,7 @@ pub(super) mod tests {
                 err,
                 progress,
                 shown: String::new(),
+                reader: Reader::Listens,
             },
             written,
         )

@@ -3,11 +3,14 @@
 mod args;
 mod client;
 mod console;
+mod coordination;
 mod exit;
 mod explain;
+mod gc;
 mod job_source;
 mod jobs;
 mod kill;
+mod log;
 mod logging;
 mod progress;
 mod run;
@@ -46,7 +49,10 @@ pub fn main() -> ExitCode {
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
         Verb::Explain(args) => explain::explain(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
+        Verb::Gc(args) => gc::gc(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
+        Verb::Log(verb) => log::log(&verb, &mut console),
+        Verb::Coordination(args) => coordination::coordination(&args, &mut console),
     };
     exit.into()
 }

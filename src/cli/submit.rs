@@ -27,7 +27,10 @@ fn send(args: &SubmitArgs, file: JobFile, console: &mut Console) -> Result<Exit,
     let client = Client::new(&args.node);
     let registry = Registry::with_built_in();
     let document = file.document(&registry.vocabulary());
-    let answer = client.post("/jobs", &document)?;
+    let path = args
+        .id
+        .map_or("/jobs".into(), |id| format!("/jobs?id={id}"));
+    let answer = client.post(&path, &document)?;
     if !answer.is_success() {
         return Ok(refused(&answer, file, &registry, console));
     }

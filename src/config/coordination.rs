@@ -1,8 +1,11 @@
-//! `[coordination]`: where the log is.
+//! `[coordination]`: where the log is, and how to get at it.
 
+use super::digest_login::{DigestLogin, read_login};
 use super::section::Section;
-use super::value::OptionValue;
+use super::value::{OptionValue, count};
 use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The coordination service.
@@ -14,10 +17,50 @@ pub struct CoordinationConfig {
     pub connect: ConnectString,
     /// The loopback port of an embedded server; 0 is any that is free.
     pub embedded_port: u16,
+    /// The folder that an embedded server survives a restart in; without one it is in memory.
+    pub data_dir: Option<PathBuf>,
     /// A node that is not heard of for this long is gone.
     pub session_timeout: Duration,
-    /// How long one attempt to reach a server lasts.
+    /// A server that is silent for this long is left for another; an attempt to reach one lasts as
+    /// long.
     pub connection_timeout: Duration,
+    /// What is tried again, and how soon.
+    pub retry: RetryConfig,
+    /// Who the node says it is, to an ensemble that keeps lists of who may do what.
+    pub login: Option<DigestLogin>,
+    /// TLS to an ensemble.
+    pub tls: Option<TlsFiles>,
+}
+
+/// What is tried again, and how soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryConfig {
+    /// How often a session is asked for before its opener gives up.
+    pub connect_attempts: NonZeroUsize,
+    /// How often a request is sent that is cut short while the session is connected.
+    pub attempts: NonZeroUsize,
+    /// The pause after the first attempt; it doubles …
+    pub pause_min: Duration,
+    /// … up to this.
+    pub pause_max: Duration,
+}
+
+/// PEM files of TLS. They are read whenever a session is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Who signs the certificates of the servers.
+    pub ca: PathBuf,
+    /// What the servers are shown.
+    pub identity: Option<TlsIdentityFiles>,
+}
+
+/// PEM files of a certificate and its private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentityFiles {
+    /// The certificate, and those between it and its root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Whose coordination service a node uses.
@@ -35,8 +78,23 @@ impl Default for CoordinationConfig {
             mode: CoordinationMode::Embedded,
             connect: ConnectString("127.0.0.1:2181".into()),
             embedded_port: 0,
+            data_dir: None,
             session_timeout: Duration::from_secs(6),
             connection_timeout: Duration::from_secs(2),
+            retry: RetryConfig::default(),
+            login: None,
+            tls: None,
+        }
+    }
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        RetryConfig {
+            connect_attempts: count(3),
+            attempts: count(30),
+            pause_min: Duration::from_millis(50),
+            pause_max: Duration::from_secs(1),
         }
     }
 }
@@ -44,23 +102,100 @@ impl Default for CoordinationConfig {
 impl CoordinationConfig {
     pub(super) fn read(keys: &mut Section<'_>) -> Self {
         let default = CoordinationConfig::default();
+        let data_dir = keys.get("data-dir", PathBuf::new());
         let config = CoordinationConfig {
             mode: keys.get("mode", default.mode),
             connect: keys.get("connect", default.connect),
             embedded_port: keys.get("embedded-port", default.embedded_port),
+            data_dir: Some(data_dir).filter(|folder| !folder.as_os_str().is_empty()),
             session_timeout: keys.get("session-timeout-ms", default.session_timeout),
             connection_timeout: keys.get("connection-timeout-ms", default.connection_timeout),
+            retry: RetryConfig::read(keys),
+            login: read_login(keys),
+            tls: TlsFiles::read(keys),
         };
-        if config.connection_timeout > config.session_timeout {
+        config.check(keys);
+        config
+    }
+
+    fn check(&self, keys: &mut Section<'_>) {
+        // The client takes two fifths of the session's time instead of anything longer than this.
+        if self.connection_timeout > self.session_timeout * 3 / 5 {
             let message = format!(
-                "{} ms is longer than session-timeout-ms, {}: the session would end before one \
-                 attempt to keep it",
-                config.connection_timeout.as_millis(),
-                config.session_timeout.as_millis()
+                "{} ms is more than three fifths of session-timeout-ms, {}: the session might end \
+                 before a second attempt to keep it",
+                self.connection_timeout.as_millis(),
+                self.session_timeout.as_millis()
             );
             keys.refuse("connection-timeout-ms", &message);
         }
+        if self.data_dir.is_some() && self.mode == CoordinationMode::ZooKeeper {
+            keys.refuse(
+                "data-dir",
+                "it is the folder of an embedded server; the mode is \"zookeeper\"",
+            );
+        }
+        if self.mode == CoordinationMode::Embedded && self.tls.is_some() {
+            let message = "an embedded server speaks no TLS; it is for `mode = \"zookeeper\"`";
+            keys.refuse("tls-ca-file", message);
+        }
+    }
+}
+
+impl RetryConfig {
+    fn read(keys: &mut Section<'_>) -> Self {
+        let default = RetryConfig::default();
+        let config = RetryConfig {
+            connect_attempts: keys.get("connect-attempts", default.connect_attempts),
+            attempts: keys.get("retry-attempts", default.attempts),
+            pause_min: keys.get("retry-pause-min-ms", default.pause_min),
+            pause_max: keys.get("retry-pause-max-ms", default.pause_max),
+        };
+        if config.pause_min > config.pause_max {
+            let message = format!(
+                "{} ms is longer than retry-pause-max-ms, {}, up to which it doubles",
+                config.pause_min.as_millis(),
+                config.pause_max.as_millis()
+            );
+            keys.refuse("retry-pause-min-ms", &message);
+        }
         config
+    }
+
+    /// The pause after so many attempts.
+    pub fn pause_after(&self, attempts: usize) -> Duration {
+        let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+        let pause = self
+            .pause_min
+            .saturating_mul(2_u32.saturating_pow(doublings));
+        pause.min(self.pause_max)
+    }
+}
+
+impl TlsFiles {
+    /// The files; none without one that says whom to trust.
+    fn read(keys: &mut Section<'_>) -> Option<Self> {
+        let given = |path: PathBuf| (!path.as_os_str().is_empty()).then_some(path);
+        let ca = given(keys.get("tls-ca-file", PathBuf::new()));
+        let certificate = given(keys.get("tls-cert-file", PathBuf::new()));
+        let key = given(keys.get("tls-key-file", PathBuf::new()));
+        let identity = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(TlsIdentityFiles { certificate, key }),
+            (None, None) => None,
+            (Some(_), None) => {
+                keys.refuse("tls-cert-file", "there is no `tls-key-file` to it");
+                None
+            }
+            (None, Some(_)) => {
+                keys.refuse("tls-key-file", "there is no `tls-cert-file` to it");
+                None
+            }
+        };
+        if ca.is_none() && identity.is_some() {
+            let message = "there is no `tls-ca-file`, and so no TLS";
+            keys.refuse("tls-cert-file", message);
+        }
+        Some(TlsFiles { ca: ca?, identity })
     }
 }
 
@@ -105,7 +240,8 @@ fn is_server(text: &str) -> bool {
     let is_bracketed = host.starts_with('[') && host.ends_with(']');
     let has_clear_end = is_bracketed || !host.contains(':');
     let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
-    !host.is_empty() && !host.contains(char::is_whitespace) && has_clear_end && is_port
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:[]".contains(c);
+    !host.is_empty() && host.chars().all(fits) && has_clear_end && is_port
 }
 
 fn is_node_name(text: &str) -> bool {

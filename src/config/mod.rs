@@ -6,7 +6,9 @@
 //!
 //! An option is a field of its section, its default there, and one line in the section's `read`.
 
+mod collection;
 mod coordination;
+mod digest_login;
 mod http;
 mod infrastructure;
 mod log;
@@ -21,7 +23,11 @@ mod shutdown;
 mod task;
 mod value;
 
-pub use coordination::{ConnectString, CoordinationConfig, CoordinationMode};
+pub use collection::CollectionConfig;
+pub use coordination::{
+    ConnectString, CoordinationConfig, CoordinationMode, RetryConfig, TlsFiles, TlsIdentityFiles,
+};
+pub use digest_login::DigestLogin;
 pub use http::{BearerToken, HttpConfig};
 pub use infrastructure::InfrastructureConfig;
 pub use log::{LogConfig, LogFormat, LogLevel};
@@ -55,6 +61,8 @@ pub struct NodeConfig {
     pub http: HttpConfig,
     /// Where the log is.
     pub coordination: CoordinationConfig,
+    /// Collecting the log.
+    pub collection: CollectionConfig,
     /// Sharing among jobs.
     pub scheduler: SchedulerConfig,
     /// Virtual peers.
@@ -85,8 +93,8 @@ impl NodeConfig {
         NodeConfig::from_toml("", "", environment())
     }
 
-    /// Reads a text; `source_name` says in problems where it is from. Only a `token-file` that it
-    /// names is read besides.
+    /// Reads a text; `source_name` says in problems where it is from. Only the secrets
+    /// that it names are read besides.
     pub fn from_toml(
         source_name: &str,
         text: &str,
@@ -104,6 +112,7 @@ impl NodeConfig {
             node: NodeIdentityConfig::read(&mut settings.section("node")),
             http: HttpConfig::read(&mut settings.section("http")),
             coordination: CoordinationConfig::read(&mut settings.section("coordination")),
+            collection: CollectionConfig::read(&mut settings.section("log-collection")),
             scheduler: SchedulerConfig::read(&mut settings.section("scheduler")),
             peer: PeerConfig::read(&mut settings.section("peer")),
             infrastructure: InfrastructureConfig::read(&mut settings.section("infrastructure")),

@@ -102,7 +102,7 @@ ack-sweep-interval-ms = 480001
 "#;
     assert_snapshot!(problems(text, &[]), @r"
     node.toml: peer.restart-back-off-min-ms: 2000 ms is longer than restart-back-off-max-ms, 1000, up to which it doubles
-    node.toml:3: coordination.connection-timeout-ms: 7000 ms is longer than session-timeout-ms, 6000: the session would end before one attempt to keep it
+    node.toml:3: coordination.connection-timeout-ms: 7000 ms is more than three fifths of session-timeout-ms, 6000: the session might end before a second attempt to keep it
     node.toml:7: messaging.ack-sweep-interval-ms: 480001 ms is longer than ack-daemon-timeout-ms, 480000, which it is to notice
     ");
 }
@@ -121,6 +121,12 @@ fn tags_are_a_list_in_a_file_and_stand_between_commas_in_a_variable() {
     assert_snapshot!(problems("peer.tags = ['a b']", &[]), @r#"node.toml:1: peer.tags: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found ["a b"]"#);
     assert_snapshot!(problems("peer.tags = [1]", &[]), @r#"node.toml:1: peer.tags: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found a list"#);
     assert_snapshot!(problems("", &env("gpu,,ssd")), @r#"environment: ONYX_PEER__TAGS: expected a list of tags, such as ["gpu", "eu-west"], each of 1 to 64 characters without spaces and commas, found "gpu,,ssd""#);
+}
+
+#[test]
+fn a_folder_is_for_an_embedded_server() {
+    let text = "[coordination]\nmode = \"zookeeper\"\ndata-dir = \"data\"\n";
+    assert_snapshot!(problems(text, &[]), @r#"node.toml:3: coordination.data-dir: it is the folder of an embedded server; the mode is "zookeeper""#);
 }
 
 #[test]
@@ -160,6 +166,64 @@ fn a_token_that_cannot_be_used_is_refused_without_being_shown() {
 #[test]
 fn a_transport_that_was_not_built_is_refused() {
     assert_snapshot!(problems("messaging.transport = 'aeron'", &[]), @r#"node.toml:1: messaging.transport: this binary was built without Aeron; use "local""#);
+}
+
+#[test]
+fn a_login_has_its_password_in_a_file_and_tls_is_for_an_ensemble() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let text = r#"
+[coordination]
+mode = "zookeeper"
+digest-user = "onyx"
+tls-ca-file = "ca.pem"
+tls-cert-file = "node.pem"
+tls-key-file = "node.key"
+"#;
+    let env = [(
+        "ONYX_COORDINATION__DIGEST_PASSWORD_FILE",
+        file.to_str().unwrap(),
+    )];
+    let config = read(text, &env).unwrap().coordination;
+    assert_eq!(config.login, DigestLogin::new("onyx", "s3cret"));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let identity = Some(TlsIdentityFiles {
+        certificate: "node.pem".into(),
+        key: "node.key".into(),
+    });
+    let ca = "ca.pem".into();
+    assert_eq!(config.tls, Some(TlsFiles { ca, identity }));
+
+    let embedded = "coordination.tls-ca-file = 'ca.pem'";
+    assert_snapshot!(problems(embedded, &[]), @r#"node.toml:1: coordination.tls-ca-file: an embedded server speaks no TLS; it is for `mode = "zookeeper"`"#);
+}
+
+#[test]
+fn half_a_login_and_half_of_tls_are_refused() {
+    let told = |options: &str| {
+        let options = options.replace(", ", "\n");
+        problems(
+            &format!("[coordination]\nmode = 'zookeeper'\n{options}"),
+            &[],
+        )
+    };
+    assert_snapshot!(told("digest-user = 'a'"), @"node.toml:3: coordination.digest-user: there is no `digest-password` or `digest-password-file` to it");
+    assert_snapshot!(told("digest-password = 's3cret'"), @"node.toml:3: coordination.digest-password: there is no `digest-user` to it");
+    assert_snapshot!(told("digest-user = 'a:b', digest-password = 's3cret'"), @"node.toml:3: coordination.digest-user: expected a name without a colon");
+    assert_snapshot!(told("digest-password = 's3cret', digest-password-file = 'f'"), @"node.toml:4: coordination.digest-password-file: there is a `digest-password` too; set one of the two");
+    assert_snapshot!(told("digest-user = 'a', digest-password-file = '/nowhere/it'"), @"node.toml:4: coordination.digest-password-file: cannot read /nowhere/it: No such file or directory (os error 2)");
+    assert_snapshot!(told("tls-cert-file = 'a'"), @"node.toml:3: coordination.tls-cert-file: there is no `tls-key-file` to it");
+    assert_snapshot!(told("tls-key-file = 'a'"), @"node.toml:3: coordination.tls-key-file: there is no `tls-cert-file` to it");
+    assert_snapshot!(told("tls-cert-file = 'a', tls-key-file = 'b'"), @"node.toml:3: coordination.tls-cert-file: there is no `tls-ca-file`, and so no TLS");
+    assert_snapshot!(told("retry-pause-min-ms = 2000"), @"node.toml:3: coordination.retry-pause-min-ms: 2000 ms is longer than retry-pause-max-ms, 1000, up to which it doubles");
+}
+
+#[test]
+fn pauses_double_up_to_the_longest() {
+    let retry = RetryConfig::default();
+    let pauses = [1, 2, 3, 5, 6, 7, usize::MAX].map(|n| retry.pause_after(n).as_millis());
+    assert_eq!(pauses, [50, 100, 200, 800, 1000, 1000, 1000]);
 }
 
 #[test]

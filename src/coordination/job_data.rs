@@ -1,9 +1,10 @@
 //! The data of a job beside the log: written before the entry that submits it, read by whoever runs
 //! one of its tasks.
 
-use super::{Coordination, CoordinationError, Node, Put, read_blob, write_blob};
+use super::{Coordination, CoordinationError, Node, Put, Written, read_blob, write_blob};
 use crate::codec::{from_payload, to_payload};
-use crate::ids::{JobId, TaskName};
+use crate::ids::{ContentHash, JobId, TaskName};
+use crate::job::content::content_hash;
 use crate::job::percent::Percent;
 use crate::job::{AckerRule, Job, Lifecycle, Sends, Task, TaskScheduler};
 use serde::de::DeserializeOwned;
@@ -20,21 +21,34 @@ struct Metadata {
     sends: Sends,
     #[serde(default)]
     ackers: AckerRule,
+    #[serde(default)]
+    content: Option<ContentHash>,
 }
 
-/// Writes what a job is made of. Nodes that are there are kept: a job id stands for one job.
+/// Writes what a job is made of, and keeps what is there when another job has the id. Its hash comes
+/// first, so that of two that are submitted at once under one id no parts are mixed.
 pub async fn write_job(
     session: &dyn Coordination,
     id: JobId,
     job: &Job,
-) -> Result<(), CoordinationError> {
+) -> Result<Written, CoordinationError> {
+    let content = Some(content_hash(job));
     let metadata = Metadata {
         name: job.name.clone(),
         task_scheduler: job.task_scheduler,
         percentage: job.percentage,
         sends: job.sends,
         ackers: job.ackers.clone(),
+        content,
     };
+    let metadata = encode("the job's metadata", &metadata)?;
+    let claim = write_blob(session, Node::JobMetadata(id), metadata, Put::IfAbsent);
+    if claim.await? == Written::KeptExisting {
+        let theirs: Option<Metadata> = read(session, Node::JobMetadata(id)).await?;
+        if theirs.is_some_and(|theirs| theirs.content != content) {
+            return Ok(Written::KeptExisting);
+        }
+    }
     let parts = [
         (Node::Catalog(id), encode("the catalog", &job.catalog)?),
         (Node::Workflow(id), encode("the workflow", &job.workflow)?),
@@ -42,15 +56,11 @@ pub async fn write_job(
             Node::Lifecycles(id),
             encode("the lifecycles", &job.lifecycles)?,
         ),
-        (
-            Node::JobMetadata(id),
-            encode("the job's metadata", &metadata)?,
-        ),
     ];
     for (node, data) in parts {
         write_blob(session, node, data, Put::IfAbsent).await?;
     }
-    Ok(())
+    Ok(Written::Yes)
 }
 
 /// Reads what a job is made of; none when any part of it is not there.
@@ -73,6 +83,7 @@ pub async fn read_job(
         percentage,
         sends,
         ackers,
+        content: _,
     } = metadata;
     Ok(Some(Job {
         name,

@@ -108,6 +108,11 @@ impl Layout {
         }
     }
 
+    /// The node below which everything is.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
     /// Directories that must exist, parents first.
     pub fn directories(&self) -> Vec<String> {
         let names = [

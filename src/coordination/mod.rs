@@ -10,12 +10,14 @@ mod layout;
 mod lease;
 pub mod memory;
 pub mod origin;
+mod retry;
 pub mod zookeeper;
 
 pub use blob::{append_entry, read_blob, read_entries, write_blob};
 pub use job_data::{read_job, write_job};
 pub use layout::{Folder, Layout, Node, Owner};
 pub use lease::SessionLease;
+pub use retry::{Attempts, Retry, patiently, reconnected};
 
 use crate::ids::{LogPosition, PeerId};
 use futures_util::future::BoxFuture;
@@ -88,6 +90,9 @@ pub trait Coordination: Send + Sync {
 
     /// The state of the session, and its changes.
     fn state(&self) -> watch::Receiver<SessionState>;
+
+    /// How requests that were cut short are repeated.
+    fn retry(&self) -> &Retry;
 
     /// Ends the session: its pulses go at once.
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -163,6 +168,9 @@ pub enum CoordinationError {
         /// Why.
         reason: String,
     },
+    /// The origin of the log is of another format, or damaged.
+    #[error("the origin of the log cannot be used: {0}")]
+    OriginUnusable(String),
     /// The log does not reach as far as it once did: its data is lost.
     #[error("the log no longer has entry {0}, which was applied here: coordination lost its data")]
     LogLost(LogPosition),
@@ -180,41 +188,6 @@ pub enum CoordinationError {
 /// 1,048,575 bytes by dropping the connection with everything in flight, so that the check comes
 /// before sending.
 pub const NODE_BYTES_MAX: usize = 1_000_000;
-
-/// Waits until requests are answered again, for at least a moment, so that what failed for another
-/// reason is not tried in a tight loop.
-pub async fn reconnected(session: &dyn Coordination) -> Result<(), CoordinationError> {
-    tokio::time::sleep(RETRY_PAUSE).await;
-    let mut state = session.state();
-    loop {
-        match *state.borrow_and_update() {
-            SessionState::Connected => return Ok(()),
-            SessionState::Expired => return Err(CoordinationError::Expired),
-            SessionState::Disconnected => {}
-        }
-        if state.changed().await.is_err() {
-            return Err(CoordinationError::Expired);
-        }
-    }
-}
-
-/// Repeats a read, or a write that may be repeated, while the connection is interrupted.
-pub async fn patiently<T, F>(
-    session: &dyn Coordination,
-    mut request: impl FnMut() -> F,
-) -> Result<T, CoordinationError>
-where
-    F: Future<Output = Result<T, CoordinationError>>,
-{
-    loop {
-        match request().await {
-            Err(CoordinationError::Interrupted(_)) => reconnected(session).await?,
-            known => return known,
-        }
-    }
-}
-
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 fn check_size(what: &str, data: &[u8]) -> Result<(), CoordinationError> {
     if data.len() <= NODE_BYTES_MAX {

@@ -62,6 +62,10 @@ pub enum Stored {
 /// How often a reader looks again before it says that the origin is damaged.
 const LOOKS: usize = 8;
 
+fn unusable(reason: impl std::fmt::Display) -> CoordinationError {
+    CoordinationError::OriginUnusable(reason.to_string())
+}
+
 fn refused(what: &str, reason: impl std::fmt::Display) -> CoordinationError {
     CoordinationError::Refused {
         what: what.to_owned(),
@@ -76,7 +80,7 @@ pub async fn read_manifest(
     let Some((data, revision)) = session.get_revised(Node::Origin).await? else {
         return Ok(None);
     };
-    let manifest = from_payload(&data).map_err(|error| refused("to read the origin", error))?;
+    let manifest = from_payload(&data).map_err(unusable)?;
     Ok(Some((manifest, revision)))
 }
 
@@ -91,11 +95,11 @@ pub async fn read_origin(session: &dyn Coordination) -> Result<Option<Origin>, C
         let Some(data) = read_pieces(session, &manifest.head, piece).await? else {
             continue;
         };
-        let replica = from_payload(&data).map_err(|error| refused("to read the origin", error))?;
+        let replica = from_payload(&data).map_err(unusable)?;
         let position = manifest.position;
         return Ok(Some(Origin { position, replica }));
     }
-    Err(refused("to read the origin", "pieces of it are missing"))
+    Err(unusable("pieces of it are missing"))
 }
 
 /// The bytes that an origin is stored as.

@@ -75,6 +75,7 @@ mod tests {
             peers_joined: 3,
             peers: Vec::new(),
             position: None,
+            lag_entries: 0,
             not_ready: not_ready.iter().map(|&reason| reason.to_owned()).collect(),
         }
     }

@@ -3,6 +3,7 @@
 //! An endpoint is a file with a constant `Endpoint` and a line in `routes::ENDPOINTS`.
 
 mod access;
+mod gc;
 mod health;
 mod job;
 mod jobs;

@@ -100,7 +100,7 @@ impl From<ApiError> for Refusal {
                 Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
             }
             ApiError::NodeEnded => Refusal::stopping(),
-            ApiError::NotTaken | ApiError::FileInUse { .. } => {
+            ApiError::NotTaken | ApiError::OtherContent(_) | ApiError::FileInUse { .. } => {
                 Refusal::new(StatusCode::CONFLICT, error.to_string())
             }
             ApiError::Write(WriteFailed::Ended) => {
@@ -154,6 +154,7 @@ mod tests {
             (WriteFailed::Ended.into(), 504),
             (ApiError::NodeEnded, 503),
             (ApiError::NotTaken, 409),
+            (ApiError::OtherContent(IdSource::from_seed(1).job()), 409),
         ] {
             let shown = error.to_string();
             assert_eq!(

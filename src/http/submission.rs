@@ -1,14 +1,16 @@
-//! `POST /jobs`: a job file in, an id out. Nothing is kept of one that is wrong.
+//! `POST /jobs`: a job file in, an id out. A client that says the id can say the same twice. Nothing is kept of one that is wrong.
 
 use super::refusal::Refusal;
 use super::served::{Served, write};
-use crate::api::with_checks;
+use crate::api::{Submitted, with_checks};
+use crate::ids::JobId;
 use crate::job::Job;
 use crate::job::file::{Format, JobFile, Problem};
 use crate::task::registry::Registry;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
+use serde::Deserialize;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,8 +25,10 @@ const SOURCE: &str = "job";
 pub(super) async fn submit(
     request: HttpRequest,
     payload: web::Payload,
+    wish: Result<web::Query<Wish>, Error>,
     served: web::Data<Served>,
 ) -> Result<HttpResponse, Refusal> {
+    let id = id(wish)?;
     if served.gate.is_closed() {
         return Err(Refusal::stopping());
     }
@@ -36,12 +40,31 @@ pub(super) async fn submit(
     let job = job.map_err(|_| Refusal::stopping())?;
     let job = job.map_err(|problems| Refusal::of_problems(&problems))?;
     let name = job.name.clone();
-    let id = write(served.node.submit_job(job)).await?;
-    tracing::info!(job = %id, name, "took a job");
-    let location = (LOCATION, format!("/jobs/{id}"));
-    Ok(HttpResponse::Created()
-        .insert_header(location)
+    let (id, submitted) = match id {
+        Some(id) => (id, write(served.node.submit_job_as(id, job)).await?),
+        None => (write(served.node.submit_job(job)).await?, Submitted::Now),
+    };
+    let mut response = match submitted {
+        Submitted::Now => HttpResponse::Created(),
+        Submitted::Before => HttpResponse::Ok(),
+    };
+    tracing::info!(job = %id, name, ?submitted, "took a job");
+    Ok(response
+        .insert_header((LOCATION, format!("/jobs/{id}")))
         .json(json!({ "id": id, "name": name })))
+}
+
+fn id(wish: Result<web::Query<Wish>, Error>) -> Result<Option<JobId>, Refusal> {
+    let wish = wish.map(|wish| wish.id);
+    wish.map_err(|_| Refusal::bad("expected nothing or `?id=ID`, with a UUID that you have drawn"))
+}
+
+/// What can follow the `?`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    /// The id of the job, so that whoever does not know what became of it can submit it again.
+    id: Option<JobId>,
 }
 
 /// YAML is what is meant unless JSON is said: tools send all kinds of types with a text.

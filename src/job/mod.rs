@@ -1,6 +1,7 @@
 //! What a user declares: a job is a workflow of tasks, a catalog that says what each one is, and
 //! lifecycles around them. Plain values; nothing here has been checked yet.
 
+pub mod content;
 pub mod file;
 pub mod graph;
 pub mod percent;

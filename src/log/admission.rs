@@ -18,7 +18,10 @@ pub fn admitted(membership: &Membership, group: GroupId, begun: &[PeerId]) -> us
     let joining = membership.prepared.len() + membership.accepted.len();
     let free = at_once.saturating_sub(joining);
     if free == 0 {
-        return 0;
+        // A process that nobody represents may try with one all the same: those who keep everybody
+        // out may be dead, and then nobody else is there to find that out.
+        let is_represented = membership.members.values().any(|m| m.group == group);
+        return usize::from(begun.is_empty() && !is_represented);
     }
     let mut groups: BTreeSet<GroupId> = membership.members.values().map(|m| m.group).collect();
     groups.insert(group);
@@ -70,6 +73,16 @@ mod tests {
         assert_eq!(admitted(&joined("a b c d e f g h"), other, &[]), 2);
         assert_eq!(admitted(&joined("a b"), other, &[]), 1);
         assert_eq!(admitted(&joined("a b"), other, &[peer("x")]), 0);
+    }
+
+    #[test]
+    fn a_process_that_nobody_represents_may_always_try_with_one() {
+        let mut membership = joined("a");
+        membership.prepare(peer("a"), peer("x"), member());
+        let newcomer = GroupId(Uuid::from_u128(99));
+        assert_eq!(admitted(&membership, newcomer, &[]), 1);
+        assert_eq!(admitted(&membership, newcomer, &[peer("y")]), 0);
+        assert_eq!(admitted(&membership, mine(), &[]), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What every command answers.
 
-use super::Step;
 use super::commands::Command;
+use super::{ReplicaDiff, Step};
 use crate::ids::{GroupId, LogPosition, PeerId};
 use crate::replica::{Member, Replica};
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub trait LogCommand {
     /// The new replica, or why there is none.
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied;
+    /// What it changed from one replica to the next, as people see it.
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new)
+    }
     /// What to write in answer, as the peer `me`.
     fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {
         let _ = (step, me);
@@ -57,6 +61,12 @@ pub enum Reason {
     NotLive,
     /// The job record makes no sense (no tasks, unknown downstream, minimum above maximum …).
     InvalidJob,
+    /// The job has no such task.
+    UnknownTask,
+    /// A state log that it names belongs elsewhere already.
+    LogInUse,
+    /// The slot has as many state logs as it may have; compact them.
+    TooManyLogs,
     /// It names a slot or version that is not the present one.
     Stale,
     /// It is so already.

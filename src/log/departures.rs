@@ -113,7 +113,8 @@ mod tests {
     fn a_dead_process_is_one_departure_and_one_of_its_watchers_says_so() {
         let membership = ring("a1 b2 c3 d2 e1");
         let expected = departure(2, ["b2", "d2"], Speaker::Group(group(1)));
-        assert_eq!(found(&membership, "a1 c3 e1"), [expected.clone()]);
+        let found = found(&membership, "a1 c3 e1");
+        assert_eq!(found, std::slice::from_ref(&expected));
         let leave = LeaveCluster {
             id: peer("b2"),
             also: vec![peer("d2")],

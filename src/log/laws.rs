@@ -3,22 +3,22 @@
 
 use super::commands::sample::submit;
 use super::commands::{
-    AbortJoinCluster, AcceptJoinCluster, Command, ExhaustInput, Gc, KillJob, LeaveCluster,
-    NotifyJoinCluster, PrepareJoinCluster, SealTask, SetReplica, SignalReady, SubmitJob,
-    SubmittedJob,
+    AbortJoinCluster, AcceptJoinCluster, AssignBookkeeperLogId, Command, CompactBookkeeperLogIds,
+    DeletedBookkeeperLogIds, ExhaustInput, Gc, KillJob, LeaveCluster, NotifyJoinCluster,
+    PrepareJoinCluster, SealTask, SetReplica, SignalReady, SubmitJob, SubmittedJob,
 };
 use super::wants::{LocalFacts, wants};
 use super::{Applied, Entry, LogCommand, PeerContext, step};
 use crate::codec::{from_payload, to_payload};
 use crate::ids::{
-    ContentHash, EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId,
+    ContentHash, EntrySource, JobId, LogPosition, PeerId, SlotId, StateLogId, TaskName, WriterId,
 };
 use crate::job::TaskKind;
 use crate::replica::invariants::violations;
 use crate::replica::sample::{job_id, knowing, peer};
 use crate::replica::view::view;
 use crate::replica::{
-    Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, TaskRecord,
+    Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, StateLogs, TaskRecord,
 };
 use crate::scheduler::explain;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -110,6 +110,36 @@ fn a_slot_word() -> impl Strategy<Value = SlotWord> {
     (id, a_job(), a_task_name(), a_slot(), a_position())
 }
 
+fn a_log() -> impl Strategy<Value = StateLogId> {
+    let named = (0..2u128).prop_map(|id| StateLogId::Named(Uuid::from_u128(id)));
+    prop_oneof![(0..3u64).prop_map(StateLogId::Ledger), named]
+}
+
+fn a_word_about_logs() -> impl Strategy<Value = Command> {
+    let assign = (a_job(), a_task_name(), a_slot(), a_log()).prop_map(|(job, task, slot, log)| {
+        Command::AssignBookkeeperLogId(AssignBookkeeperLogId {
+            job_id: job,
+            task_id: task,
+            slot_id: slot,
+            ledger_id: log,
+        })
+    });
+    let lists = (vec(a_log(), 0..3), vec(a_log(), 0..3));
+    let compact = (a_job(), a_task_name(), a_slot(), lists).prop_map(|(job, task, slot, logs)| {
+        Command::CompactBookkeeperLogIds(CompactBookkeeperLogIds {
+            job_id: job,
+            task_id: task,
+            slot_id: slot,
+            peer_id: None,
+            prev_ledger_ids: logs.0,
+            new_ledger_ids: logs.1,
+        })
+    });
+    let deleted = btree_set(a_log(), 0..3)
+        .prop_map(|logs| Command::DeletedBookkeeperLogIds(DeletedBookkeeperLogIds { logs }));
+    prop_oneof![assign, compact, deleted]
+}
+
 fn a_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         (a_peer(), a_member()).prop_map(|(joiner, member)| {
@@ -160,6 +190,7 @@ fn a_command() -> impl Strategy<Value = Command> {
                 version,
             })
         }),
+        a_word_about_logs(),
         any::<u128>().prop_map(|id| Command::Gc(Gc {
             id: Uuid::from_u128(id)
         })),
@@ -251,15 +282,27 @@ fn some_jobs() -> impl Strategy<Value = Arc<Jobs>> {
 fn any_replica() -> impl Strategy<Value = Replica> {
     let allocations = btree_map(a_job(), an_allocation(), 0..3);
     let progress = btree_map(a_job(), a_progress(), 0..3);
-    (a_membership(), some_jobs(), allocations, progress).prop_map(
-        |(membership, jobs, allocations, progress)| Replica {
-            membership,
-            jobs,
-            allocations: Arc::new(allocations),
-            progress: Arc::new(progress),
-            ..Replica::default()
-        },
+    let slots = btree_map(a_slot(), vec(a_log(), 0..3), 0..3);
+    let logs = btree_map(a_job(), btree_map(a_task_name(), slots, 0..2), 0..2);
+    let state_logs = (logs, btree_set(a_log(), 0..2));
+    let state_logs = state_logs.prop_map(|(logs, marked)| Arc::new(StateLogs { logs, marked }));
+    (
+        a_membership(),
+        some_jobs(),
+        allocations,
+        progress,
+        state_logs,
     )
+        .prop_map(
+            |(membership, jobs, allocations, progress, state_logs)| Replica {
+                state_logs,
+                membership,
+                jobs,
+                allocations: Arc::new(allocations),
+                progress: Arc::new(progress),
+                ..Replica::default()
+            },
+        )
 }
 
 proptest! {
@@ -287,6 +330,7 @@ proptest! {
         me in a_peer(),
     ) {
         let applied = command.apply(position, &replica);
+        let old = replica.clone();
         let new = match applied {
             Applied::Changed(new) => new,
             Applied::Ignored(_) => replica,
@@ -295,6 +339,7 @@ proptest! {
         wants(&new, &me, &LocalFacts::default());
         explain(&new, job_id(0)).to_string();
         violations(&new, position);
+        command.diff(&old, &new);
         view(&new);
     }
 

@@ -7,16 +7,20 @@
 //! joiner). Whoever removes a joiner before the third (an abort, or the leave of its observer) tells
 //! it so in the same step, by an effect; so a notify or accept that comes too late needs no answer.
 
+pub mod account;
 pub mod admission;
 mod command;
 pub mod commands;
 pub mod departures;
+mod diff;
 mod entry;
+pub mod incident;
 #[cfg(test)]
 mod laws;
 mod step;
 pub mod wants;
 
 pub use command::{Applied, Effect, LogCommand, PeerContext, Reason};
+pub use diff::ReplicaDiff;
 pub use entry::{Entry, Unreadable};
 pub use step::{Step, step};

@@ -1,7 +1,7 @@
 //! One step of the log: an entry, the replica before and after, and what follows for a peer.
 
 use super::commands::{Command, SetReplica};
-use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, Unreadable};
+use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, ReplicaDiff, Unreadable};
 use crate::ids::LogPosition;
 use crate::replica::{Replica, invariants};
 use std::sync::Arc;
@@ -89,6 +89,12 @@ impl Step {
             new,
             ignored: Some(reason),
         }
+    }
+
+    /// What it changed; none when it was ignored.
+    pub fn diff(&self) -> Option<ReplicaDiff> {
+        let entry = self.entry.as_ref().filter(|_| self.ignored.is_none())?;
+        Some(entry.command.diff(&self.old, &self.new))
     }
 
     /// What the peer `me` writes in answer. Its watches have to be in place before.

@@ -9,6 +9,7 @@ use super::commands::{
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::{Sends, TaskKind, TaskScheduler};
 use crate::replica::{Allocation, JobRecord, Membership, Place, Progress, Replica, Site};
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// What a peer should have, watch, run and say, given a replica.
@@ -63,7 +64,8 @@ pub struct Assignment {
 }
 
 /// Whether a slot reads its medium.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Read {
     /// It is no input, or is exhausted already.
     No,
@@ -74,7 +76,8 @@ pub enum Read {
 }
 
 /// Whether a slot should be sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Seal {
     /// Something upstream may still come, or the slot is sealed already, or is no output.
     No,

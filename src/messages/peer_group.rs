@@ -1,6 +1,7 @@
 //! What the peer group is told.
 
-use crate::coordination::SessionState;
+use crate::coordination::collection::Collected;
+use crate::coordination::{CoordinationError, SessionState};
 use crate::ids::{GroupId, LogPosition, PeerId};
 use crate::log::commands::Command;
 use crate::messages::outbox::WriteFailed;
@@ -11,6 +12,23 @@ use actix::Message;
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<LogPosition, WriteFailed>")]
 pub struct Append(pub Command);
+
+/// A client to the group: collect the log. Answers none when another collector has come further.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Option<Collected>, CollectFailed>")]
+pub struct CollectLog;
+
+/// Why the log was not collected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CollectFailed {
+    /// The entry that begins it was not written.
+    #[error(transparent)]
+    Write(#[from] WriteFailed),
+    /// The origin was not stored, or not everything before it was deleted. The next collection makes
+    /// up for that.
+    #[error(transparent)]
+    Coordination(#[from] CoordinationError),
+}
 
 /// The node to the group: start so many more virtual peers.
 #[derive(Clone, Copy, Debug, Message)]

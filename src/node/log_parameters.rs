@@ -2,6 +2,7 @@
 
 use super::NodeError;
 use crate::codec::{FORMAT_VERSION, from_payload, to_payload};
+use crate::coordination::origin::read_manifest;
 use crate::coordination::{Coordination, CoordinationError, Node, Put, Written};
 use crate::replica::Agreed;
 use serde::{Deserialize, Serialize};
@@ -49,10 +50,14 @@ pub(super) async fn agree(
     tenancy: &str,
     agreed: Agreed,
 ) -> Result<(), NodeError> {
-    let other = |reason: String| NodeError::OtherLog {
-        tenancy: tenancy.to_owned(),
-        reason,
-    };
+    let other = |reason| other_log(tenancy, reason);
+    match read_manifest(session).await {
+        Err(CoordinationError::OriginUnusable(reason)) => {
+            return Err(other(format!("its origin: {reason}")));
+        }
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
+    }
     let mine = LogParameters {
         log_version: FORMAT_VERSION,
         agreed,
@@ -65,11 +70,9 @@ pub(super) async fn agree(
     {
         return Ok(());
     }
-    let stored = session.get(Node::LogParameters).await?.ok_or_else(|| {
+    let theirs = stored(session, tenancy).await?.ok_or_else(|| {
         CoordinationError::Interrupted("the log parameters were there a moment ago".into())
     })?;
-    let theirs: LogParameters =
-        from_payload(&stored).map_err(|error| other(format!("its parameters: {error}")))?;
     let differences = theirs.differences(&mine);
     if differences.is_empty() {
         return Ok(());
@@ -78,6 +81,43 @@ pub(super) async fn agree(
         "{}; change the configuration, or use another node.tenancy-id",
         differences.join("; ")
     )))
+}
+
+/// What the users of a log agreed on, for somebody who only reads it; none when there is no log.
+pub(super) async fn agreed(
+    session: &dyn Coordination,
+    tenancy: &str,
+) -> Result<Option<Agreed>, NodeError> {
+    let Some(theirs) = stored(session, tenancy).await? else {
+        return Ok(None);
+    };
+    let agreed = theirs.agreed;
+    let mine = LogParameters {
+        log_version: FORMAT_VERSION,
+        agreed,
+    };
+    match theirs.differences(&mine).is_empty() {
+        true => Ok(Some(agreed)),
+        false => Err(other_log(tenancy, theirs.differences(&mine).join("; "))),
+    }
+}
+
+async fn stored(
+    session: &dyn Coordination,
+    tenancy: &str,
+) -> Result<Option<LogParameters>, NodeError> {
+    let Some(stored) = session.get(Node::LogParameters).await? else {
+        return Ok(None);
+    };
+    let parameters = from_payload(&stored);
+    parameters.map_err(|error| other_log(tenancy, format!("its parameters: {error}")))
+}
+
+fn other_log(tenancy: &str, reason: String) -> NodeError {
+    NodeError::OtherLog {
+        tenancy: tenancy.to_owned(),
+        reason,
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +147,20 @@ mod tests {
              \"balanced\", this node is configured for \"greedy\"; its segments travel by \
              messaging.transport = \"local\", this node is configured for \"aeron\"; change the \
              configuration, or use another node.tenancy-id"
+        );
+    }
+
+    #[actix::test]
+    async fn an_origin_of_another_format_is_told() {
+        let session = MemoryServer::default().connect();
+        let payload = vec![FORMAT_VERSION + 1, 0x80];
+        let put = session.put(Node::Origin, payload, Put::Always);
+        assert_eq!(put.await, Ok(Written::Yes));
+        let refusal = agree(&session, "t", Agreed::default()).await.unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "this node cannot use the log of tenancy `t`: its origin: the payload has format version \
+             3, and this software reads version 2: run the same version on every node"
         );
     }
 }

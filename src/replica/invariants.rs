@@ -1,7 +1,8 @@
 //! What must hold of every replica, named and numbered, so that a failing one can be looked up.
 //!
-//! Checked by tests, by the simulation after every step, and by debug builds after every entry.
-//! They are never the reason for a crash of a running node.
+//! Checked by tests, by the simulation and the model checker after every step, by debug builds after
+//! every entry, and by release builds after a sample of them. They are never the reason for a crash
+//! of a running node.
 
 use super::{Allocation, JobRecord, Membership, Replica, Site, TaskRecord};
 use crate::config::Transport;
@@ -37,6 +38,10 @@ pub enum Invariant {
     VersionsArePast,
     /// Ready peers are peers of the job.
     ReadyPeersAreAllocated,
+    /// State logs are of live jobs, and of tasks they have.
+    StateLogsAreOfLiveJobs,
+    /// A state log is in use by one slot, or is to be deleted.
+    OneOwnerPerStateLog,
     /// Ackers are peers of the job, sorted, of no exempt task, and as many as the job says.
     AckersAreChosen,
     /// Where segments do not leave their process, neither does a job.
@@ -61,9 +66,11 @@ impl Invariant {
             Invariant::WordsAreCovered => "RI-10 words-are-covered",
             Invariant::VersionsArePast => "RI-11 versions-are-past",
             Invariant::ReadyPeersAreAllocated => "RI-12 ready-peers-are-allocated",
-            Invariant::AckersAreChosen => "RI-13 ackers-are-chosen",
-            Invariant::OneProcessPerJob => "RI-14 one-process-per-job",
-            Invariant::CopiesAreWhole => "RI-15 copies-are-whole",
+            Invariant::StateLogsAreOfLiveJobs => "RI-13 state-logs-are-of-live-jobs",
+            Invariant::OneOwnerPerStateLog => "RI-14 one-owner-per-state-log",
+            Invariant::AckersAreChosen => "RI-15 ackers-are-chosen",
+            Invariant::OneProcessPerJob => "RI-16 one-process-per-job",
+            Invariant::CopiesAreWhole => "RI-17 copies-are-whole",
         }
     }
 }
@@ -83,13 +90,26 @@ impl fmt::Display for Violation {
     }
 }
 
+/// Running nodes look at the replica after every so many entries, all after the same ones.
+const SAMPLED_EVERY: u64 = 64;
+
+/// What [`violations`] finds, of a sample of the positions: what a node can afford.
+pub fn sampled(replica: &Replica, position: LogPosition) -> Vec<Violation> {
+    match position.0.is_multiple_of(SAMPLED_EVERY) {
+        true => violations(replica, position),
+        false => Vec::new(),
+    }
+}
+
 /// Everything that does not hold of the replica after the entry at `position`.
 pub fn violations(replica: &Replica, position: LogPosition) -> Vec<Violation> {
     let mut found = Findings::default();
-    check_ring(&replica.membership, &mut found);
-    check_joins(&replica.membership, &mut found);
+    let joined: BTreeSet<PeerId> = replica.membership.peers.iter().copied().collect();
+    check_ring(&replica.membership, &joined, &mut found);
+    check_joins(&replica.membership, &joined, &mut found);
     check_jobs(replica, &mut found);
-    check_slots(replica, &mut found);
+    check_slots(replica, &joined, &mut found);
+    check_state_logs(replica, &mut found);
     for (job, allocation) in replica.allocations.iter() {
         let Some(record) = replica.record(*job) else {
             found.add(Invariant::OnlyLiveJobsRun, format!("{job} has no record"));
@@ -124,8 +144,7 @@ impl Findings {
     }
 }
 
-fn check_ring(membership: &Membership, found: &mut Findings) {
-    let joined: BTreeSet<PeerId> = membership.peers.iter().copied().collect();
+fn check_ring(membership: &Membership, joined: &BTreeSet<PeerId>, found: &mut Findings) {
     let count = membership.peers.len();
     found.require(joined.len() == count, Invariant::OneRing, || {
         "a peer joined twice".into()
@@ -136,29 +155,35 @@ fn check_ring(membership: &Membership, found: &mut Findings) {
         });
         return;
     }
-    let watchers: BTreeSet<PeerId> = membership.pairs.keys().copied().collect();
-    found.require(watchers == joined, Invariant::OneRing, || {
-        format!("{} of {count} joined peers watch", watchers.len())
+    let all_watch = membership.pairs.keys().eq(joined);
+    found.require(all_watch, Invariant::OneRing, || {
+        let watchers = membership.pairs.len();
+        format!("{watchers} watch of {count} that are joined, or others do")
     });
-    let mut seen = BTreeSet::new();
-    let mut at = membership.peers[0];
-    while seen.insert(at) {
-        match membership.pairs.get(&at) {
-            Some(next) => at = *next,
-            None => break,
-        }
-    }
-    found.require(seen == joined, Invariant::OneRing, || {
-        format!("the cycle has {} of {count} peers", seen.len())
+    let length = cycle_length(membership, membership.peers[0], count);
+    found.require(length == Some(count), Invariant::OneRing, || {
+        format!("the cycle of the first peer is not one of all {count}: {length:?}")
     });
 }
 
-fn check_joins(membership: &Membership, found: &mut Findings) {
-    let joined: BTreeSet<PeerId> = membership.peers.iter().copied().collect();
-    let mut members = joined.clone();
+/// How many steps lead back to where they began, if that many do.
+fn cycle_length(membership: &Membership, start: PeerId, at_most: usize) -> Option<usize> {
+    let mut at = start;
+    for length in 1..=at_most {
+        at = *membership.pairs.get(&at)?;
+        if at == start {
+            return Some(length);
+        }
+    }
+    None
+}
+
+fn check_joins(membership: &Membership, joined: &BTreeSet<PeerId>, found: &mut Findings) {
     let mut observers = BTreeSet::new();
+    let mut joiners = BTreeSet::new();
     for (observer, joiner) in membership.prepared.iter().chain(&membership.accepted) {
-        let new = observers.insert(*observer) && members.insert(*joiner);
+        let new =
+            observers.insert(*observer) && !joined.contains(joiner) && joiners.insert(*joiner);
         found.require(new, Invariant::JoinsAreDistinct, || {
             format!("{observer} helps {joiner}, one of whom is busy or joined")
         });
@@ -168,8 +193,15 @@ fn check_joins(membership: &Membership, found: &mut Findings) {
             || format!("the observer {observer} is not joined"),
         );
     }
-    let known: BTreeSet<PeerId> = membership.members.keys().copied().collect();
-    for peer in known.symmetric_difference(&members) {
+    let members = &membership.members;
+    let strangers = joined
+        .iter()
+        .chain(&joiners)
+        .filter(|it| !members.contains_key(it));
+    let ghosts = members
+        .keys()
+        .filter(|it| !joined.contains(it) && !joiners.contains(it));
+    for peer in strangers.chain(ghosts) {
         found.add(
             Invariant::MembersAreKnown,
             format!("{peer} is a member in one list only"),
@@ -192,8 +224,9 @@ fn check_jobs(replica: &Replica, found: &mut Findings) {
             format!("{job} has only one of list and record"),
         );
     }
-    for (job, _) in jobs.tombstones.iter() {
-        found.require(!listed.contains(job), Invariant::OneListPerJob, || {
+    for job in &listed {
+        let buried = jobs.tombstones.contains_key(job);
+        found.require(!buried, Invariant::OneListPerJob, || {
             format!("{job} has a tombstone and is listed")
         });
     }
@@ -219,8 +252,7 @@ fn check_jobs(replica: &Replica, found: &mut Findings) {
     }
 }
 
-fn check_slots(replica: &Replica, found: &mut Findings) {
-    let joined: BTreeSet<PeerId> = replica.membership.peers.iter().copied().collect();
+fn check_slots(replica: &Replica, joined: &BTreeSet<PeerId>, found: &mut Findings) {
     let mut holders = BTreeMap::new();
     for (job, allocation) in replica.allocations.iter() {
         for (task, slots) in &allocation.tasks {
@@ -236,6 +268,24 @@ fn check_slots(replica: &Replica, found: &mut Findings) {
                 });
             }
         }
+    }
+}
+
+fn check_state_logs(replica: &Replica, found: &mut Findings) {
+    for (job, tasks) in &replica.state_logs.logs {
+        let record = replica.record(*job).filter(|_| replica.jobs.is_live(*job));
+        for task in tasks.keys() {
+            let has_task = record.is_some_and(|record| record.task(task).is_some());
+            found.require(has_task, Invariant::StateLogsAreOfLiveJobs, || {
+                format!("{job} is not live with a task {task}, which has logs")
+            });
+        }
+    }
+    let mut owned = replica.state_logs.marked.clone();
+    for (job, log) in replica.state_logs.in_use() {
+        found.require(owned.insert(log), Invariant::OneOwnerPerStateLog, || {
+            format!("log {log} of {job} belongs elsewhere too")
+        });
     }
 }
 
@@ -354,7 +404,7 @@ fn check_sites(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::SlotId;
+    use crate::ids::{SlotId, StateLogId};
     use crate::replica::sample::{job_id, joined, member, peer, record};
     use std::sync::Arc;
 
@@ -389,6 +439,19 @@ mod tests {
             let allocations = Arc::make_mut(&mut replica.allocations);
             spoil(Arc::make_mut(allocations.get_mut(&job_id(0)).unwrap()));
         })
+    }
+
+    #[test]
+    fn running_nodes_look_at_a_sample() {
+        let ghost = Replica {
+            membership: Arc::new(Membership {
+                peers: vec![peer("a")],
+                ..Membership::default()
+            }),
+            ..Replica::default()
+        };
+        let found = |position| sampled(&ghost, LogPosition(position)).len();
+        assert_eq!([0, 1, 63, 64, 65].map(found), [1, 0, 0, 1, 0]);
     }
 
     #[test]
@@ -438,6 +501,23 @@ mod tests {
             m.members.insert(peer("z"), member());
         });
         assert_eq!(ghost, [Invariant::MembersAreKnown]);
+    }
+
+    #[test]
+    fn spoiled_state_logs_are_found() {
+        let with = |job, task: &str, marked: &[StateLogId]| {
+            broken(|replica| {
+                let logs = Arc::make_mut(&mut replica.state_logs);
+                let slot = logs.of_slot_mut(job_id(job), &task.into(), SlotId(0));
+                slot.push(StateLogId::Ledger(1));
+                logs.marked.extend(marked);
+            })
+        };
+        assert_eq!(with(0, "in", &[StateLogId::Ledger(2)]), []);
+        assert_eq!(with(0, "no", &[]), [Invariant::StateLogsAreOfLiveJobs]);
+        assert_eq!(with(7, "in", &[]), [Invariant::StateLogsAreOfLiveJobs]);
+        let twice = with(0, "in", &[StateLogId::Ledger(1)]);
+        assert_eq!(twice, [Invariant::OneOwnerPerStateLog]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod queries;
 #[cfg(test)]
 pub(crate) mod sample;
 mod shared_map;
+mod state_logs;
 mod value;
 pub mod view;
 mod writers;

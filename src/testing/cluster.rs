@@ -189,11 +189,12 @@ impl TestCluster {
     pub async fn kill_node(&mut self, node: usize) {
         let ended = self.nodes[node].ended.take();
         crash(self.node(node), Victim::Group).await;
+        // Before any of its actors could do as much as delete a pulse.
+        self.expire_session(node).await;
         if let Some(ended) = ended {
             // It has ended either way.
             let _ = ended.await;
         }
-        self.expire_session(node).await;
     }
 
     /// How a node ended by itself, as soon as it has. Panics when that was asked before.

@@ -290,3 +290,35 @@ fn a_peer_that_lags_behind_the_ring_of_steps_jumps() {
         );
     });
 }
+
+#[test]
+fn a_group_that_cannot_prove_its_session_writes_nothing_until_it_can() {
+    in_virtual_time(async {
+        let (source, sink) = slow(400);
+        let registry = registry(&source, &sink);
+        let cluster = TestCluster::start(Setup {
+            registry,
+            ..Setup::default()
+        });
+        cluster.joined(4).await.unwrap();
+        let job = cluster.submit(line("identity")).await.unwrap();
+        while sink.segments().len() < 100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        cluster.server().interrupt();
+        // As long as the session lives without a word, nobody else can have the work.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let written = sink.segments().len();
+        assert!(written > 100);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(sink.segments().len(), written);
+        let lease = cluster.node(0).observe().await.unwrap().detail["session-lease"].clone();
+        assert_eq!(lease, "ran out");
+        cluster.server().restore();
+        assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+        assert_eq!(sink.ints("n"), all(400));
+        for index in 0..4 {
+            assert_eq!(peer_report(cluster.node(0), index).await.restarts, 0);
+        }
+    });
+}

@@ -8,14 +8,19 @@
 )]
 
 mod chaos;
+mod collection;
 mod crashes;
 mod exceptions;
 mod faults;
 mod jobs;
 mod living;
+mod membership;
 mod node;
 mod reports;
 mod sharing;
+
+#[path = "../support/flights.rs"]
+mod flights;
 
 /// Runs a test in virtual time: the clock goes on whenever everybody waits.
 fn in_virtual_time(test: impl Future<Output = ()>) {

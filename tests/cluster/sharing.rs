@@ -283,13 +283,14 @@ fn a_cluster_that_is_stopped_leaves_nothing_behind() {
         assert_eq!(census.living(), 0);
         assert_eq!(server.pulses(), []);
         let entries = onyx::testing::commands(&server);
-        let left: BTreeSet<_> = entries
-            .iter()
-            .filter_map(|command| match command {
-                Command::LeaveCluster(leave) => Some(leave.id),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(left, peers);
+        let leaves = entries.iter().filter_map(|command| match command {
+            Command::LeaveCluster(leave) => Some(leave),
+            _ => None,
+        });
+        let leaves: Vec<_> = leaves.collect();
+        assert_eq!(leaves.len(), 2, "one for each node");
+        let left = leaves.iter().flat_map(|leave| &leave.also);
+        let left: BTreeSet<_> = left.chain(leaves.iter().map(|leave| &leave.id)).collect();
+        assert_eq!(left, peers.iter().collect());
     });
 }

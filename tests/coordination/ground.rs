@@ -1,12 +1,14 @@
 //! Where sessions come from.
 
+use crate::proxy::Proxy;
+use crate::zookeeper_server::ZooKeeperServer;
+
 use onyx::coordination::memory::MemoryServer;
 use onyx::coordination::zookeeper::{Connect, ZooKeeper};
 use onyx::coordination::{Coordination, Layout};
 use onyx::ids::{IdSource, PeerId};
 use std::env;
 use std::sync::Arc;
-use std::time::Duration;
 use zookeeper_client::Client;
 use zookeeper_embedded::{Config, Server};
 
@@ -21,6 +23,8 @@ pub(crate) struct Servers {
     pub(crate) connect: Connect,
     /// Unless they are somebody else's.
     pub(crate) embedded: Option<Server>,
+    /// Apache ZooKeeper, and the way to it.
+    apache: Option<(Arc<ZooKeeperServer>, Proxy)>,
 }
 
 impl Ground {
@@ -30,6 +34,11 @@ impl Ground {
 
     pub(crate) async fn zookeeper() -> Self {
         Ground::ZooKeeper(Servers::start().await)
+    }
+
+    /// A tenancy on Apache ZooKeeper.
+    pub(crate) async fn apache() -> Self {
+        Ground::ZooKeeper(Servers::apache().await)
     }
 
     pub(crate) async fn session(&self) -> Arc<dyn Coordination> {
@@ -62,13 +71,21 @@ impl Servers {
             Some(server) => server.connect_string(),
             None => env::var("ZOOKEEPER_CONNECT").unwrap(),
         };
-        let connect = Connect {
-            address,
-            tenancy: fresh_tenancy(),
-            session_timeout: Duration::from_secs(6),
-            connection_timeout: Duration::from_secs(2),
-        };
-        Servers { connect, embedded }
+        Servers {
+            connect: Connect::to(address, fresh_tenancy()),
+            embedded,
+            apache: None,
+        }
+    }
+
+    async fn apache() -> Self {
+        let server = ZooKeeperServer::shared().await;
+        let proxy = Proxy::before(server.address()).await;
+        Servers {
+            connect: Connect::to(proxy.connect_string(), fresh_tenancy()),
+            embedded: None,
+            apache: Some((server, proxy)),
+        }
     }
 
     pub(crate) async fn session(&self) -> ZooKeeper {
@@ -84,13 +101,14 @@ impl Servers {
     }
 
     async fn expire_session_of(&self, peer: PeerId) -> bool {
-        let Some(server) = &self.embedded else {
-            return false;
-        };
-        let client = Client::connect(&server.connect_string()).await.unwrap();
+        let client = Client::connect(&self.connect.address).await.unwrap();
         let pulse = Layout::of(&self.connect.tenancy).pulse(peer);
         let stat = client.check_stat(&pulse).await.unwrap().unwrap();
-        server.expire_session(stat.ephemeral_owner)
+        match (&self.embedded, &self.apache) {
+            (Some(server), _) => server.expire_session(stat.ephemeral_owner),
+            (None, Some((_, proxy))) => proxy.end_session(stat.ephemeral_owner).await,
+            (None, None) => false,
+        }
     }
 }
 

@@ -52,6 +52,29 @@ pub(crate) async fn whoever_waits_for_an_entry_hears_of_it(ground: Ground) {
     reader.wait_for(LogPosition(3)).await.unwrap();
 }
 
+/// A server would drop the connection, and with it whatever else is under way.
+pub(crate) async fn an_entry_that_is_too_large_costs_no_other(ground: Ground) {
+    let session = ground.session().await;
+    let mut state = session.state();
+    state.mark_unchanged();
+    let entries = (0..40).map(|n| match n {
+        20 => vec![7; NODE_BYTES_MAX + 1],
+        n => entry(n),
+    });
+    let answers = join_all(entries.map(|entry| session.append(entry))).await;
+    let (written, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(
+        written,
+        (0..39).map(|n| Ok(LogPosition(n))).collect::<Vec<_>>()
+    );
+    assert!(matches!(
+        refused[..],
+        [Err(CoordinationError::TooLarge { .. })]
+    ));
+    assert!(!state.has_changed().unwrap(), "the connection was lost");
+    assert_eq!(session.retry().interruptions(), 0);
+}
+
 pub(crate) async fn an_entry_that_is_too_large_is_not_sent(ground: Ground) {
     let session = ground.session().await;
     let bytes = NODE_BYTES_MAX + 1;

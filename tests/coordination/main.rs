@@ -1,18 +1,30 @@
 //! What coordination promises, kept by both of its implementations: the one in memory, and ZooKeeper.
 //!
 //! ZooKeeper is an embedded server of each test, or, with `ZOOKEEPER_CONNECT=host:port`, the
-//! servers there.
+//! servers there; and Apache ZooKeeper, with `ONYX_TEST_ZOOKEEPER`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says where, and one that measures says what"
+)]
 
+mod apache;
 mod blobs;
 mod ground;
 mod log;
 mod nodes;
 mod origins;
+mod outages;
 mod pulses;
+mod secured;
 mod sessions;
 mod zookeeper;
+
+#[path = "../support/proxy.rs"]
+mod proxy;
+#[path = "../support/zookeeper_server.rs"]
+mod zookeeper_server;
 
 /// Every contract, as a test of each implementation.
 macro_rules! contracts {
@@ -32,12 +44,27 @@ macro_rules! contracts {
                 });
             })+)+
         }
+
+        mod in_apache_zookeeper {
+            use crate::zookeeper_server::{Need, is_wanted};
+
+            $($(#[test]
+            fn $contract() {
+                if !is_wanted(Need::OneServer) {
+                    return;
+                }
+                onyx::run(async {
+                    crate::$module::$contract(crate::ground::Ground::apache().await).await;
+                });
+            })+)+
+        }
     };
 }
 
 contracts! {
     log: entries_stand_in_the_order_of_the_calls, a_read_is_a_range_of_the_log,
-        whoever_waits_for_an_entry_hears_of_it, an_entry_that_is_too_large_is_not_sent;
+        whoever_waits_for_an_entry_hears_of_it, an_entry_that_is_too_large_is_not_sent,
+        an_entry_that_is_too_large_costs_no_other;
     nodes: a_node_is_kept_or_written_over, a_missing_node_is_none_and_an_empty_one_is_not,
         data_that_is_too_large_is_not_sent, a_job_is_read_back_as_it_was_written;
     blobs: data_of_any_size_is_kept_or_written_over, of_several_that_write_at_once_one_is_kept,

@@ -78,6 +78,14 @@ pub(crate) async fn a_job_is_read_back_as_it_was_written(ground: Ground) {
     write_job(&*session, job_id(1), &job).await.unwrap();
     // Again, as after an unknown outcome.
     write_job(&*session, job_id(1), &job).await.unwrap();
+    // Another job under the same id leaves nothing.
+    let another = Job {
+        name: "another".into(),
+        lifecycles: Vec::new(),
+        ..job.clone()
+    };
+    let written = write_job(&*session, job_id(1), &another).await;
+    assert_eq!(written, Ok(Written::KeptExisting));
     let other = ground.session().await;
     assert_eq!(read_job(&*other, job_id(1)).await, Ok(Some(job)));
 }

@@ -105,10 +105,9 @@ fn a_server_that_is_gone_for_longer_than_the_session_ends_it() {
             return;
         };
         let connect = Connect {
-            address: server.connect_string(),
-            tenancy: fresh_tenancy(),
             session_timeout: Duration::from_millis(500),
             connection_timeout: Duration::from_millis(200),
+            ..Connect::to(server.connect_string(), fresh_tenancy())
         };
         let session = ZooKeeper::connect(&connect).await.unwrap();
         let mut state = session.state();
@@ -128,19 +127,13 @@ fn a_server_that_is_gone_for_longer_than_the_session_ends_it() {
 fn a_service_that_cannot_be_reached_is_named() {
     onyx::run(async {
         // Port 9 of this machine: discard, which nobody runs.
-        let connect = Connect {
-            address: "127.0.0.1:9".into(),
-            tenancy: "default".into(),
-            session_timeout: Duration::from_millis(500),
-            connection_timeout: Duration::from_millis(200),
-        };
+        let connect = Connect::to("127.0.0.1:9/x", "default");
         let Err(error) = ZooKeeper::connect(&connect).await else {
             panic!("somebody is there")
         };
         let text = error.to_string();
-        assert!(
-            text.starts_with("cannot reach coordination at 127.0.0.1:9: "),
-            "{text}"
-        );
+        let expected =
+            "cannot reach coordination at 127.0.0.1:9/x: 127.0.0.1:9: Connection refused";
+        assert!(text.starts_with(expected), "{text}");
     });
 }

@@ -8,14 +8,16 @@
 //! - `read a b`, `read` those, or all, read the log to its end
 //! - `jump a` it adopts the newest replica instead
 //! - `crash a` it is dead, its pulse lingers; `expire a` the pulse goes; `kill a` both
-//! - `notice a` it looks at the pulses it watches
+//! - `notice a` it looks at the pulses it watches; `speak-up a` it speaks of the dead though another
+//!   was to
 //! - `back-off a` its back-off ends
 //! - `stabilize` everybody reads, notices, ends back-offs and writes until there is nothing to do
 //! - `submit j tasks…`, `kill-job j [cause]` by a client
 //! - `work a`, `work` those, or all, come one phase further and say so; `complete j` until it is
 //! - `leave a b`, `abort a`, `notify a`, `accept observer joiner`, `garbage` entries out of nowhere
+//! - `say fn key=value…` an entry as people write it by hand: ids by name, lists with commas, `-` empty
 //! - `again n` the entry at a position once more
-//! - `show ring`, `show jobs`, `show wants a`, `show explain j`, `show replica`
+//! - `show ring`, `show jobs`, `show wants a`, `show explain j`, `show replica`, `show logs`
 
 use crate::cluster::{Cluster, Event, tasks};
 use crate::show;
@@ -28,6 +30,8 @@ use onyx::log::wants::AfterJump;
 use onyx::log::{Effect, Step, Unreadable};
 use onyx::replica::invariants::violations;
 use onyx::replica::{JobState, Member, Site};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -63,6 +67,7 @@ impl Script {
                 self.expire(name);
             }),
             ("notice", names) => self.each(names, Self::notice),
+            ("speak-up", names) => self.each(names, Self::speak_up),
             ("back-off", names) => self.each(names, |script, peer| script.cluster.rejoin(peer)),
             ("stabilize", []) => self.stabilize(),
             ("submit", [name, tasks @ ..]) => self.submit(name, &tasks.join(" ")),
@@ -100,6 +105,7 @@ impl Script {
                 let cause = (!cause.is_empty()).then(|| cause.join(" "));
                 Command::KillJob(KillJob::new(job(name), cause))
             }
+            ("say", [name, args @ ..]) => said(name, args),
             _ => panic!("no such line: {verb} {}", words.join(" ")),
         };
         let step = self.cluster.append(client(), command);
@@ -160,7 +166,7 @@ impl Script {
     }
 
     fn again(&mut self, position: usize) {
-        let payload = self.cluster.payloads[position].clone();
+        let payload = self.cluster.payload(position);
         let step = self.cluster.append_payload(payload);
         self.tell(&step);
     }
@@ -210,7 +216,17 @@ impl Script {
     }
 
     fn notice(&mut self, peer: PeerId) {
-        for gone in self.cluster.notice(peer) {
+        let gone = self.cluster.notice(peer);
+        self.tell_gone(peer, gone);
+    }
+
+    fn speak_up(&mut self, peer: PeerId) {
+        let gone = self.cluster.speak_up(peer);
+        self.tell_gone(peer, gone);
+    }
+
+    fn tell_gone(&mut self, peer: PeerId, gone: BTreeSet<PeerId>) {
+        for gone in gone {
             let (name, gone) = (show::name(peer), show::name(gone));
             let _ = writeln!(self.said, "  {name}: {gone} is gone");
         }
@@ -235,11 +251,18 @@ impl Script {
                     script.tell(&step);
                 }
             });
-            if self.cluster.steps.len() == before {
+            if self.cluster.steps.len() == before && !self.somebody_speaks_up() {
                 return;
             }
         }
         panic!("not stable after {ROUNDS} rounds");
+    }
+
+    /// Whether somebody had to speak whose turn it was not.
+    fn somebody_speaks_up(&mut self) -> bool {
+        let said = self.said.len();
+        self.each(&[], Self::speak_up);
+        self.said.len() > said
     }
 
     fn complete(&mut self, job: JobId) {
@@ -263,10 +286,39 @@ impl Script {
                 format!("{name} {}", onyx::scheduler::explain(&replica, job(name)))
             }
             ["replica"] => show::replica(&replica),
+            ["logs"] => show::state_logs(&replica),
             _ => panic!("cannot show {}", what.join(" ")),
         };
         self.said.push_str(text.trim_end());
         self.said.push('\n');
+    }
+}
+
+/// A command from its name and arguments.
+fn said(name: &str, args: &[&str]) -> Command {
+    let args = args.iter().map(|arg| {
+        let (key, value) = arg.split_once('=').expect("key=value");
+        (key.to_owned(), argument(key, value))
+    });
+    let args: serde_json::Map<String, Value> = args.collect();
+    serde_json::from_value(json!({ "fn": name, "args": args })).expect("a command")
+}
+
+fn argument(key: &str, text: &str) -> Value {
+    let items = || text.split(',').filter(|item| *item != "-");
+    let plain = |text: &str| match text.parse::<u64>() {
+        Ok(number) => json!(number),
+        Err(_) => json!(text),
+    };
+    match key {
+        "also" => items().map(|name| json!(named(name))).collect(),
+        "logs" | "prev-ledger-ids" | "new-ledger-ids" => items().map(plain).collect(),
+        "tasks" | "inputs" | "outputs" | "tags" => items().map(|item| json!(item)).collect(),
+        "id" | "job" | "job-id" | "joiner" | "observer" | "peer-id" => json!(named(text)),
+        "content" => json!(text),
+        // The only one that can be spelled here is the first.
+        "replica" => serde_json::to_value(onyx::replica::Replica::default()).expect("JSON"),
+        _ => plain(text),
     }
 }
 

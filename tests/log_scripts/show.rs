@@ -1,7 +1,7 @@
 //! How scripts show things: short, with names instead of ids.
 
 use crate::cluster::{Event, Peer};
-use onyx::ids::PeerId;
+use onyx::ids::{PeerId, StateLogId};
 use onyx::log::commands::Command;
 use onyx::log::{Effect, Step};
 use onyx::replica::view::view;
@@ -22,6 +22,11 @@ fn spelled(id: Uuid) -> String {
 fn names<'a>(peers: impl IntoIterator<Item = &'a PeerId>) -> String {
     let names: Vec<String> = peers.into_iter().map(|peer| name(*peer)).collect();
     names.join(" ")
+}
+
+fn logs<'a>(logs: impl IntoIterator<Item = &'a StateLogId>) -> String {
+    let logs: Vec<String> = logs.into_iter().map(ToString::to_string).collect();
+    logs.join(",")
 }
 
 fn pairs(pairs: &BTreeMap<PeerId, PeerId>) -> String {
@@ -63,6 +68,14 @@ pub(crate) fn command(command: &Command) -> String {
         Command::SignalReady(ready) => format!("{}/{}@{}", ready.task, ready.slot, ready.version),
         Command::ExhaustInput(said) => format!("{}/{}@{}", said.task, said.slot, said.version),
         Command::SealTask(said) => format!("{}/{}@{}", said.task, said.slot, said.version),
+        Command::AssignBookkeeperLogId(said) => {
+            format!("{}/{} {}", said.task_id, said.slot_id, said.ledger_id)
+        }
+        Command::CompactBookkeeperLogIds(said) => {
+            let (old, new) = (logs(&said.prev_ledger_ids), logs(&said.new_ledger_ids));
+            format!("{}/{} {old}->{new}", said.task_id, said.slot_id)
+        }
+        Command::DeletedBookkeeperLogIds(said) => logs(&said.logs),
         Command::Gc(_) | Command::SetReplica(_) => String::new(),
     };
     format!("{} {args}", command.name()).trim_end().to_owned()
@@ -195,6 +208,19 @@ pub(crate) fn wants(peer: &Peer, replica: &Replica) -> String {
     for owed in &wants.owes {
         let _ = write!(text, "\nowes {}", command(owed));
     }
+    text
+}
+
+pub(crate) fn state_logs(replica: &Replica) -> String {
+    let mut text = String::new();
+    for tasks in replica.state_logs.logs.values() {
+        for (task, slots) in tasks {
+            for (slot, ids) in slots {
+                let _ = writeln!(text, "{task}/{slot} {}", logs(ids));
+            }
+        }
+    }
+    let _ = write!(text, "marked {}", logs(&replica.state_logs.marked));
     text
 }
 

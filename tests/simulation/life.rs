@@ -1,55 +1,62 @@
 //! One life of a cluster: random things happen until its time is over, then it comes to rest.
 
-use crate::cluster::{Cluster, Event, tasks};
+use crate::cluster::{Cluster, Event};
+use crate::draw::{self, Group};
 use crate::rest;
-use onyx::ids::{GroupId, IdSource, JobId, LogPosition, PeerId, WriterId};
-use onyx::log::commands::{
-    AbortJoinCluster, AcceptJoinCluster, Command, KillJob, LeaveCluster, NotifyJoinCluster,
-    SubmitJob, SubmittedJob,
-};
-use onyx::log::wants::AfterJump;
-use onyx::log::{Effect, Step, Unreadable};
+use onyx::ids::{IdSource, JobId, PeerId, WriterId};
+use onyx::log::admission::admitted;
+use onyx::log::commands::{Command, LeaveCluster, SubmitJob, SubmittedJob};
+use onyx::log::{Effect, Step};
 use onyx::replica::invariants::violations;
-use onyx::replica::{Member, Site};
+use onyx::replica::{Membership, Outcome};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use uuid::Uuid;
 
-/// Entries after which nothing new is begun.
-const ENTRIES: usize = 160;
-/// Actions after which nothing new is begun either: some do nothing.
-const ACTIONS: usize = 4_000;
+/// Actions for each entry after which nothing new is begun either: some do nothing.
+const ACTIONS_PER_ENTRY: usize = 25;
 /// Rounds in which a cluster that is left alone has to come to rest.
-const ROUNDS: usize = 400;
+const ROUNDS: usize = 600;
 
-const JOBS: [&str; 8] = [
-    "in:i>out out:o",
-    "in:i>f:1-1 f:f>out:2- out:o:1-1",
-    "in:i>out:1-3 out:o:1-2",
-    "one:i>f two:i>f f:f>out,log out:o log:o",
-    "in:i>out!fn:x out:o!fn:y",
-    "in:i>f!fn:x f:f>out:2-!fn:y out:o",
-    "in:i>out:1-4 out:o:1-1",
-    "in:i>out:9- out:o:9-",
-];
+/// How far tasks run.
+#[derive(Clone, Copy)]
+enum Tasks {
+    GetReady,
+    RunToTheirEnds,
+}
+
+impl Tasks {
+    fn may_go_on(self, cluster: &Cluster, peer: PeerId) -> bool {
+        match self {
+            Tasks::GetReady => cluster.is_starting(peer),
+            Tasks::RunToTheirEnds => true,
+        }
+    }
+}
+
 /// Of a thousand actions: from lives in which nothing goes wrong to those in which all does.
 const TROUBLE: [u32; 4] = [0, 5, 20, 80];
-const WORDS: [&str; 4] = ["fn:x fn:y", "fn:x fn:y", "fn:x", ""];
 
 pub(crate) struct Life<'a> {
     pub(crate) cluster: Cluster,
-    random: StdRng,
-    ids: IdSource,
-    /// What each group's peers say of themselves.
-    groups: Vec<Member>,
+    pub(crate) random: StdRng,
+    pub(crate) ids: IdSource,
+    pub(crate) groups: Vec<Group>,
     /// Peers that a group starts again, sooner or later.
     to_start: Vec<usize>,
-    group_of: BTreeMap<PeerId, usize>,
+    pub(crate) group_of: BTreeMap<PeerId, usize>,
     jobs: usize,
     /// How many of a thousand actions are trouble.
     trouble: u32,
-    submitted: Vec<JobId>,
+    pub(crate) submitted: Vec<(JobId, SubmittedJob)>,
+    /// Ended incarnations of groups that go on, whose leave the group has still to write.
+    pub(crate) burials: Vec<PeerId>,
+    /// Entries whose collectors have not stored an origin yet.
+    pub(crate) collections: Vec<usize>,
+    /// After so many entries nothing new is begun.
+    entries: usize,
     client: WriterId,
     /// Where every line of the trace goes, if anybody reads it.
     trace: Option<&'a mut dyn FnMut(String)>,
@@ -59,23 +66,17 @@ impl<'a> Life<'a> {
     pub(crate) fn new(seed: u64, trace: Option<&'a mut dyn FnMut(String)>) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let mut ids = IdSource::from_seed(seed);
-        let mut groups = Vec::new();
-        let mut to_start = Vec::new();
-        for group in 0..random.random_range(1..=4) {
-            let words = WORDS[random.random_range(0..WORDS.len())];
-            groups.push(Member {
-                group: GroupId(ids.uuid()),
-                site: Site(format!("site-{group}")),
-                words: Arc::new(words.split_whitespace().map(String::from).collect()),
-                tags: Arc::default(),
-            });
-            to_start.extend(vec![group; random.random_range(1..=5)]);
-        }
+        let groups = draw::groups(&mut random, &mut ids);
+        let peers = |(index, group): (usize, &Group)| vec![index; group.peers as usize];
+        let to_start = groups.iter().enumerate().flat_map(peers).collect();
+        let mut cluster = Cluster::default();
+        cluster.first = Arc::new(draw::first_replica(&mut random));
+        let entries = draw::entries(&mut random);
         let jobs = random.random_range(0..=5);
         let trouble = TROUBLE[random.random_range(0..TROUBLE.len())];
         let client = WriterId(ids.uuid());
         Life {
-            cluster: Cluster::default(),
+            cluster,
             random,
             ids,
             groups,
@@ -84,6 +85,9 @@ impl<'a> Life<'a> {
             jobs,
             trouble,
             submitted: Vec::new(),
+            burials: Vec::new(),
+            collections: Vec::new(),
+            entries,
             client,
             trace,
         }
@@ -91,7 +95,8 @@ impl<'a> Life<'a> {
 
     pub(crate) fn run(&mut self) {
         let mut actions = 0;
-        while self.cluster.steps.len() < ENTRIES && actions < ACTIONS {
+        let actions_max = self.entries * ACTIONS_PER_ENTRY;
+        while self.cluster.steps.len() < self.entries && actions < actions_max {
             actions += 1;
             self.act();
         }
@@ -105,7 +110,8 @@ impl<'a> Life<'a> {
         }
         match self.random.random_range(0..200) {
             0..=1 => self.start_one(),
-            2..=5 => self.lose_a_pulse(),
+            2..=4 => self.lose_a_pulse(),
+            5 => self.bury(),
             6 => self.submit(),
             7 => self.rejoin_one(),
             8..=17 => self.notice_one(),
@@ -115,38 +121,34 @@ impl<'a> Life<'a> {
         }
     }
 
-    fn make_trouble(&mut self) {
-        match self.random.random_range(0..16) {
-            0..=4 => self.crash_one(),
-            5 => self.crash_group(),
-            6 => self.leave_group(),
-            7 => self.kill_job(),
-            8 => self.accuse(),
-            9..=11 => self.say_something_stray(),
-            _ => self.jump_one(),
-        }
-    }
-
-    /// Nothing new happens; everybody does what there is to do, in rounds.
+    /// Nothing new happens; everybody does what there is to do, in rounds: first until all jobs that
+    /// have peers could begin, then to their ends.
     fn settle(&mut self) {
         while self.jobs > 0 {
             self.submit();
         }
-        while !self.to_start.is_empty() {
-            self.start_one();
-        }
+        self.come_to_rest(Tasks::GetReady);
+        rest::check_shares(&self.cluster);
+        self.come_to_rest(Tasks::RunToTheirEnds);
+    }
+
+    fn come_to_rest(&mut self, tasks: Tasks) {
         for _ in 0..ROUNDS {
             let before = self.cluster.steps.len();
             self.cluster
                 .lingering()
                 .iter()
                 .for_each(|pulse| self.expire(*pulse));
+            while !self.burials.is_empty() {
+                self.bury();
+            }
+            self.start_admitted();
             let mut idle = true;
             for peer in self.living() {
                 while self.read(peer) {}
-                self.cluster.notice(peer);
+                self.cluster.speak_up(peer);
                 self.cluster.rejoin(peer);
-                while self.cluster.work(peer).is_some() {
+                while tasks.may_go_on(&self.cluster, peer) && self.cluster.work(peer).is_some() {
                     idle = false;
                 }
             }
@@ -154,14 +156,12 @@ impl<'a> Life<'a> {
             for peer in self.living() {
                 while self.random.random_bool(0.7) && self.write(peer) {}
             }
-            while !self.to_start.is_empty() {
-                self.start_one();
-            }
             let waiting =
                 self.cluster.peers.values().any(|peer| {
                     !peer.outbox.is_empty() || peer.rejoin_is_due || peer.next < before
                 });
-            if idle && !waiting && self.cluster.steps.len() == before {
+            let all_started = self.to_start.is_empty();
+            if idle && all_started && !waiting && self.cluster.steps.len() == before {
                 return;
             }
         }
@@ -171,77 +171,98 @@ impl<'a> Life<'a> {
         );
     }
 
-    fn living(&self) -> Vec<PeerId> {
+    /// Every group starts as many of its peers as it may.
+    fn start_admitted(&mut self) {
+        let replica = self.cluster.replica();
+        let mut waiting = std::mem::take(&mut self.to_start);
+        waiting.sort_unstable();
+        for group in waiting {
+            match self.is_admitted(group, &replica.membership) {
+                true => self.start(group),
+                false => self.to_start.push(group),
+            }
+        }
+    }
+
+    fn is_admitted(&self, group: usize, membership: &Membership) -> bool {
+        let of_group = self.cluster.peers.keys().copied();
+        let of_group = of_group.filter(|peer| self.group_of[peer] == group);
+        let begun: Vec<PeerId> = of_group
+            .filter(|peer| !membership.is_joined(*peer))
+            .collect();
+        admitted(membership, self.groups[group].member.group, &begun) > 0
+    }
+
+    /// How many jobs completed, remembered or collected.
+    pub(crate) fn completed(&self) -> usize {
+        let replica = self.cluster.replica();
+        let completed = |(job, _): &&(JobId, SubmittedJob)| {
+            replica.jobs.outcome_of(*job) == Some(Outcome::Completed)
+        };
+        self.submitted.iter().filter(completed).count()
+    }
+
+    pub(crate) fn living(&self) -> Vec<PeerId> {
         self.cluster.peers.keys().copied().collect()
     }
 
-    fn any(&mut self) -> Option<PeerId> {
+    pub(crate) fn any(&mut self) -> Option<PeerId> {
         let index = self.random.random_range(0..self.cluster.peers.len().max(1));
         self.cluster.peers.keys().nth(index).copied()
     }
 
-    fn say(&mut self, what: impl FnOnce() -> String) {
+    pub(crate) fn say(&mut self, what: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            trace(what());
+            trace(shorten(&what()));
         }
     }
 
+    /// Groups start peers when there is room for them; but what they know of it may be old.
     fn start_one(&mut self) {
         if self.to_start.is_empty() {
             return;
         }
         let index = self.random.random_range(0..self.to_start.len());
-        let group = self.to_start.swap_remove(index);
-        let peer = self.ids.peer();
-        self.group_of.insert(peer, group);
-        self.cluster.start(peer, self.groups[group].clone());
-        self.say(|| format!("{peer} starts in group {group}"));
-    }
-
-    /// Ends an incarnation; sooner or later its group starts another.
-    fn end(&mut self, peer: PeerId) {
-        self.cluster.crash(peer);
-        self.to_start.extend(self.group_of.get(&peer));
-    }
-
-    fn crash_one(&mut self) {
-        if let Some(peer) = self.any() {
-            self.say(|| format!("{peer} crashes"));
-            self.end(peer);
+        let replica = self.cluster.replica();
+        let has_room = self.is_admitted(self.to_start[index], &replica.membership);
+        if has_room || self.random.random_bool(0.2) {
+            let group = self.to_start.swap_remove(index);
+            self.start(group);
         }
     }
 
-    fn peers_of(&mut self) -> (usize, Vec<PeerId>) {
-        let group = self.random.random_range(0..self.groups.len());
-        let living = self.living();
-        let peers = living
-            .into_iter()
-            .filter(|peer| self.group_of[peer] == group)
-            .collect();
-        (group, peers)
+    fn start(&mut self, group: usize) {
+        let peer = self.ids.peer();
+        self.group_of.insert(peer, group);
+        self.cluster.start(peer, self.groups[group].member.clone());
+        self.say(|| format!("{peer} starts in group {group}"));
     }
 
-    fn crash_group(&mut self) {
-        let (group, peers) = self.peers_of();
-        self.say(|| format!("group {group} crashes"));
-        peers.into_iter().for_each(|peer| self.end(peer));
+    /// Ends an incarnation; sooner or later its group says so and starts another.
+    pub(crate) fn end(&mut self, peer: PeerId) {
+        self.cluster.crash(peer);
+        self.to_start.extend(self.group_of.get(&peer));
+        self.burials.push(peer);
     }
 
-    /// A group ends in good order: one entry for all its peers.
-    fn leave_group(&mut self) {
-        let (group, peers) = self.peers_of();
-        let Some((id, also)) = peers.split_first() else {
+    /// A group deletes the pulse of a peer that ended, and writes its leave.
+    fn bury(&mut self) {
+        if self.burials.is_empty() {
             return;
-        };
-        self.say(|| format!("group {group} leaves"));
-        peers.iter().for_each(|peer| self.end(*peer));
-        let leave = LeaveCluster {
-            id: *id,
-            also: also.to_vec(),
-        };
-        let writer = self.groups[group].group.into();
-        let step = self.cluster.append(writer, Command::LeaveCluster(leave));
-        self.check(&step);
+        }
+        let index = self.random.random_range(0..self.burials.len());
+        let peer = self.burials.swap_remove(index);
+        self.cluster.pulses.remove(&peer);
+        self.write_leave(self.group_of[&peer], [peer]);
+    }
+
+    /// As the group.
+    pub(crate) fn write_leave(&mut self, group: usize, peers: impl IntoIterator<Item = PeerId>) {
+        let writer = self.groups[group].member.group.into();
+        if let Some(leave) = LeaveCluster::of_all(peers) {
+            let step = self.cluster.append(writer, Command::LeaveCluster(leave));
+            self.check(&step);
+        }
     }
 
     fn expire(&mut self, pulse: PeerId) {
@@ -261,55 +282,14 @@ impl<'a> Life<'a> {
         }
         self.jobs -= 1;
         let id = self.ids.job();
-        let tasks = tasks(JOBS[self.random.random_range(0..JOBS.len())]);
-        self.submitted.push(id);
-        let job = SubmittedJob::new(format!("job-{}", self.submitted.len()), tasks);
+        let job = draw::job(&mut self.random, format!("job-{}", self.submitted.len()));
+        self.submitted.push((id, job.clone()));
         self.write_as_client(Command::SubmitJob(SubmitJob { id, job }));
     }
 
-    fn kill_job(&mut self) {
-        let index = self.random.random_range(0..self.submitted.len().max(1));
-        if let Some(job) = self.submitted.get(index) {
-            self.write_as_client(Command::KillJob(KillJob::new(*job, Some("enough".into()))));
-        }
-    }
-
-    fn write_as_client(&mut self, command: Command) {
+    pub(crate) fn write_as_client(&mut self, command: Command) {
         let step = self.cluster.append(self.client, command);
         self.check(&step);
-    }
-
-    /// A living peer is said to be gone.
-    fn accuse(&mut self) {
-        if let Some(peer) = self.any() {
-            self.write_as_client(Command::LeaveCluster(LeaveCluster::of(peer)));
-        }
-    }
-
-    /// Entries that nobody should have written.
-    fn say_something_stray(&mut self) {
-        let (Some(one), Some(other)) = (self.any(), self.any()) else {
-            return;
-        };
-        let (accepted_observer, accepted_joiner) = (one, other);
-        let accept = AcceptJoinCluster {
-            observer: one,
-            subject: other,
-            accepted_observer,
-            accepted_joiner,
-        };
-        match self.random.random_range(0..4) {
-            0 => self.write_as_client(Command::AbortJoinCluster(AbortJoinCluster { id: one })),
-            1 => {
-                let notify = NotifyJoinCluster { observer: one };
-                self.write_as_client(Command::NotifyJoinCluster(notify));
-            }
-            2 => self.write_as_client(Command::AcceptJoinCluster(accept)),
-            _ => {
-                let step = self.cluster.append_payload(Err(Unreadable("noise".into())));
-                self.check(&step);
-            }
-        }
     }
 
     fn write_one(&mut self) {
@@ -325,17 +305,15 @@ impl<'a> Life<'a> {
         self.check(&step);
         // The outcome of a write may be unknown; then it is written again.
         if self.random.random_bool(0.1) {
-            let entry = step.entry.clone();
-            let again = self
-                .cluster
-                .append_payload(entry.ok_or(Unreadable(String::new())));
+            let payload = self.cluster.payload(step.position.0 as usize);
+            let again = self.cluster.append_payload(payload);
             assert_eq!(again.old, again.new);
             self.check(&again);
         }
         true
     }
 
-    fn check(&mut self, step: &Step) {
+    pub(crate) fn check(&mut self, step: &Step) {
         self.say(|| {
             let Step {
                 position,
@@ -352,8 +330,12 @@ impl<'a> Life<'a> {
                 None => format!("{position} unreadable: {outcome}"),
             }
         });
-        let found = violations(&step.new, step.position);
-        assert!(found.is_empty(), "after entry {}: {found:?}", step.position);
+        // A debug build has looked already, when it applied the entry.
+        if cfg!(not(debug_assertions)) {
+            let found = violations(&step.new, step.position);
+            assert!(found.is_empty(), "after entry {}: {found:?}", step.position);
+        }
+        rest::check_completed(&self.cluster, step);
     }
 
     fn read_one(&mut self) {
@@ -373,18 +355,14 @@ impl<'a> Life<'a> {
         true
     }
 
-    fn jump_one(&mut self) {
-        let Some(peer) = self.any() else { return };
-        let position = LogPosition(self.cluster.steps.len() as u64);
-        self.say(|| format!("{peer} jumps to {position}"));
-        if self.cluster.jump(peer) == Some(AfterJump::Restart) {
-            self.end(peer);
-        }
-    }
-
     fn notice_one(&mut self) {
         let Some(peer) = self.any() else { return };
-        for gone in self.cluster.notice(peer) {
+        // Others may have been quicker, or never be.
+        let gone = match self.random.random_bool(0.8) {
+            true => self.cluster.notice(peer),
+            false => self.cluster.speak_up(peer),
+        };
+        for gone in gone {
             self.say(|| format!("{peer} notices that {gone} is gone"));
         }
     }
@@ -401,4 +379,25 @@ impl<'a> Life<'a> {
             self.say(|| format!("the task of {peer} is {phase:?}"));
         }
     }
+}
+
+/// The text with the first digits of each id in place of the id.
+fn shorten(text: &str) -> String {
+    const ID: usize = 36;
+    const SHOWN: usize = 4;
+    let mut short = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        match rest.get(..ID).filter(|id| id.parse::<Uuid>().is_ok()) {
+            Some(id) => {
+                short.push_str(&id[..SHOWN]);
+                rest = &rest[ID..];
+            }
+            None => {
+                short.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    short
 }

@@ -7,14 +7,17 @@
 #[path = "../support/cluster.rs"]
 #[allow(dead_code, reason = "log scripts use other parts of it")]
 mod cluster;
+mod coverage;
+mod draw;
 mod life;
 mod rest;
+mod trouble;
 
 use life::Life;
 use std::env;
 use std::thread;
 
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 2_000;
 
 /// Says how to see a failing life again.
 struct Replay(u64);
@@ -71,7 +74,7 @@ fn live_all(seeds: impl Iterator<Item = u64>) -> (usize, usize) {
         let mut life = Life::new(seed, None);
         life.run();
         entries += life.cluster.steps.len();
-        completed += life.cluster.replica().jobs.completed.len();
+        completed += life.completed();
     }
     (entries, completed)
 }

@@ -1,23 +1,25 @@
 //! What must be true of a cluster that was left alone until nobody had anything to do.
 
-use crate::cluster::{Cluster, ITEMS};
+use crate::cluster::{Cluster, ITEMS, read_back};
+use crate::coverage;
 use onyx::ids::{LogPosition, PeerId};
 use onyx::job::TaskKind;
-use onyx::log::step;
-use onyx::replica::{Replica, TaskRecord};
+use onyx::log::{Step, step};
+use onyx::replica::Replica;
 use onyx::scheduler::reallocate;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Replicas of readers are compared after every so many entries, and at the end.
+const COMPARED_EVERY: usize = 16;
+
 pub(crate) fn check(cluster: &Cluster) {
     let replica = cluster.replica();
-    check_replay(cluster, &replica);
-    let again = reallocate(&replica, LogPosition(u64::MAX));
-    assert_eq!(
-        again, *replica,
-        "something moved though nothing had changed"
-    );
-    check_items(cluster, &replica);
+    replay(cluster, 0, Arc::clone(&cluster.first));
+    if let Some((at, origin)) = &cluster.origin {
+        replay(cluster, at + 1, Arc::clone(origin));
+    }
+    check_nothing_moves(&replica);
     if cluster.peers.is_empty() {
         return;
     }
@@ -25,10 +27,26 @@ pub(crate) fn check(cluster: &Cluster) {
     check_jobs(&replica);
 }
 
-/// However peers came and went, a completed job has read all of every input.
-fn check_items(cluster: &Cluster, replica: &Replica) {
-    for job in &replica.jobs.completed {
-        let record = replica.record(*job).expect("a completed job has a record");
+/// With everybody in and ready, nobody waits for room that there is, and nothing moves.
+pub(crate) fn check_shares(cluster: &Cluster) {
+    let replica = cluster.replica();
+    check_nothing_moves(&replica);
+    coverage::check(&replica);
+}
+
+fn check_nothing_moves(replica: &Replica) {
+    let again = reallocate(replica, LogPosition(u64::MAX));
+    assert_eq!(
+        again, *replica,
+        "something moved though nothing had changed"
+    );
+}
+
+/// However peers came and went, a job that completes with a step has read all of every input.
+pub(crate) fn check_completed(cluster: &Cluster, step: &Step) {
+    let completed = step.new.jobs.completed.iter();
+    for job in completed.filter(|job| step.old.jobs.is_live(**job)) {
+        let record = step.old.record(*job).expect("a live job has a record");
         for input in record.tasks_of(TaskKind::Input) {
             let read = cluster.items_read.get(&(*job, input.name.clone()));
             let count = read.map_or(0, BTreeSet::len);
@@ -41,17 +59,19 @@ fn check_items(cluster: &Cluster, replica: &Replica) {
     }
 }
 
-/// Whoever reads the log from its beginning comes to the same replica.
-fn check_replay(cluster: &Cluster, replica: &Arc<Replica>) {
-    let mut replayed = Arc::new(Replica::default());
-    for (position, payload) in cluster.payloads.iter().enumerate() {
-        replayed = step(LogPosition(position as u64), payload.clone(), replayed).new;
-        assert_eq!(
-            replayed, cluster.steps[position].new,
-            "replayed to {position}"
-        );
+/// Whoever reads the log from its beginning, or from the origin, comes to the same replicas.
+fn replay(cluster: &Cluster, from: usize, mut replayed: Arc<Replica>) {
+    for position in from..cluster.steps.len() {
+        let payload = cluster.payload(position).map(|entry| read_back(&entry));
+        replayed = step(LogPosition(position as u64), payload, replayed).new;
+        if position % COMPARED_EVERY == 0 {
+            assert_eq!(
+                replayed, cluster.steps[position].new,
+                "replayed from {from} to {position}"
+            );
+        }
     }
-    assert_eq!(replayed, *replica);
+    assert_eq!(replayed, cluster.replica(), "replayed from {from}");
 }
 
 fn check_ring(cluster: &Cluster, replica: &Replica) {
@@ -77,51 +97,12 @@ fn check_ring(cluster: &Cluster, replica: &Replica) {
 
 /// Tasks of this model always get on, so every job that could run has run to its end.
 fn check_jobs(replica: &Replica) {
+    coverage::check(replica);
     for job in &replica.jobs.live {
         let record = replica.record(*job).expect("a live job has a record");
         assert!(
-            !could_run(replica, &record.tasks),
+            !coverage::could_run(replica, record),
             "{job} could run: {record:?}"
         );
     }
-}
-
-/// Whether all peers together cover the minima: one peer after another finds its place, others
-/// make room.
-fn could_run(replica: &Replica, tasks: &[TaskRecord]) -> bool {
-    let places: Vec<&TaskRecord> = tasks
-        .iter()
-        .flat_map(|task| vec![task; task.min_peers as usize])
-        .collect();
-    let mut holders: Vec<Option<PeerId>> = vec![None; places.len()];
-    let peers = replica.membership.peers.iter();
-    let found = peers.filter(|peer| {
-        let mut tried = vec![false; places.len()];
-        finds_place(replica, &places, **peer, &mut tried, &mut holders)
-    });
-    found.count() == places.len()
-}
-
-fn finds_place(
-    replica: &Replica,
-    places: &[&TaskRecord],
-    peer: PeerId,
-    tried: &mut [bool],
-    holders: &mut [Option<PeerId>],
-) -> bool {
-    let words = &replica.membership.members[&peer].words;
-    for (index, task) in places.iter().enumerate() {
-        if !task.words.is_subset(words) || std::mem::replace(&mut tried[index], true) {
-            continue;
-        }
-        let free = match holders[index] {
-            None => true,
-            Some(holder) => finds_place(replica, places, holder, tried, holders),
-        };
-        if free {
-            holders[index] = Some(peer);
-            return true;
-        }
-    }
-    false
 }

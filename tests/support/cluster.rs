@@ -1,22 +1,55 @@
 //! A cluster as the pure functions see it: a log, peers that read it each at its own pace, pulses
 //! that may linger, outboxes that may be paused. Whoever drives it decides who does what when.
 
-use onyx::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
+use onyx::codec::{from_payload, to_payload};
+use onyx::ids::{EntrySource, GroupId, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
 use onyx::job::TaskKind;
-use onyx::log::commands::{Command, LeaveCluster, PrepareJoinCluster};
+use onyx::log::admission::is_open;
+use onyx::log::commands::{Command, PrepareJoinCluster};
+use onyx::log::departures::{Speaker, departures};
 use onyx::log::wants::{
     AfterJump, Assignment, LocalFacts, Read, RunningTask, Seal, Standing, TaskPhase, Wants,
     after_jump, wants,
 };
 use onyx::log::{Effect, Entry, PeerContext, Step, Unreadable, step};
 use onyx::replica::{Member, Replica, TaskRecord};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// What a log, a payload and the replica before it lead to: [`step`], or rules that are broken on
+/// purpose.
+pub(crate) type Apply = fn(LogPosition, Result<Entry, Unreadable>, Arc<Replica>) -> Step;
+/// What a peer derives from a replica: [`wants`], or rules that are broken on purpose.
+pub(crate) type Derive = fn(&Replica, &PeerContext, &LocalFacts) -> Wants;
+
+/// The rules by which a cluster lives.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) apply: Apply,
+    pub(crate) derive: Derive,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            apply: step,
+            derive: wants,
+        }
+    }
+}
+
 /// The log, what it gave, and everybody who lives.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Cluster {
-    pub(crate) payloads: Vec<Result<Entry, Unreadable>>,
+    pub(crate) rules: Rules,
+    /// What is agreed on before the first entry.
+    pub(crate) first: Arc<Replica>,
+    /// What collectors have stored: the replica after the entry at a position.
+    pub(crate) origin: Option<(usize, Arc<Replica>)>,
+    /// Entries before this one are deleted.
+    cleared: usize,
     pub(crate) steps: Vec<Arc<Step>>,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     /// Pulses that can be seen; one of a dead peer lingers for a while.
@@ -30,20 +63,29 @@ pub(crate) struct Cluster {
 pub(crate) const ITEMS: u32 = 60;
 
 /// One incarnation of a virtual peer.
+#[derive(Clone)]
 pub(crate) struct Peer {
-    pub(crate) me: PeerContext,
+    pub(crate) me: Arc<PeerContext>,
+    rules: Rules,
     /// The position it reads next.
     pub(crate) next: usize,
     pub(crate) outbox: VecDeque<Command>,
     pub(crate) watches: BTreeSet<PeerId>,
-    /// Watched peers whose leave it has written.
-    reported: BTreeSet<PeerId>,
+    /// Peers whose leave it has written and not read yet.
+    pub(crate) reported: BTreeSet<PeerId>,
     /// Owed commands that it has written.
     said: Vec<Command>,
     pub(crate) task: Option<Assignment>,
     phase: TaskPhase,
     pub(crate) rejoin_is_due: bool,
-    standing: Standing,
+    pub(crate) standing: Standing,
+}
+
+/// Of whom a peer speaks that finds others gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    WhenItIsMine,
+    InAnyCase,
 }
 
 /// What a peer's reading of one entry led to, besides its outbox.
@@ -54,17 +96,52 @@ pub(crate) enum Event {
 }
 
 impl Cluster {
-    pub(crate) fn replica(&self) -> Arc<Replica> {
-        self.steps
-            .last()
-            .map_or_else(Arc::default, |step| Arc::clone(&step.new))
+    /// Nobody yet, and the rules by which they will live.
+    pub(crate) fn with(rules: Rules) -> Self {
+        Cluster {
+            rules,
+            ..Cluster::default()
+        }
     }
 
-    fn replica_before(&self, position: usize) -> Arc<Replica> {
+    pub(crate) fn replica(&self) -> Arc<Replica> {
+        self.replica_before(self.steps.len())
+    }
+
+    pub(crate) fn replica_before(&self, position: usize) -> Arc<Replica> {
         let step = position
             .checked_sub(1)
             .and_then(|last| self.steps.get(last));
-        step.map_or_else(Arc::default, |step| Arc::clone(&step.new))
+        Arc::clone(step.map_or(&self.first, |step| &step.new))
+    }
+
+    /// Stores the replica after an entry as the origin, as a node would: none that is older than
+    /// the one there is.
+    pub(crate) fn store_origin(&mut self, position: usize) {
+        if self.origin.as_ref().is_none_or(|(at, _)| *at < position) {
+            let replica = &self.steps[position].new;
+            let stored: Replica = read_back(replica);
+            assert_eq!(stored, **replica, "the origin is not what was stored");
+            self.origin = Some((position, Arc::new(stored)));
+        }
+    }
+
+    /// Deletes entries before the origin, up to a position.
+    pub(crate) fn clear(&mut self, up_to: usize) {
+        let origin = self.origin.as_ref().map_or(0, |(at, _)| *at);
+        self.cleared = self.cleared.max(up_to.min(origin));
+    }
+
+    /// What a peer reads next: the entry, or what a reader gets whose entry is deleted.
+    fn next_step(&self, position: usize) -> Option<(Arc<Step>, usize)> {
+        match &self.origin {
+            Some((at, replica)) if position < self.cleared => {
+                let old = self.replica_before(position);
+                let jump = Step::jump(LogPosition(*at as u64), old, Arc::clone(replica));
+                Some((Arc::new(jump), at + 1))
+            }
+            _ => Some((Arc::clone(self.steps.get(position)?), position + 1)),
+        }
     }
 
     /// Starts an incarnation, with its pulse, that reads the log from its beginning.
@@ -74,7 +151,8 @@ impl Cluster {
             member: member.clone(),
         };
         let peer = Peer {
-            me: PeerContext { me, member },
+            me: Arc::new(PeerContext { me, member }),
+            rules: self.rules,
             next: 0,
             outbox: VecDeque::from([Command::PrepareJoinCluster(prepare)]),
             watches: BTreeSet::new(),
@@ -121,10 +199,15 @@ impl Cluster {
     /// Appends anything, such as an entry that was written before.
     pub(crate) fn append_payload(&mut self, payload: Result<Entry, Unreadable>) -> Arc<Step> {
         let position = LogPosition(self.steps.len() as u64);
-        let step = Arc::new(step(position, payload.clone(), self.replica()));
-        self.payloads.push(payload);
+        let step = Arc::new((self.rules.apply)(position, payload, self.replica()));
         self.steps.push(Arc::clone(&step));
         step
+    }
+
+    /// What was appended at a position.
+    pub(crate) fn payload(&self, position: usize) -> Result<Entry, Unreadable> {
+        let entry = self.steps[position].entry.clone();
+        entry.ok_or_else(|| Unreadable("noise".into()))
     }
 
     /// Writes the next entry of a peer's outbox that may pass.
@@ -137,24 +220,25 @@ impl Cluster {
 
     /// Lets a peer read one entry.
     pub(crate) fn read(&mut self, peer: PeerId) -> Option<Vec<Event>> {
+        let (step, next) = self.next_step(self.peers.get(&peer)?.next)?;
         let state = self.peers.get_mut(&peer)?;
-        let step = Arc::clone(self.steps.get(state.next)?);
-        state.next += 1;
+        state.next = next;
         // Watches are in place before anything that announces them is written.
         state.reconcile(&step.new);
+        let me = Arc::clone(&state.me);
         let mut events = Vec::new();
-        for effect in step.effects(&state.me) {
+        for effect in step.effects(&me) {
             match effect {
-                Effect::RejoinAfterBackOff => state.rejoin_is_due = true,
-                Effect::EvictIfGhost(ghost) if !self.pulses.contains(&ghost) => {
-                    let leave = Command::LeaveCluster(LeaveCluster::of(ghost));
-                    state.outbox.push_back(leave);
+                Effect::RejoinAfterBackOff => self.peers.get_mut(&peer)?.rejoin_is_due = true,
+                Effect::EvictIfGhost(_) => {
+                    self.look_for_ghosts(peer, &step.new, Word::WhenItIsMine);
                 }
-                Effect::EvictIfGhost(_) | Effect::Restart => {}
+                Effect::Restart => {}
             }
             events.push(Event::Effect(effect));
         }
-        for reaction in step.reactions(&state.me) {
+        let state = self.peers.get_mut(&peer)?;
+        for reaction in step.reactions(&me) {
             state.outbox.push_back(reaction.clone());
             events.push(Event::Wrote(reaction));
         }
@@ -175,34 +259,124 @@ impl Cluster {
         Some(after)
     }
 
-    /// Lets a peer notice that pulses it watches are gone.
-    pub(crate) fn notice(&mut self, peer: PeerId) -> Vec<PeerId> {
-        let Some(state) = self.peers.get_mut(&peer) else {
-            return Vec::new();
+    /// Whether a peer would be as it is after it has read its next entry.
+    pub(crate) fn next_is_silent(&self, peer: PeerId) -> bool {
+        let Some(peer) = self.peers.get(&peer) else {
+            return false;
         };
-        let gone = state
-            .watches
-            .iter()
-            .filter(|watched| !self.pulses.contains(watched));
-        let gone: Vec<PeerId> = gone
-            .filter(|gone| !state.reported.contains(gone))
-            .copied()
-            .collect();
-        for gone in &gone {
-            state.reported.insert(*gone);
-            state
-                .outbox
-                .push_back(Command::LeaveCluster(LeaveCluster::of(*gone)));
-        }
-        gone
+        let Some(step) = self.steps.get(peer.next) else {
+            return false;
+        };
+        let wanted = peer.wants(&step.new);
+        let known = &step.new.membership.members;
+        let spoken_of = peer.reported.iter().all(|peer| known.contains_key(peer));
+        let same = (wanted.standing, &wanted.watches) == (peer.standing, &peer.watches);
+        same && spoken_of
+            && wanted.task.is_none()
+            && peer.task.is_none()
+            && step.effects(&peer.me).is_empty()
+            && step.reactions(&peer.me).is_empty()
     }
 
-    /// Lets the back-off of a peer end.
+    /// Watched peers without a pulse of whom nobody of its group has spoken yet.
+    pub(crate) fn unreported(&self, peer: PeerId) -> impl Iterator<Item = PeerId> {
+        let watched = self.peers.get(&peer).map(|state| {
+            let told = self.told_by(state.me.group());
+            let gone = state.watches.difference(&self.pulses);
+            gone.filter(move |gone| !told.contains(gone)).copied()
+        });
+        watched.into_iter().flatten()
+    }
+
+    /// Whose leave a process has written: its peers know of each other.
+    fn told_by(&self, group: GroupId) -> BTreeSet<PeerId> {
+        let of_group = self.peers.values().filter(|peer| peer.me.group() == group);
+        of_group.flat_map(|peer| &peer.reported).copied().collect()
+    }
+
+    /// Lets a peer notice that pulses it watches are gone. Then it looks who else is, and speaks of
+    /// those of whom it is to speak.
+    pub(crate) fn notice(&mut self, peer: PeerId) -> BTreeSet<PeerId> {
+        self.look(peer, Word::WhenItIsMine)
+    }
+
+    /// Lets a peer speak of those whom others have not spoken of for a while, too.
+    pub(crate) fn speak_up(&mut self, peer: PeerId) -> BTreeSet<PeerId> {
+        self.look(peer, Word::InAnyCase)
+    }
+
+    fn look(&mut self, peer: PeerId, word: Word) -> BTreeSet<PeerId> {
+        if self.unreported(peer).next().is_none() {
+            return BTreeSet::new();
+        }
+        let replica = self.replica_before(self.peers[&peer].next);
+        self.look_for_ghosts(peer, &replica, word)
+    }
+
+    /// Members without a pulse of whom nobody of its group has spoken yet.
+    fn ghosts(&self, peer: &Peer, replica: &Replica) -> BTreeSet<PeerId> {
+        let told = self.told_by(peer.me.group());
+        let members = replica.membership.members.keys();
+        let ghosts = members.filter(|peer| !self.pulses.contains(peer) && !told.contains(peer));
+        ghosts.copied().collect()
+    }
+
+    /// Lets a peer say of every group who of it is gone.
+    fn look_for_ghosts(&mut self, id: PeerId, replica: &Replica, word: Word) -> BTreeSet<PeerId> {
+        let Some(peer) = self.peers.get(&id) else {
+            return BTreeSet::new();
+        };
+        let (news, mine) = (self.ghosts(peer, replica), peer.me.group());
+        let mut said = BTreeSet::new();
+        let mut leaves = Vec::new();
+        for mut departure in departures(&replica.membership, &self.pulses) {
+            let is_mine = match departure.speaker {
+                Speaker::Group(group) => group == mine,
+                Speaker::Anybody => true,
+            };
+            if !is_mine && word == Word::WhenItIsMine {
+                continue;
+            }
+            departure.gone.retain(|peer| news.contains(peer));
+            leaves.extend(departure.leave(&replica.membership));
+            said.extend(departure.gone);
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            let leaves = leaves.into_iter().map(Command::LeaveCluster);
+            peer.outbox.extend(leaves);
+            peer.reported.extend(&said);
+        }
+        said
+    }
+
+    /// Whether the end of a peer's back-off would lead to anything.
+    pub(crate) fn can_rejoin(&self, peer: PeerId) -> bool {
+        let Some(state) = self.peers.get(&peer).filter(|state| state.rejoin_is_due) else {
+            return false;
+        };
+        let replica = self.replica_before(state.next);
+        state.standing != Standing::Outside
+            || is_open(&replica.membership)
+            || !self.ghosts(state, &replica).is_empty()
+    }
+
+    /// Lets the back-off of a peer end. Where it would be refused it looks for ghosts instead, and
+    /// backs off again.
     pub(crate) fn rejoin(&mut self, peer: PeerId) {
+        let Some(state) = self.peers.get(&peer).filter(|state| state.rejoin_is_due) else {
+            return;
+        };
+        let outside = state.standing == Standing::Outside;
+        if outside && !is_open(&self.replica_before(state.next).membership) {
+            let replica = self.replica_before(self.peers[&peer].next);
+            self.look_for_ghosts(peer, &replica, Word::InAnyCase);
+            return;
+        }
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
-        if std::mem::take(&mut state.rejoin_is_due) && state.standing == Standing::Outside {
+        state.rejoin_is_due = false;
+        if outside {
             let member = state.me.member.clone();
             let prepare = PrepareJoinCluster {
                 joiner: peer,
@@ -210,6 +384,12 @@ impl Cluster {
             };
             state.outbox.push_back(Command::PrepareJoinCluster(prepare));
         }
+    }
+
+    /// Whether the task of a peer cannot receive yet.
+    pub(crate) fn is_starting(&self, peer: PeerId) -> bool {
+        let state = self.peers.get(&peer);
+        state.is_some_and(|state| state.task.is_some() && state.phase == TaskPhase::Starting)
     }
 
     /// Lets the task of a peer come as far as it can by one phase.
@@ -246,14 +426,14 @@ impl Peer {
             slot: task.slot,
             phase: self.phase,
         });
-        wants(replica, &self.me, &LocalFacts { running })
+        (self.rules.derive)(replica, &self.me, &LocalFacts { running })
     }
 
     fn reconcile(&mut self, replica: &Replica) {
         let wanted = self.wants(replica);
         self.standing = wanted.standing;
-        self.reported
-            .retain(|reported| wanted.watches.contains(reported));
+        let known = &replica.membership.members;
+        self.reported.retain(|peer| known.contains_key(peer));
         self.watches = wanted.watches;
         self.phase = match (&self.task, &wanted.task) {
             (Some(old), Some(new)) if place(old) == place(new) => {
@@ -279,12 +459,18 @@ impl Peer {
     }
 
     /// While it is not joined only its own join and leaves pass.
-    fn next_to_write(&self) -> Option<usize> {
+    pub(crate) fn next_to_write(&self) -> Option<usize> {
         if self.standing == Standing::Joined {
             return (!self.outbox.is_empty()).then_some(0);
         }
         self.outbox.iter().position(Command::passes_paused_outbox)
     }
+}
+
+/// A value after its way through a node of the log.
+pub(crate) fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    let payload = to_payload(value).expect("it can be written");
+    from_payload(&payload).expect("it reads back")
 }
 
 fn place(assignment: &Assignment) -> (JobId, &TaskName, SlotId) {

@@ -1,6 +1,7 @@
 //! The `digest` identity: `user:base64(sha1(user:password))`.
 //!
-//! SHA-1 is what the protocol prescribes. It is not used to protect anything here.
+//! SHA-1 is what the protocol prescribes, and what clients compute. It is weak, and credentials
+//! travel in the clear: this keeps colleagues apart, not attackers.
 
 /// The identity that belongs to the credentials `user:password`.
 pub(crate) fn identity(credentials: &str) -> String {

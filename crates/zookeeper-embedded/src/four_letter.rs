@@ -19,6 +19,8 @@ pub(crate) enum Word {
     Mntr,
     /// The configuration.
     Conf,
+    /// The environment, which clients ask for the version.
+    Envi,
 }
 
 /// Clients and tools look at the number to know what the server can do.
@@ -32,6 +34,7 @@ impl Word {
             b"stat" => Some(Self::Stat),
             b"mntr" => Some(Self::Mntr),
             b"conf" => Some(Self::Conf),
+            b"envi" => Some(Self::Envi),
             _ => None,
         }
     }
@@ -43,6 +46,7 @@ impl Word {
             Self::Stat => overview(statistics, "Clients:\n\n"),
             Self::Mntr => monitoring(statistics),
             Self::Conf => configuration(config),
+            Self::Envi => format!("Environment:\nzookeeper.version={VERSION}, built on unknown\n"),
         }
     }
 }

@@ -47,13 +47,20 @@ impl<'a> Decoder<'a> {
 
     /// A buffer; the null buffer reads as the empty one.
     pub(crate) fn buffer(&mut self) -> Result<&'a [u8], Garbled> {
-        let length = self.length()?;
+        Ok(self.nullable_buffer()?.unwrap_or_default())
+    }
+
+    /// A buffer, or the null buffer.
+    pub(crate) fn nullable_buffer(&mut self) -> Result<Option<&'a [u8]>, Garbled> {
+        let Some(length) = self.length()? else {
+            return Ok(None);
+        };
         let (head, tail) = self
             .rest
             .split_at_checked(length)
             .ok_or(Garbled::Truncated)?;
         self.rest = tail;
-        Ok(head)
+        Ok(Some(head))
     }
 
     pub(crate) fn string(&mut self) -> Result<&'a str, Garbled> {
@@ -65,7 +72,7 @@ impl<'a> Decoder<'a> {
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<T, Garbled>,
     ) -> Result<Vec<T>, Garbled> {
-        let length = self.length()?;
+        let length = self.length()?.unwrap_or(0);
         let mut elements = Vec::new();
         for _ in 0..length {
             elements.push(element(self)?);
@@ -77,11 +84,14 @@ impl<'a> Decoder<'a> {
         self.vector(|decoder| decoder.string().map(str::to_owned))
     }
 
-    /// Minus one stands for null, which this server treats as empty.
-    fn length(&mut self) -> Result<usize, Garbled> {
+    /// Minus one stands for null.
+    fn length(&mut self) -> Result<Option<usize>, Garbled> {
         match self.int()? {
-            -1 => Ok(0),
-            length => usize::try_from(length).map_err(|_| Garbled::Length(length)),
+            -1 => Ok(None),
+            length => match usize::try_from(length) {
+                Ok(length) => Ok(Some(length)),
+                Err(_) => Err(Garbled::Length(length)),
+            },
         }
     }
 
@@ -125,6 +135,11 @@ impl<'a> Encoder<'a> {
     pub(crate) fn buffer(&mut self, bytes: &[u8]) {
         self.int(wire_length(bytes.len()));
         self.out.extend_from_slice(bytes);
+    }
+
+    /// The null buffer.
+    pub(crate) fn null(&mut self) {
+        self.int(-1);
     }
 
     pub(crate) fn string(&mut self, text: &str) {

@@ -194,8 +194,10 @@ impl Handler<Observe> for PeerGroup {
             "position": self.position_and_replica().position,
             "session-restarts": self.session_restarts,
             "session-lease": if self.services.task.lease.holds() { "held" } else { "ran out" },
+            "requests-cut-short": self.services.task.session.retry().interruptions(),
             "unreadable-entries": self.unreadable_entries,
             "ignored-entries": self.ignored_entries,
+            "violated-invariants": self.violations,
         });
         let mut report = ActorReport::of(Child::PeerGroup, state, detail);
         let outbox = self.outbox.as_ref().map(|outbox| outbox.send(Observe));

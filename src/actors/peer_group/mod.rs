@@ -1,8 +1,10 @@
 //! The peer group: one process. Owns the session, the tail of the log, the steps and the transport,
 //! and supervises its virtual peers, one for one and for ever.
 
+mod collector;
 mod deaths;
 mod handlers;
+mod reading;
 mod session;
 mod slots;
 mod tail;
@@ -19,6 +21,8 @@ use crate::messages::outbox::SetGate;
 use crate::messages::supervision::{Child, ChildDown, Stop};
 use crate::replica::{Agreed, Member, Replica};
 use actix::{Actor, Addr, AsyncContext, Context};
+pub use collector::CollectionPolicy;
+use collector::Collector;
 use deaths::Deaths;
 use futures_util::future::BoxFuture;
 use slots::Slot;
@@ -47,9 +51,12 @@ pub struct PeerGroup {
     restarts: Restarts,
     /// Counts sessions; what belongs to an older one is over.
     session: u64,
+    collector: Collector,
     session_restarts: u64,
     unreadable_entries: u64,
     ignored_entries: u64,
+    /// What was found of a sample of the replicas: a bug, and no reason to stop.
+    violations: u64,
     obituary: Obituary,
 }
 
@@ -72,6 +79,8 @@ pub struct GroupSettings {
     pub step_ring: usize,
     /// How often the session may be opened again before the group gives up.
     pub budget: RestartBudget,
+    /// When the log is collected.
+    pub collection: CollectionPolicy,
     /// How long the peers of the group may take to stop.
     pub drain: Duration,
 }
@@ -132,9 +141,11 @@ impl PeerGroup {
             budget,
             restarts: Restarts::Allowed,
             session: 0,
+            collector: Collector::default(),
             session_restarts: 0,
             unreadable_entries: 0,
             ignored_entries: 0,
+            violations: 0,
             obituary,
         }
     }

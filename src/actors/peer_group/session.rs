@@ -1,5 +1,6 @@
 //! The session of the group: its beginning, and its end, which ends every peer with it.
 
+use super::reading::Tail;
 use super::{PeerGroup, Restarts};
 use crate::actors::supervision::{Backoff, Verdict};
 use crate::coordination::{
@@ -31,7 +32,7 @@ impl PeerGroup {
         self.keep_lease(ctx);
         self.start_outbox(ctx);
         self.watch_session(ctx);
-        self.follow(ctx);
+        self.follow(Tail::Ahead, ctx);
         self.start_waiting_peers(ctx);
     }
 

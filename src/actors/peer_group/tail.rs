@@ -1,50 +1,62 @@
 //! The tail of the log: each entry is fetched and applied once per process.
 
 use super::PeerGroup;
+use super::reading::{News, Tail, next};
 use crate::codec::from_payload;
-use crate::coordination::{Coordination, CoordinationError, patiently, reconnected};
+use crate::coordination::CoordinationError;
+use crate::coordination::origin::Origin;
 use crate::ids::LogPosition;
-use crate::log::{Entry, Reason, Unreadable, step};
+use crate::log::{Entry, Reason, Step, Unreadable, step};
 use crate::messages::log_reader::Snapshot;
+use crate::replica::invariants;
 use actix::fut::wrap_future;
 use actix::{ActorFutureExt, AsyncContext, Context};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Entries of one read when the log is followed, and when there is a backlog.
-const READ_FOLLOWING: usize = 8;
-const READ_BACKLOG: usize = 128;
-
-/// A watch that was lost is made up for after this long.
-const BELT: Duration = Duration::from_secs(15);
 
 impl PeerGroup {
     /// Reads on from behind the newest replica, until the session is over.
-    pub(super) fn follow(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn follow(&mut self, tail: Tail, ctx: &mut Context<Self>) {
         let session = self.services.task.session.clone();
         let of_session = self.session;
         let from = self
             .position_and_replica()
             .position
             .map_or(LogPosition(0), LogPosition::next);
-        let read = next_entries(session, from);
-        ctx.spawn(wrap_future::<_, Self>(read).map(move |entries, this, ctx| {
+        let read = next(session, from, tail);
+        ctx.spawn(wrap_future::<_, Self>(read).map(move |news, this, ctx| {
             if this.session != of_session {
                 return;
             }
-            match entries {
-                Ok(entries) => {
-                    for payload in entries {
-                        this.apply(&payload);
+            let tail = match news {
+                Ok(News::Entries(entries)) => {
+                    for payload in &entries {
+                        this.apply(payload);
                     }
-                    this.forget_the_departed();
-                    this.start_waiting_peers(ctx);
-                    this.follow(ctx);
+                    Tail::after(entries.len())
                 }
-                Err(error @ CoordinationError::LogLost(_)) => this.give_up(ctx, &error),
-                Err(error) => this.session_over(ctx, &error),
-            }
+                Ok(News::Origin(origin)) => {
+                    this.jump(origin);
+                    Tail::Ahead
+                }
+                Err(
+                    error @ (CoordinationError::LogLost(_) | CoordinationError::OriginUnusable(_)),
+                ) => return this.give_up(ctx, &error),
+                Err(error) => return this.session_over(ctx, &error),
+            };
+            this.forget_the_departed();
+            this.start_waiting_peers(ctx);
+            this.collect_if_due(ctx);
+            this.follow(tail, ctx);
         }));
+    }
+
+    /// Goes on from the origin. Peers make up for what they missed, as they do when they lag.
+    fn jump(&mut self, origin: Origin) {
+        let Origin { position, replica } = origin;
+        let old = self.position_and_replica().replica;
+        tracing::info!(%position, "the log goes on from its origin");
+        self.collector.begin_anew();
+        self.publish(Step::jump(position, old, Arc::new(replica)));
     }
 
     fn apply(&mut self, payload: &[u8]) {
@@ -54,18 +66,27 @@ impl PeerGroup {
             tracing::warn!(%position, %error, "an entry of the log cannot be read; it changes nothing");
             Unreadable(error.to_string())
         });
-        let step = Arc::new(step(position, entry, replica));
+        let step = step(position, entry, replica);
+        self.collector.applied(&step, payload.len());
+        self.publish(step);
+    }
+
+    fn publish(&mut self, step: Step) {
         self.account(&step);
         let snapshot = Snapshot {
-            position: Some(position),
+            position: Some(step.position),
             replica: step.new.clone(),
         };
         self.latest.send_replace(snapshot);
         // Without readers nobody needs it.
-        let _ = self.published.steps.send(step);
+        let _ = self.published.steps.send(Arc::new(step));
     }
 
-    fn account(&mut self, step: &crate::log::Step) {
+    fn account(&mut self, step: &Step) {
+        for violation in invariants::sampled(&step.new, step.position) {
+            self.violations += 1;
+            tracing::error!(position = %step.position, %violation, "an invariant does not hold");
+        }
         let name = step
             .entry
             .as_ref()
@@ -82,56 +103,11 @@ impl PeerGroup {
 }
 
 /// Tells of jobs that ended with a step.
-fn tell_ended_jobs(step: &crate::log::Step) {
+fn tell_ended_jobs(step: &Step) {
     let (old, new) = (&step.old.jobs, &step.new.jobs);
     let ended = old.live.iter().filter(|job| !new.is_live(**job));
     for job in ended {
         let state = step.new.job_state(*job);
         tracing::info!(%job, ?state, position = %step.position, "job ended");
-    }
-}
-
-/// Whether the log still has what was applied. A server that came back without its data would let
-/// its readers wait for ever.
-async fn still_there(
-    session: &dyn Coordination,
-    from: LogPosition,
-) -> Result<(), CoordinationError> {
-    let Some(last) = from.0.checked_sub(1).map(LogPosition) else {
-        return Ok(());
-    };
-    let mut entries = patiently(session, || session.read(last, 1)).await?;
-    match entries.pop() {
-        Some(_) => Ok(()),
-        None => Err(CoordinationError::LogLost(last)),
-    }
-}
-
-/// The entries from a position on, as soon as there is one.
-async fn next_entries(
-    session: Arc<dyn Coordination>,
-    from: LogPosition,
-) -> Result<Vec<Vec<u8>>, CoordinationError> {
-    let mut max = READ_FOLLOWING;
-    loop {
-        match session.read(from, max).await {
-            Ok(entries) if entries.is_empty() => still_there(&*session, from).await?,
-            // There is probably more: everything at once from here on.
-            Ok(entries) if entries.len() == READ_FOLLOWING && max == READ_FOLLOWING => {
-                max = READ_BACKLOG;
-                continue;
-            }
-            Ok(entries) => return Ok(entries),
-            Err(CoordinationError::Interrupted(_)) => {
-                reconnected(&*session).await?;
-                continue;
-            }
-            Err(error) => return Err(error),
-        }
-        match tokio::time::timeout(BELT, session.wait_for(from)).await {
-            Ok(Ok(())) | Err(_) => {}
-            Ok(Err(CoordinationError::Interrupted(_))) => reconnected(&*session).await?,
-            Ok(Err(error)) => return Err(error),
-        }
     }
 }

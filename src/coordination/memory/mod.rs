@@ -5,7 +5,7 @@
 //! answer "outcome unknown" for a write that did or did not happen.
 
 use super::{
-    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Revision,
+    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Retry, Revision,
     SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
@@ -42,6 +42,8 @@ struct State {
     next_session: u64,
     delay: Duration,
     connection: Connection,
+    /// Sessions that are cut off by themselves.
+    cut_off: BTreeSet<SessionId>,
     faults: VecDeque<AppendFault>,
 }
 
@@ -64,8 +66,18 @@ impl State {
         self.nodes.insert(path, (data, revision));
     }
 
+    fn show(&self, session: SessionId, seen: SessionState) {
+        if let Some(sender) = self.sessions.get(&session) {
+            sender.send_replace(seen);
+        }
+    }
+
     fn reachable(&self, session: SessionId) -> Result<(), CoordinationError> {
-        match (self.sessions.contains_key(&session), self.connection) {
+        let connection = match self.cut_off.contains(&session) {
+            true => Connection::Down,
+            false => self.connection,
+        };
+        match (self.sessions.contains_key(&session), connection) {
             (false, _) => Err(CoordinationError::Expired),
             (true, Connection::Down) => {
                 Err(CoordinationError::Interrupted("cut off, by a test".into()))
@@ -121,6 +133,7 @@ impl MemoryServer {
             server: self.clone(),
             id,
             state: receiver,
+            retry: Retry::default(),
         }
     }
 
@@ -150,6 +163,28 @@ impl MemoryServer {
         self.changed();
     }
 
+    /// Cuts off the session that owns a peer's pulse, and no other. It stays, as does that of a
+    /// process that is paused for a while.
+    pub fn cut_off_session_of(&self, peer: PeerId) {
+        let mut state = self.lock();
+        if let Some(session) = state.pulses.get(&peer).copied() {
+            state.cut_off.insert(session);
+            state.show(session, SessionState::Disconnected);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Lets every session that was cut off by itself reach the server again.
+    pub fn reach_all(&self) {
+        let mut state = self.lock();
+        for session in std::mem::take(&mut state.cut_off) {
+            state.show(session, SessionState::Connected);
+        }
+        drop(state);
+        self.changed();
+    }
+
     /// Faults of the next appends, in order.
     pub fn fail_appends(&self, faults: impl IntoIterator<Item = AppendFault>) {
         self.lock().faults.extend(faults);
@@ -172,6 +207,12 @@ impl MemoryServer {
     /// Puts raw bytes into the log: garbage, or an entry of somebody else.
     pub fn append_raw(&self, payload: Vec<u8>) {
         self.lock().append(payload);
+        self.changed();
+    }
+
+    /// Skips a position, as a node of somebody else's in the log does.
+    pub fn skip_position(&self) {
+        self.lock().next_entry += 1;
         self.changed();
     }
 
@@ -217,6 +258,7 @@ pub struct Memory {
     server: MemoryServer,
     id: SessionId,
     state: watch::Receiver<SessionState>,
+    retry: Retry,
 }
 
 impl Memory {
@@ -413,6 +455,10 @@ impl Coordination for Memory {
 
     fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
+    }
+
+    fn retry(&self) -> &Retry {
+        &self.retry
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

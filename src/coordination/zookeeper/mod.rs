@@ -3,14 +3,21 @@
 //! The log is followed by one-shot `exists` watches and multi-reads: persistent watchers of this
 //! client are lost at a reconnect, `exists` watches are re-registered and judged by existence.
 
+mod connect;
+mod error;
 mod session_state;
 mod snapshot;
+mod tls;
+mod unreachable;
+
+pub use connect::Connect;
 
 use super::{
-    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Revision,
+    Answer, Coordination, CoordinationError, Folder, Layout, Node, Pulse, Put, Retry, Revision,
     SessionState, Written, check_size,
 };
 use crate::ids::{LogPosition, PeerId};
+use error::error_of;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
@@ -24,59 +31,32 @@ use zookeeper_client::{Acls, Client, CreateMode, Error, EventType, MultiReadResu
 pub struct ZooKeeper {
     /// Taken out by `close`: the session ends when the last clone of the client is dropped.
     client: Mutex<Option<Client>>,
+    session_timeout: Duration,
     layout: Layout,
+    /// Whose the nodes are that it makes.
+    acls: Acls<'static>,
     state: watch::Receiver<SessionState>,
-    /// As the server granted it.
-    timeout: Duration,
+    retry: Retry,
 }
-
-/// How to reach ZooKeeper.
-#[derive(Clone, Debug)]
-pub struct Connect {
-    /// `host:port,host:port/chroot`.
-    pub address: String,
-    /// Separates clusters that share the servers.
-    pub tenancy: String,
-    /// How long the server keeps the session, and the pulses, of a process it does not hear from.
-    pub session_timeout: Duration,
-    /// How long a server may take to answer before the next one is tried.
-    pub connection_timeout: Duration,
-}
-
-/// A lone server is listed so often: the client's back-off between rounds over its servers has no
-/// cap, and with one entry it may wait longer than the session lives.
-const LONE_SERVER_LISTED: usize = 3;
 
 impl ZooKeeper {
     /// Opens a session and makes sure that the directories exist.
     pub async fn connect(connect: &Connect) -> Result<Self, CoordinationError> {
-        let unreachable = |error: Error| CoordinationError::Unreachable {
-            address: connect.address.clone(),
-            reason: error.to_string(),
-        };
-        let client = Client::connector()
-            .with_session_timeout(connect.session_timeout)
-            .with_connection_timeout(connect.connection_timeout)
-            .with_fail_eagerly()
-            .connect(&listed(&connect.address))
-            .await
-            .map_err(unreachable)?;
-        let layout = Layout::of(&connect.tenancy);
-        let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
-        for directory in layout.directories() {
-            match client.create(&directory, &[], &options).await {
-                Ok(_) | Err(Error::NodeExists) => {}
-                Err(error) => return Err(unreachable(error)),
-            }
-        }
+        let client = connect::open(connect).await?;
         let state = session_state::follow(&client);
-        let timeout = client.session_timeout();
         Ok(ZooKeeper {
+            session_timeout: client.session_timeout(),
             client: Mutex::new(Some(client)),
-            layout,
+            layout: Layout::of(&connect.tenancy),
+            acls: connect.acls(),
             state,
-            timeout,
+            retry: Retry::new(connect.retry),
         })
+    }
+
+    /// How long the server keeps the session without a sign of life: it has limits of its own.
+    pub fn session_timeout(&self) -> Duration {
+        self.session_timeout
     }
 
     fn client(&self) -> Result<Client, CoordinationError> {
@@ -88,43 +68,11 @@ impl ZooKeeper {
     }
 }
 
-fn listed(address: &str) -> String {
-    let (servers, chroot) = match address.find('/') {
-        Some(at) => address.split_at(at),
-        None => (address, ""),
-    };
-    if servers.contains(',') {
-        return address.to_owned();
-    }
-    format!("{}{chroot}", [servers; LONE_SERVER_LISTED].join(","))
-}
-
-fn error_of(what: &str, error: Error) -> CoordinationError {
-    match error {
-        Error::SessionExpired | Error::ClientClosed | Error::AuthFailed => {
-            CoordinationError::Expired
-        }
-        Error::NoNode
-        | Error::NodeExists
-        | Error::BadVersion
-        | Error::NotEmpty
-        | Error::NoAuth
-        | Error::BadArguments(_)
-        | Error::InvalidAcl
-        | Error::QuotaExceeded => CoordinationError::Refused {
-            what: what.to_owned(),
-            reason: error.to_string(),
-        },
-        // An operation that the connection cut short comes back under several names.
-        other => CoordinationError::Interrupted(other.to_string()),
-    }
-}
-
 impl Coordination for ZooKeeper {
     fn append(&self, payload: Vec<u8>) -> Answer<'_, LogPosition> {
         async move {
             check_size("the entry", &payload)?;
-            let options = CreateMode::PersistentSequential.with_acls(Acls::anyone_all());
+            let options = CreateMode::PersistentSequential.with_acls(self.acls);
             let client = self.client()?;
             let (_, sequence) = client
                 .create(&self.layout.entry_prefix(), &payload, &options)
@@ -194,7 +142,7 @@ impl Coordination for ZooKeeper {
 
     fn create_pulse(&self, peer: PeerId) -> Answer<'_, ()> {
         async move {
-            let options = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+            let options = CreateMode::Ephemeral.with_acls(self.acls);
             let client = self.client()?;
             match client.create(&self.layout.pulse(peer), &[], &options).await {
                 // It can only be ours, from a write whose outcome was unknown: ids are never reused.
@@ -256,7 +204,7 @@ impl Coordination for ZooKeeper {
             let path = self.layout.node(&node);
             check_size(&path, &data)?;
             let client = self.client()?;
-            let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
+            let options = CreateMode::Persistent.with_acls(self.acls);
             match client.create(&path, &data, &options).await {
                 Ok(_) => return Ok(Written::Yes),
                 Err(Error::NodeExists) if put == Put::IfAbsent => return Ok(Written::KeptExisting),
@@ -320,11 +268,15 @@ impl Coordination for ZooKeeper {
     }
 
     fn timeout(&self) -> Duration {
-        self.timeout
+        self.session_timeout
     }
 
     fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
+    }
+
+    fn retry(&self) -> &Retry {
+        &self.retry
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -342,17 +294,5 @@ impl Coordination for ZooKeeper {
             while !states.changed().await.is_terminated() {}
         }
         .boxed()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lone_server_is_listed_several_times() {
-        assert_eq!(listed("a:1"), "a:1,a:1,a:1");
-        assert_eq!(listed("a:1/x"), "a:1,a:1,a:1/x");
-        assert_eq!(listed("a:1,b:2/x"), "a:1,b:2/x");
     }
 }

@@ -6,7 +6,7 @@ use super::{ZooKeeper, error_of};
 use crate::ids::LogPosition;
 use futures_util::future::join_all;
 use std::ops::Range;
-use zookeeper_client::{Acls, Client, CreateMode, Error};
+use zookeeper_client::{Client, CreateMode, Error};
 
 /// How many deletions are one transaction, and how many transactions are on their way at once.
 const DELETED_AT_ONCE: usize = 250;
@@ -34,7 +34,7 @@ impl ZooKeeper {
         let path = self.layout.node(&node);
         check_size(&path, &data)?;
         let client = self.client()?;
-        let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
+        let options = CreateMode::Persistent.with_acls(self.acls);
         let written = match seen {
             None => client.create(&path, &data, &options).await.map(drop),
             Some(Revision(version)) => client.set_data(&path, &data, Some(version)).await.map(drop),

@@ -1,7 +1,7 @@
 //! `abort-join-cluster`: a join is given up; the peer backs off and tries again.
 
 use crate::ids::{LogPosition, PeerId};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -22,6 +22,10 @@ impl LogCommand for AbortJoinCluster {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.membership).forget_joiner(self.id);
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new).about("aborted", self.id)
     }
 
     /// Also when there was nothing to take back: an abort answers a prepare that was refused.

@@ -1,7 +1,7 @@
 //! `accept-join-cluster`: the joiner watches on, so the ring can be stitched around it.
 
 use crate::ids::{LogPosition, PeerId};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::{Membership, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,12 @@ impl LogCommand for AcceptJoinCluster {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.membership).stitch(self.accepted_observer, self.accepted_joiner);
         Applied::Changed(reallocate(&new, position))
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new)
+            .about("observer", self.accepted_observer)
+            .about("subject", self.accepted_joiner)
     }
 }
 

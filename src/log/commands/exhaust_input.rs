@@ -3,7 +3,7 @@
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::TaskKind;
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,13 @@ impl LogCommand for ExhaustInput {
             }
         });
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new)
+            .about("job", self.job)
+            .about("task", &self.task)
+            .about("slot", self.slot)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::replica::{Outcome, Replica};
 use crate::scheduler::reallocate;
 use std::sync::Arc;
 
-/// Ends a live job: its peers are free for others.
+/// Ends a live job: its peers are free for others, its state logs are to be deleted.
 pub(super) fn finish(
     replica: &Replica,
     job: JobId,
@@ -23,4 +23,7 @@ pub(super) fn end(replica: &mut Replica, job: JobId, outcome: Outcome, position:
     Arc::make_mut(&mut replica.jobs).finish(job, outcome, position);
     Arc::make_mut(&mut replica.allocations).remove(&job);
     Arc::make_mut(&mut replica.progress).remove(&job);
+    if replica.state_logs.logs.contains_key(&job) {
+        Arc::make_mut(&mut replica.state_logs).release(job);
+    }
 }

@@ -1,8 +1,8 @@
 //! `gc`: finished jobs leave nothing in the replica but how they ended.
 
-use crate::ids::{JobId, LogPosition};
+use crate::ids::LogPosition;
 use crate::log::{Applied, LogCommand, Reason};
-use crate::replica::{Replica, StateLogs};
+use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -23,35 +23,18 @@ impl LogCommand for Gc {
             return Applied::Ignored(Reason::NothingToDo);
         }
         let mut new = replica.clone();
-        let finished = jobs.completed.iter().chain(&jobs.killed);
-        for job in finished {
-            mark_state_logs(&mut new, *job);
-        }
         Arc::make_mut(&mut new.jobs).collect(position);
         Applied::Changed(new)
     }
-}
-
-/// Whoever keeps state logs deletes those that are marked.
-fn mark_state_logs(replica: &mut Replica, job: JobId) {
-    if !replica.state_logs.logs.contains_key(&job) {
-        return;
-    }
-    let StateLogs { logs, marked } = Arc::make_mut(&mut replica.state_logs);
-    let tasks = logs.remove(&job).unwrap_or_default();
-    let slots = tasks.into_values().flat_map(|slots| slots.into_values());
-    marked.extend(slots.flatten());
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Command, KillJob};
     use super::*;
-    use crate::ids::{SlotId, StateLogId};
     use crate::log::commands::sample::{Cluster, exhaust, seal, submit};
     use crate::replica::sample::job_id;
     use crate::replica::{JobState, Outcome};
-    use std::collections::BTreeMap;
 
     fn gc() -> Command {
         Command::Gc(Gc { id: Uuid::nil() })
@@ -100,23 +83,5 @@ mod tests {
         let mut cluster = Cluster::of("a b");
         cluster.run(submit(0, "in:i>out out:o"));
         assert_eq!(cluster.run(gc()).ignored, Some(Reason::NothingToDo));
-    }
-
-    #[test]
-    fn the_state_logs_of_finished_jobs_are_marked() {
-        let mut cluster = Cluster::of("a b");
-        cluster.run(submit(0, "in:i>out out:o"));
-        let log = StateLogId::Ledger;
-        let replica = Arc::make_mut(&mut cluster.replica);
-        let slots = BTreeMap::from([(SlotId(0), vec![log(7), log(8)])]);
-        let tasks = BTreeMap::from([("out".into(), slots)]);
-        let state_logs = Arc::make_mut(&mut replica.state_logs);
-        state_logs.logs.insert(job_id(0), tasks);
-        // Whoever ends a job may have marked them already.
-        cluster.run(Command::KillJob(KillJob::new(job_id(0), None)));
-        let new = cluster.run(gc()).new;
-        assert!(new.state_logs.logs.is_empty());
-        let marked: Vec<_> = new.state_logs.marked.iter().copied().collect();
-        assert_eq!(marked, [log(7), log(8)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::finish::finish;
 use crate::ids::{JobId, LogPosition};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::{Outcome, Replica};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,10 @@ impl LogCommand for KillJob {
             return Applied::Ignored(Reason::NotLive);
         }
         Applied::Changed(finish(replica, self.job, Outcome::Killed, position))
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new).about("killed", [self.job])
     }
 }
 

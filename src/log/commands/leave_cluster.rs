@@ -4,10 +4,11 @@
 use super::finish::end;
 use crate::ids::{JobId, LogPosition, PeerId};
 use crate::job::FluxPolicy;
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
 use crate::replica::{Outcome, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Peers are gone.
@@ -69,6 +70,22 @@ impl LogCommand for LeaveCluster {
         Applied::Changed(reallocate(&new, position))
     }
 
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        let named = [self.id].into_iter().chain(self.also.iter().copied());
+        let members = [old, new].map(|replica| &replica.membership.members);
+        let died =
+            named.filter(|peer| members[0].contains_key(peer) && !members[1].contains_key(peer));
+        let was = &old.membership.pairs;
+        let watches = new.membership.pairs.iter();
+        let updated = watches.filter(|(watcher, watched)| was.get(watcher) != Some(watched));
+        ReplicaDiff::between(old, new)
+            .about("died", died.collect::<BTreeSet<PeerId>>())
+            .about(
+                "updated-watch",
+                updated.collect::<BTreeMap<&PeerId, &PeerId>>(),
+            )
+    }
+
     /// An id is never used again, so a peer that reads its own leave has to end, even if the cluster
     /// did not know it. A joiner that goes with its observer tries again.
     fn effects(&self, step: &Step, me: &PeerContext) -> Vec<Effect> {
@@ -105,6 +122,7 @@ mod tests {
     use crate::ids::{GroupId, SlotId};
     use crate::log::commands::sample::{Cluster, me, submit};
     use crate::replica::sample::{job_id, joined, member, peer};
+    use serde_json::json;
     use uuid::Uuid;
 
     fn leave(name: &str) -> Command {
@@ -117,6 +135,21 @@ mod tests {
         assert_eq!(step.new.membership.pairs, joined("a c").pairs);
         assert_eq!(step.effects(&me("b")), [Effect::Restart]);
         assert_eq!(step.effects(&me("a")), []);
+    }
+
+    #[test]
+    fn the_diff_names_the_dead_and_the_new_watch() {
+        let step = Cluster::of("a b c").run(leave("b"));
+        let diff = serde_json::to_value(step.diff().unwrap()).unwrap();
+        let [a, b, c] = ["a", "b", "c"].map(|name| peer(name).to_string());
+        assert_eq!(diff["died"], json!([b]));
+        assert_eq!(diff["updated-watch"], json!({ a.as_str(): c }));
+        assert_eq!(diff["added"], json!({ "pairs": { a.as_str(): c } }));
+        assert_eq!(
+            diff["removed"]["pairs"],
+            json!({ a.as_str(): b, b.as_str(): c })
+        );
+        assert_eq!(Cluster::of("a").run(leave("z")).diff(), None);
     }
 
     #[test]

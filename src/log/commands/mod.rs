@@ -2,6 +2,9 @@
 
 mod abort_join_cluster;
 mod accept_join_cluster;
+mod assign_bookkeeper_log_id;
+mod compact_bookkeeper_log_ids;
+mod deleted_bookkeeper_log_ids;
 mod exhaust_input;
 mod finish;
 mod gc;
@@ -10,15 +13,19 @@ mod leave_cluster;
 mod notify_join_cluster;
 mod prepare_join_cluster;
 #[cfg(test)]
-pub(super) mod sample;
+pub(crate) mod sample;
 mod seal_task;
 mod set_replica;
 mod signal_ready;
 mod slot;
+mod state_slot;
 mod submit_job;
 
 pub use abort_join_cluster::AbortJoinCluster;
 pub use accept_join_cluster::AcceptJoinCluster;
+pub use assign_bookkeeper_log_id::AssignBookkeeperLogId;
+pub use compact_bookkeeper_log_ids::CompactBookkeeperLogIds;
+pub use deleted_bookkeeper_log_ids::DeletedBookkeeperLogIds;
 pub use exhaust_input::ExhaustInput;
 pub use gc::Gc;
 pub use kill_job::KillJob;
@@ -30,7 +37,7 @@ pub use set_replica::SetReplica;
 pub use signal_ready::SignalReady;
 pub use submit_job::{SubmitJob, SubmittedJob};
 
-use super::{Applied, Effect, LogCommand, PeerContext, Step};
+use super::{Applied, Effect, LogCommand, PeerContext, ReplicaDiff, Step};
 use crate::ids::LogPosition;
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
@@ -59,6 +66,12 @@ pub enum Command {
     ExhaustInput(ExhaustInput),
     /// An output slot is sealed.
     SealTask(SealTask),
+    /// A slot begins a state log.
+    AssignBookkeeperLogId(AssignBookkeeperLogId),
+    /// State logs of a slot are replaced by shorter ones.
+    CompactBookkeeperLogIds(CompactBookkeeperLogIds),
+    /// State logs are gone.
+    DeletedBookkeeperLogIds(DeletedBookkeeperLogIds),
     /// Finished jobs are to be forgotten but for their tombstones.
     Gc(Gc),
     /// A reader goes on from the origin. Never in the log.
@@ -80,6 +93,9 @@ impl Command {
             Command::SignalReady(_) => "signal-ready",
             Command::ExhaustInput(_) => "exhaust-input",
             Command::SealTask(_) => "seal-task",
+            Command::AssignBookkeeperLogId(_) => "assign-bookkeeper-log-id",
+            Command::CompactBookkeeperLogIds(_) => "compact-bookkeeper-log-ids",
+            Command::DeletedBookkeeperLogIds(_) => "deleted-bookkeeper-log-ids",
             Command::Gc(_) => "gc",
             Command::SetReplica(_) => "set-replica!",
         }
@@ -109,6 +125,9 @@ impl Command {
             Command::SignalReady(command) => command,
             Command::ExhaustInput(command) => command,
             Command::SealTask(command) => command,
+            Command::AssignBookkeeperLogId(command) => command,
+            Command::CompactBookkeeperLogIds(command) => command,
+            Command::DeletedBookkeeperLogIds(command) => command,
             Command::Gc(command) => command,
             Command::SetReplica(command) => command,
         }
@@ -118,6 +137,10 @@ impl Command {
 impl LogCommand for Command {
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
         self.rules().apply(position, replica)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        self.rules().diff(old, new)
     }
 
     fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {

@@ -2,7 +2,7 @@
 
 use super::{AcceptJoinCluster, Command};
 use crate::ids::{LogPosition, PeerId};
-use crate::log::{Applied, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -25,6 +25,18 @@ impl LogCommand for NotifyJoinCluster {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.membership).promote(*observer, joiner);
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        let diff = ReplicaDiff::between(old, new);
+        match AcceptJoinCluster::of(&new.membership, self.observer) {
+            Some(accept) => diff
+                .about("observer", accept.observer)
+                .about("subject", accept.subject)
+                .about("accepted-observer", accept.accepted_observer)
+                .about("accepted-joiner", accept.accepted_joiner),
+            None => diff,
+        }
     }
 
     fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {

@@ -3,7 +3,7 @@
 
 use super::{AbortJoinCluster, Command, NotifyJoinCluster};
 use crate::ids::{GroupId, LogPosition, PeerId};
-use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
+use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
 use crate::replica::{Member, Replica, Site};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,16 @@ impl LogCommand for PrepareJoinCluster {
         };
         membership.prepare(observer, self.joiner, self.member.clone());
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        let diff = ReplicaDiff::between(old, new);
+        match new.membership.observer_of(self.joiner) {
+            Some(observer) => diff
+                .about("observer", observer)
+                .about("subject", self.joiner),
+            None => diff.about("instant-join", self.joiner),
+        }
     }
 
     fn reactions(&self, step: &Step, me: &PeerContext) -> Vec<Command> {

@@ -1,7 +1,10 @@
 //! A cluster for tests that writes one command after another, each as a new entry.
 
-use super::{Command, ExhaustInput, SealTask, SubmitJob, SubmittedJob};
-use crate::ids::{EntrySource, LogPosition, SlotId, WriterId};
+use super::{
+    AssignBookkeeperLogId, Command, CompactBookkeeperLogIds, ExhaustInput, SealTask, SubmitJob,
+    SubmittedJob,
+};
+use crate::ids::{EntrySource, LogPosition, SlotId, StateLogId, WriterId};
 use crate::log::{Entry, PeerContext, Step, step};
 use crate::replica::sample::{job_id, joined, member, peer, record};
 use crate::replica::{Membership, Progress, Replica};
@@ -97,5 +100,26 @@ pub(crate) fn seal(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Comman
         slot: SlotId(slot),
         version: allocation.version,
         id: Some(allocation.holder(&task.into(), SlotId(slot)).unwrap()),
+    })
+}
+
+pub(crate) fn assign(job: u32, task: &str, slot: u32, ledger: u64) -> Command {
+    Command::AssignBookkeeperLogId(AssignBookkeeperLogId {
+        job_id: job_id(job),
+        task_id: task.into(),
+        slot_id: SlotId(slot),
+        ledger_id: StateLogId::Ledger(ledger),
+    })
+}
+
+pub(crate) fn compact(job: u32, task: &str, slot: u32, prev: &[u64], new: &[u64]) -> Command {
+    let ledgers = |numbers: &[u64]| numbers.iter().copied().map(StateLogId::Ledger).collect();
+    Command::CompactBookkeeperLogIds(CompactBookkeeperLogIds {
+        job_id: job_id(job),
+        task_id: task.into(),
+        slot_id: SlotId(slot),
+        peer_id: None,
+        prev_ledger_ids: ledgers(prev),
+        new_ledger_ids: ledgers(new),
     })
 }

@@ -7,7 +7,7 @@ use super::finish::finish;
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::TaskKind;
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::{Outcome, Replica};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,14 @@ impl LogCommand for SealTask {
             return Applied::Changed(finish(&new, self.job, Outcome::Completed, position));
         }
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new)
+            .about("job", self.job)
+            .about("task", &self.task)
+            .about("slot", self.slot)
+            .about("job-completed", !new.jobs.is_live(self.job))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::slot::Held;
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -57,6 +57,12 @@ impl LogCommand for SignalReady {
         let mut new = replica.clone();
         Arc::make_mut(&mut new.allocations).insert(self.job, Arc::new(allocation));
         Applied::Changed(new)
+    }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        let place = new.allocations.get(&self.job);
+        let holder = place.and_then(|allocation| allocation.holder(&self.task, self.slot));
+        ReplicaDiff::between(old, new).about("active", holder)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::percent::Percent;
 use crate::job::{AckerRule, Sends, TaskKind, TaskScheduler};
-use crate::log::{Applied, LogCommand, Reason};
+use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::flat_job::FlatJob;
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
 use crate::scheduler::reallocate;
@@ -131,8 +131,8 @@ impl SubmittedJob {
 
 impl LogCommand for SubmitJob {
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
-        if let Some(known) = content_of(&replica.jobs, self.id) {
-            return Applied::Ignored(self.met(known));
+        if replica.jobs.is_known(self.id) {
+            return Applied::Ignored(self.met(replica.jobs.content_of(self.id)));
         }
         if !self.job.is_sound() {
             return Applied::Ignored(Reason::InvalidJob);
@@ -145,6 +145,10 @@ impl LogCommand for SubmitJob {
         Arc::make_mut(&mut new.jobs).submit(self.id, record);
         Applied::Changed(reallocate(&new, position))
     }
+
+    fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new).about("job", self.id)
+    }
 }
 
 impl SubmitJob {
@@ -155,12 +159,6 @@ impl SubmitJob {
             _ => Reason::KnownJob,
         }
     }
-}
-
-/// What the job of an id consists of, if one is or was known by it.
-fn content_of(jobs: &Jobs, id: JobId) -> Option<Option<ContentHash>> {
-    let record = jobs.records.get(&id).map(|record| record.content);
-    record.or_else(|| jobs.tombstones.get(&id).map(|tombstone| tombstone.content))
 }
 
 #[cfg(test)]

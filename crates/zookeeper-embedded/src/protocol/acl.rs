@@ -1,4 +1,4 @@
-//! Access control entries and the identities they name. They are stored, not enforced.
+//! Access control entries and the identities they name.
 
 use crate::jute::{Decoder, Encoder, Garbled};
 
@@ -55,6 +55,14 @@ impl Identity {
         match (self.scheme.as_str(), self.id.split_once(':')) {
             ("digest", Some((user, _))) => user,
             _ => &self.id,
+        }
+    }
+
+    /// The identity as those may see it who must not learn its secret part.
+    pub(crate) fn masked(&self) -> Self {
+        match self.scheme.as_str() {
+            "digest" => Self::new("digest", &format!("{}:x", self.user())),
+            _ => self.clone(),
         }
     }
 

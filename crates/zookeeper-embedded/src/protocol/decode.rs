@@ -1,10 +1,9 @@
 //! How requests look on the wire.
 
-use std::sync::Arc;
-
 use super::op_code as op;
 use super::{
-    Acl, Create, CreateReply, Read, Request, RequestHeader, WatchPaths, WatchRequest, Write,
+    Acl, Create, CreateReply, Payload, Read, Request, RequestHeader, WatchPaths, WatchRequest,
+    Write,
 };
 use crate::jute::{Decoder, Garbled};
 
@@ -60,7 +59,7 @@ impl Write {
             },
             op::SET_DATA => Self::SetData {
                 path: path(body)?,
-                data: data(body)?,
+                data: Payload::decode(body)?,
                 version: body.int()?,
             },
             op::SET_ACL => Self::SetAcl {
@@ -90,7 +89,7 @@ impl Create {
     fn decode(op: i32, body: &mut Decoder<'_>) -> Result<Self, Garbled> {
         Ok(Self {
             path: path(body)?,
-            data: data(body)?,
+            data: Payload::decode(body)?,
             acl: body.vector(Acl::decode)?,
             flags: body.int()?,
             ttl_ms: if op == op::CREATE_TTL {
@@ -206,10 +205,6 @@ fn decode_multi<T>(
 
 fn path(body: &mut Decoder<'_>) -> Result<String, Garbled> {
     body.string().map(str::to_owned)
-}
-
-fn data(body: &mut Decoder<'_>) -> Result<Arc<[u8]>, Garbled> {
-    body.buffer().map(Arc::from)
 }
 
 #[cfg(test)]

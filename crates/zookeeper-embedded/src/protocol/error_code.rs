@@ -9,6 +9,7 @@ pub(crate) enum ErrorCode {
     Unimplemented = -6,
     BadArguments = -8,
     NoNode = -101,
+    NoAuth = -102,
     BadVersion = -103,
     NoChildrenForEphemerals = -108,
     NodeExists = -110,

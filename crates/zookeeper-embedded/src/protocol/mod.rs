@@ -6,6 +6,7 @@ mod decode;
 mod error_code;
 mod event;
 pub(crate) mod op_code;
+mod payload;
 mod request;
 pub(crate) mod response;
 mod stat;
@@ -14,6 +15,7 @@ pub(crate) use acl::{Acl, Identity};
 pub(crate) use connect::{ConnectRequest, ConnectResponse};
 pub(crate) use error_code::ErrorCode;
 pub(crate) use event::{EventKind, Notification};
+pub(crate) use payload::Payload;
 pub(crate) use request::{
     Create, CreateReply, Read, Request, RequestHeader, WatchPaths, WatchRequest, Write,
 };

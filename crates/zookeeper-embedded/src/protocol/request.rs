@@ -1,8 +1,6 @@
 //! Requests as values that the state machine understands.
 
-use std::sync::Arc;
-
-use super::Acl;
+use super::{Acl, Payload};
 
 /// What a client may ask for once it has a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +30,7 @@ pub(crate) enum Write {
     },
     SetData {
         path: String,
-        data: Arc<[u8]>,
+        data: Payload,
         version: i32,
     },
     SetAcl {
@@ -50,7 +48,7 @@ pub(crate) enum Write {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Create {
     pub(crate) path: String,
-    pub(crate) data: Arc<[u8]>,
+    pub(crate) data: Payload,
     pub(crate) acl: Vec<Acl>,
     pub(crate) flags: i32,
     pub(crate) ttl_ms: Option<i64>,

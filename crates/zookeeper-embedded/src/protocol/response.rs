@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::op_code as op;
-use super::{Acl, ErrorCode, Identity, Stat};
+use super::{Acl, ErrorCode, Identity, Payload, Stat};
 use crate::jute::Encoder;
 
 /// The body of a successful answer.
@@ -20,7 +20,7 @@ pub(crate) enum Response {
     },
     Stat(Stat),
     Data {
-        data: Arc<[u8]>,
+        data: Payload,
         stat: Stat,
     },
     Children(Vec<String>),
@@ -90,7 +90,7 @@ impl Response {
             }
             Self::Stat(stat) => stat.encode(encoder),
             Self::Data { data, stat } => {
-                encoder.buffer(data);
+                data.encode(encoder);
                 stat.encode(encoder);
             }
             Self::Children(children) | Self::Ephemerals(children) => encoder.strings(children),

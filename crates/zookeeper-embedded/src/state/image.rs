@@ -1,7 +1,6 @@
 //! The whole ledger as a sequence of pieces, for snapshots.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::Millis;
 use super::ledger::Ledger;
@@ -12,6 +11,7 @@ use super::record::{
 use super::sessions::Sessions;
 use super::tree::Tree;
 use crate::jute::{Decoder, Encoder, Garbled};
+use crate::protocol::Payload;
 use crate::protocol::connect::Password;
 
 /// A part of an image, borrowed from the ledger that it shows.
@@ -149,7 +149,7 @@ impl Assembly {
 
 /// The names of the children are those of the paths below.
 fn encode_node(encoder: &mut Encoder<'_>, node: &Node) {
-    encoder.buffer(&node.data);
+    node.data.encode(encoder);
     encode_acl(encoder, &node.acl);
     encode_owner(encoder, node.owner);
     let history = &node.history;
@@ -163,7 +163,7 @@ fn encode_node(encoder: &mut Encoder<'_>, node: &Node) {
 
 fn decode_node(fields: &mut Decoder<'_>) -> Result<Node, Garbled> {
     Ok(Node {
-        data: Arc::from(fields.buffer()?),
+        data: Payload::decode(fields)?,
         acl: decode_acl(fields)?,
         owner: decode_owner(fields)?,
         history: History {

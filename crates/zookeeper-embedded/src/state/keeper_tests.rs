@@ -1,14 +1,13 @@
 //! The state machine as a whole, with time that the test decides.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use super::keeper::CLEANING_INTERVAL;
 use super::{Attached, Connected, Fate, Keeper, Ledger, Millis, SessionLimits};
 use crate::protocol::connect::Dialect;
 use crate::protocol::{
     Acl, ConnectRequest, ConnectResponse, ConnectionId, Create, CreateReply, ErrorCode, EventKind,
-    Read, Request, Response, Write,
+    Payload, Read, Request, Response, Write,
 };
 
 const ME: ConnectionId = ConnectionId(1);
@@ -47,7 +46,7 @@ fn attach(keeper: &mut Keeper, id: ConnectionId, request: &ConnectRequest) -> Co
 fn create(path: &str, flags: i32) -> Request {
     Request::Write(Write::Create(Create {
         path: path.to_owned(),
-        data: Arc::from([]),
+        data: Payload::default(),
         acl: vec![Acl::anyone()],
         flags,
         ttl_ms: None,

@@ -283,15 +283,13 @@ fn describe(tree: &Tree, change: &Change, reply: CreateReply) -> Part {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::protocol::{Acl, Create};
+    use crate::protocol::{Acl, Create, Payload};
 
     fn create(path: &str, flags: i32) -> Write {
         Write::Create(Create {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
             acl: vec![Acl::anyone()],
             flags,
             ttl_ms: None,

@@ -1,5 +1,6 @@
 //! The state machine: requests and time in, answers and notifications out. No IO, no clock.
 
+mod access;
 mod authentication;
 mod image;
 mod keeper;

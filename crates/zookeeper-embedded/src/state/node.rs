@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::Millis;
 use super::transaction::Stamp;
-use crate::protocol::{Acl, Stat};
+use crate::protocol::{Acl, Payload, Stat};
 
 /// A node: its payload, its history and the names of its children.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) data: Arc<[u8]>,
+    pub(crate) data: Payload,
     pub(crate) acl: Arc<[Acl]>,
     pub(crate) owner: Owner,
     pub(crate) history: History,
@@ -44,7 +44,7 @@ pub(crate) struct History {
 }
 
 impl Node {
-    pub(crate) fn new(data: Arc<[u8]>, acl: Arc<[Acl]>, owner: Owner, stamp: Stamp) -> Self {
+    pub(crate) fn new(data: Payload, acl: Arc<[Acl]>, owner: Owner, stamp: Stamp) -> Self {
         let history = History {
             created: stamp,
             modified: stamp,
@@ -120,7 +120,7 @@ mod tests {
 
     fn node(owner: Owner) -> Node {
         Node::new(
-            Arc::from([]),
+            Payload::default(),
             Arc::from([]),
             owner,
             Stamp {

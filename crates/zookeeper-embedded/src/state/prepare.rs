@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::access::{self, Permissions};
 use super::authentication::{self, Author};
 use super::node::Owner;
 use super::path;
@@ -9,7 +10,7 @@ use super::transaction::Change;
 use super::tree::Tree;
 use crate::protocol::{Create, ErrorCode, Write};
 
-/// The change that the write amounts to, if the tree allows it.
+/// The change that the write amounts to, if the tree and its access control lists allow it.
 pub(crate) fn prepare(tree: &Tree, author: &Author, write: Write) -> Result<Change, ErrorCode> {
     match write {
         Write::Create(create) => prepare_create(tree, author, create),
@@ -18,6 +19,8 @@ pub(crate) fn prepare(tree: &Tree, author: &Author, write: Write) -> Result<Chan
             if path::SYSTEM_PATHS.contains(&path.as_str()) {
                 return Err(ErrorCode::BadArguments);
             }
+            let parent = tree.node(path::parent(&path))?;
+            access::require(parent, author, Permissions::DELETE)?;
             expect_version(version, tree.node(&path)?.history.data_version)?;
             Ok(Change::Delete { path })
         }
@@ -27,13 +30,17 @@ pub(crate) fn prepare(tree: &Tree, author: &Author, write: Write) -> Result<Chan
             version,
         } => {
             path::validate(&path)?;
-            expect_version(version, tree.node(&path)?.history.data_version)?;
+            let node = tree.node(&path)?;
+            access::require(node, author, Permissions::WRITE)?;
+            expect_version(version, node.history.data_version)?;
             Ok(Change::SetData { path, data })
         }
         Write::SetAcl { path, acl, version } => {
             path::validate(&path)?;
             let acl = authentication::resolve_acl(acl, author)?;
-            expect_version(version, tree.node(&path)?.history.acl_version)?;
+            let node = tree.node(&path)?;
+            access::require(node, author, Permissions::ADMIN)?;
+            expect_version(version, node.history.acl_version)?;
             Ok(Change::SetAcl {
                 path,
                 acl: Arc::from(acl),
@@ -41,7 +48,9 @@ pub(crate) fn prepare(tree: &Tree, author: &Author, write: Write) -> Result<Chan
         }
         Write::Check { path, version } => {
             path::validate(&path)?;
-            expect_version(version, tree.node(&path)?.history.data_version)?;
+            let node = tree.node(&path)?;
+            access::require(node, author, Permissions::READ)?;
+            expect_version(version, node.history.data_version)?;
             Ok(Change::Check { path })
         }
     }
@@ -53,6 +62,7 @@ fn prepare_create(tree: &Tree, author: &Author, create: Create) -> Result<Change
     path::require_absolute(&path)?;
     let acl = authentication::resolve_acl(create.acl, author)?;
     let parent = tree.node(path::parent(&path))?;
+    access::require(parent, author, Permissions::CREATE)?;
     if kind.naming == Naming::Sequential {
         path.push_str(&format!("{:010}", parent.history.children_created));
     }
@@ -123,13 +133,13 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Acl, CreateReply};
+    use crate::protocol::{Acl, CreateReply, Payload};
     use crate::state::transaction::Stamp;
 
     fn create(path: &str, flags: i32, ttl_ms: Option<i64>) -> Write {
         Write::Create(Create {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
             acl: vec![Acl::anyone()],
             flags,
             ttl_ms,
@@ -145,7 +155,7 @@ mod tests {
         let prepared = prepare(&Tree::new(), &author, write);
         let expected = expected.map(|(path, owner)| Change::Create {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
             acl: Arc::from([Acl::anyone()]),
             owner,
         });

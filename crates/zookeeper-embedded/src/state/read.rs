@@ -2,12 +2,16 @@
 //!
 //! Paths are not validated: as in ZooKeeper, an invalid one is simply not found.
 
+use std::sync::Arc;
+
+use super::access::{self, Permissions};
 use super::authentication::Author;
+use super::node::Node;
 use super::tree::Tree;
 use super::watches::WatchKind;
 use crate::protocol::op_code as op;
 use crate::protocol::response::{Part, PartResult};
-use crate::protocol::{ErrorCode, Read, Response};
+use crate::protocol::{Acl, ErrorCode, Read, Response};
 
 /// The most payload that one multi read may collect. A small request can name a large node
 /// thousands of times.
@@ -23,24 +27,27 @@ pub(crate) fn answer(tree: &Tree, author: &Author, read: &Read) -> Result<Respon
             Ok(Response::Stat(tree.node(path)?.stat()))
         }
         Read::GetData { path, .. } => {
-            let node = tree.node(path)?;
+            let node = readable(tree, author, path)?;
             Ok(Response::Data {
                 data: node.data.clone(),
                 stat: node.stat(),
             })
         }
-        Read::GetChildren { path, .. } => Ok(Response::Children(children(tree, path)?)),
+        Read::GetChildren { path, .. } => {
+            Ok(Response::Children(children(readable(tree, author, path)?)))
+        }
         Read::GetChildrenAndStat { path, .. } => {
-            let children = children(tree, path)?;
+            let node = readable(tree, author, path)?;
             Ok(Response::ChildrenAndStat {
-                children,
-                stat: tree.node(path)?.stat(),
+                children: children(node),
+                stat: node.stat(),
             })
         }
         Read::GetAcl { path } => {
             let node = tree.node(path)?;
+            access::require(node, author, Permissions::READ_OR_ADMIN)?;
             Ok(Response::Acl {
-                acl: node.acl.clone(),
+                acl: visible_acl(node, author),
                 stat: node.stat(),
             })
         }
@@ -50,7 +57,7 @@ pub(crate) fn answer(tree: &Tree, author: &Author, read: &Read) -> Result<Respon
             Ok(Response::Ephemerals(wanted.cloned().collect()))
         }
         Read::CountDescendants { path } => {
-            tree.node(path)?;
+            readable(tree, author, path)?;
             let count = tree.count_descendants(path);
             Ok(Response::Count(i32::try_from(count).unwrap_or(i32::MAX)))
         }
@@ -108,8 +115,26 @@ pub(crate) fn watch<'a>(
     result.is_ok().then_some((path, kind))
 }
 
-fn children(tree: &Tree, path: &str) -> Result<Vec<String>, ErrorCode> {
-    Ok(tree.node(path)?.children.iter().cloned().collect())
+fn readable<'a>(tree: &'a Tree, author: &Author, path: &str) -> Result<&'a Node, ErrorCode> {
+    let node = tree.node(path)?;
+    access::require(node, author, Permissions::READ)?;
+    Ok(node)
+}
+
+fn children(node: &Node) -> Vec<String> {
+    node.children.iter().cloned().collect()
+}
+
+/// Only who administers a node sees the hashes in its list.
+fn visible_acl(node: &Node, author: &Author) -> Arc<[Acl]> {
+    if access::require(node, author, Permissions::ADMIN).is_ok() {
+        return node.acl.clone();
+    }
+    let masked = node.acl.iter().map(|entry| Acl {
+        permissions: entry.permissions,
+        identity: entry.identity.masked(),
+    });
+    masked.collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::node::Owner;
 use super::transaction::{Change, Stamp, Transaction};
 use crate::jute::{Decoder, Encoder, Garbled};
-use crate::protocol::Acl;
 use crate::protocol::connect::Password;
+use crate::protocol::{Acl, Payload};
 
 /// Numbers of the kinds of change. They are on disk: none is ever given another meaning.
 mod kind {
@@ -62,7 +62,7 @@ fn encode_change(encoder: &mut Encoder<'_>, change: &Change) {
         } => {
             encoder.int(kind::CREATE);
             encoder.string(path);
-            encoder.buffer(data);
+            data.encode(encoder);
             encode_acl(encoder, acl);
             encode_owner(encoder, *owner);
         }
@@ -73,7 +73,7 @@ fn encode_change(encoder: &mut Encoder<'_>, change: &Change) {
         Change::SetData { path, data } => {
             encoder.int(kind::SET_DATA);
             encoder.string(path);
-            encoder.buffer(data);
+            data.encode(encoder);
         }
         Change::SetAcl { path, acl } => {
             encoder.int(kind::SET_ACL);
@@ -99,7 +99,7 @@ fn decode_change(bytes: &mut Decoder<'_>) -> Result<Change, Garbled> {
         },
         kind::CREATE => Change::Create {
             path: bytes.string()?.to_owned(),
-            data: Arc::from(bytes.buffer()?),
+            data: Payload::decode(bytes)?,
             acl: decode_acl(bytes)?,
             owner: decode_owner(bytes)?,
         },
@@ -108,7 +108,7 @@ fn decode_change(bytes: &mut Decoder<'_>) -> Result<Change, Garbled> {
         },
         kind::SET_DATA => Change::SetData {
             path: bytes.string()?.to_owned(),
-            data: Arc::from(bytes.buffer()?),
+            data: Payload::decode(bytes)?,
         },
         kind::SET_ACL => Change::SetAcl {
             path: bytes.string()?.to_owned(),
@@ -181,7 +181,7 @@ mod tests {
         let acl: Arc<[Acl]> = Arc::from([Acl::anyone()]);
         let creates = owners.map(|owner| Change::Create {
             path: path(),
-            data: Arc::from(*b"data"),
+            data: Payload::from(b"data".as_slice()),
             acl: acl.clone(),
             owner,
         });
@@ -196,7 +196,7 @@ mod tests {
             Change::Delete { path: path() },
             Change::SetData {
                 path: path(),
-                data: Arc::from([]),
+                data: Payload::default(),
             },
             Change::SetAcl { path: path(), acl },
             Change::Check { path: path() },

@@ -1,10 +1,8 @@
 //! Histories for tests: what a few busy clients would have done, drawn from a seed.
 
-use std::sync::Arc;
-
 use super::authentication::Author;
 use super::{Ledger, Millis, Transaction};
-use crate::protocol::{Acl, Create, CreateReply, Write};
+use crate::protocol::{Acl, Create, CreateReply, Payload, Write};
 
 /// So many transactions, each of which fits its predecessors.
 pub(crate) fn history(seed: u64, length: usize) -> Vec<Transaction> {
@@ -72,7 +70,10 @@ fn write(ledger: &Ledger, draws: &mut Draws) -> Write {
         .map(|(path, _)| path.to_owned())
         .collect();
     let path = draws.choose(&paths).unwrap();
-    let data: Arc<[u8]> = vec![b'x'; draws.below(40)].into();
+    let data = match draws.below(40) {
+        0 => Payload::default(),
+        length => Payload::from(vec![b'x'; length].as_slice()),
+    };
     let version = -1;
     match draws.below(6) {
         0 => Write::Delete { path, version },

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::Millis;
 use super::node::Owner;
-use crate::protocol::Acl;
 use crate::protocol::connect::Password;
+use crate::protocol::{Acl, Payload};
 
 /// Changes that happen together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) enum Change {
     },
     Create {
         path: String,
-        data: Arc<[u8]>,
+        data: Payload,
         acl: Arc<[Acl]>,
         owner: Owner,
     },
@@ -47,7 +47,7 @@ pub(crate) enum Change {
     },
     SetData {
         path: String,
-        data: Arc<[u8]>,
+        data: Payload,
     },
     SetAcl {
         path: String,

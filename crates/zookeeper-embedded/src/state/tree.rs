@@ -11,7 +11,7 @@ use super::Millis;
 use super::node::{History, Node, Owner};
 use super::path;
 use super::transaction::{Change, Stamp};
-use crate::protocol::{Acl, ErrorCode};
+use crate::protocol::{Acl, ErrorCode, Payload};
 
 /// All nodes by path, with the indexes that closing sessions and cleaning up need.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(crate) enum Undo {
     },
     Rewrite {
         path: String,
-        data: Arc<[u8]>,
+        data: Payload,
         acl: Arc<[Acl]>,
         history: History,
     },
@@ -49,7 +49,12 @@ impl Tree {
         let mut tree = Self::bare();
         let acl: Arc<[Acl]> = Arc::from([Acl::anyone()]);
         for path in path::SYSTEM_PATHS {
-            let node = Node::new(Arc::from([]), acl.clone(), Owner::Nobody, Stamp::default());
+            let node = Node::new(
+                Payload::from(Payload::EMPTY),
+                acl.clone(),
+                Owner::Nobody,
+                Stamp::default(),
+            );
             tree.restore(path.to_owned(), node);
         }
         tree
@@ -284,7 +289,7 @@ mod tests {
     fn create(path: &str, owner: Owner) -> Change {
         Change::Create {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
             acl: Arc::from([]),
             owner,
         }
@@ -356,7 +361,7 @@ mod tests {
             create("/a/b/c", Owner::Container),
             Change::SetData {
                 path: "/a/b".to_owned(),
-                data: Arc::from(*b"new"),
+                data: Payload::from(b"new".as_slice()),
             },
             Change::SetAcl {
                 path: "/a/b".to_owned(),

@@ -151,6 +151,7 @@ fn kinds(number: i32) -> Result<&'static [WatchKind], ErrorCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Payload;
     use crate::state::node::Owner;
     use crate::state::transaction::{Change, Stamp};
 
@@ -159,7 +160,7 @@ mod tests {
     fn tree() -> Tree {
         let mut tree = Tree::new();
         for (zxid, path) in [(1, "/a"), (5, "/a/b")] {
-            let (path, data, acl) = (path.to_owned(), Arc::from([]), Arc::from([]));
+            let (path, data, acl) = (path.to_owned(), Payload::default(), Arc::from([]));
             let change = Change::Create {
                 path,
                 data,

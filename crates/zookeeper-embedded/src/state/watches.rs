@@ -200,6 +200,7 @@ impl Volley {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Payload;
     use crate::state::node::Owner;
     use crate::state::transaction::Stamp;
 
@@ -219,7 +220,7 @@ mod tests {
     }
 
     fn create(path: &str) -> Change {
-        let (data, acl) = (Arc::from([]), Arc::from([]));
+        let (data, acl) = (Payload::default(), Arc::from([]));
         Change::Create {
             path: path.to_owned(),
             data,
@@ -231,7 +232,7 @@ mod tests {
     fn set(path: &str) -> Change {
         Change::SetData {
             path: path.to_owned(),
-            data: Arc::from([]),
+            data: Payload::default(),
         }
     }
 

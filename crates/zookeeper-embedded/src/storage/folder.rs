@@ -27,7 +27,14 @@ pub(crate) struct Numbered {
 impl Folder {
     /// Creates the folder if need be, and takes it.
     pub(crate) fn take(path: &Path) -> Result<Self, StorageError> {
-        fs::create_dir_all(path).map_err(StorageError::io("create", path))?;
+        if !path.exists() {
+            let created_in = missing_parents(path);
+            fs::create_dir_all(path).map_err(StorageError::io("create", path))?;
+            // The name of the folder has to be as durable as what is in it.
+            for parent in created_in {
+                sync(parent)?;
+            }
+        }
         let lock_path = path.join("lock");
         let mut options = OpenOptions::new();
         let lock = options
@@ -83,9 +90,7 @@ impl Folder {
 
     /// Makes names that were given, changed or taken away durable.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
-        File::open(&self.path)
-            .and_then(|folder| folder.sync_all())
-            .map_err(StorageError::io("sync", &self.path))
+        sync(&self.path)
     }
 
     fn numbered(&self, prefix: &str) -> Result<Vec<Numbered>, StorageError> {
@@ -102,4 +107,23 @@ impl Folder {
         found.sort();
         Ok(found)
     }
+}
+
+/// The folders that get a new entry when this one is created.
+fn missing_parents(path: &Path) -> Vec<&Path> {
+    let missing = path
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    missing.filter_map(Path::parent).collect()
+}
+
+fn sync(folder: &Path) -> Result<(), StorageError> {
+    // The last ancestor of a relative path is the empty one.
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(StorageError::io("sync", folder))
 }

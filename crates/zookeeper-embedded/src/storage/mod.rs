@@ -57,7 +57,7 @@ pub(crate) fn open(path: &Path, policy: SnapshotPolicy) -> Result<Opened, Storag
         zxid,
         snapshot = found.snapshot,
         replayed = found.replayed,
-        "the state is back"
+        "read the data folder"
     );
     let writer = Writer::new(folder, segment, policy, zxid, found.replayed);
     Ok(Opened {

@@ -65,7 +65,7 @@ fn flip(path: &Path, offset: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_log_cut_anywhere_is_a_prefix_of_the_history(

@@ -91,8 +91,17 @@ impl Writer {
     pub(crate) fn run(
         mut self,
         queue: &Queue,
-        mut durable: impl FnMut(i64),
+        durable: impl FnMut(i64),
     ) -> Result<(), StorageError> {
+        let written = self.write(queue, durable);
+        if let Some(compaction) = self.compaction.take() {
+            compaction.called_off.store(true, Ordering::Relaxed);
+            self.await_snapshot(compaction);
+        }
+        written
+    }
+
+    fn write(&mut self, queue: &Queue, mut durable: impl FnMut(i64)) -> Result<(), StorageError> {
         let mut group = Group::default();
         while queue.take(&mut group) {
             self.segment.append(&group.bytes)?;
@@ -104,10 +113,6 @@ impl Writer {
             if self.is_snapshot_due() {
                 self.begin_snapshot()?;
             }
-        }
-        if let Some(compaction) = self.compaction.take() {
-            compaction.called_off.store(true, Ordering::Relaxed);
-            self.await_snapshot(compaction);
         }
         Ok(())
     }

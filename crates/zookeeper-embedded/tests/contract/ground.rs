@@ -1,10 +1,13 @@
 //! The ground that a test stands on: a server and a part of its tree that belongs to the test.
 
+use std::any::Any;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use zookeeper_client::{Acls, Client, CreateMode, CreateOptions};
 use zookeeper_embedded::{Config, Server};
+
+use crate::zookeeper_server::ZooKeeperServer;
 
 pub(crate) const PERSISTENT: CreateOptions<'static> =
     CreateMode::Persistent.with_acls(Acls::anyone_all());
@@ -17,14 +20,18 @@ pub(crate) struct Ground {
     servers: String,
     /// The path of the test's own part of the tree.
     pub(crate) root: String,
-    /// Keeps an embedded server alive, and its folder.
-    _server: Option<(Server, TempDir)>,
+    /// Keeps a server of ours alive, and its folder.
+    _server: Box<dyn Any>,
 }
 
 impl Ground {
     pub(crate) async fn prepare() -> Self {
-        let (servers, server) = match std::env::var("ZOOKEEPER_CONNECT") {
-            Ok(servers) => (servers, None),
+        let (servers, server): (String, Box<dyn Any>) = match std::env::var("ZOOKEEPER_CONNECT") {
+            Ok(apache) if apache == "apache" => {
+                let server = ZooKeeperServer::shared().await;
+                (server.connect_string(), Box::new(server))
+            }
+            Ok(servers) => (servers, Box::new(())),
             Err(_) => {
                 let folder = TempDir::new().unwrap();
                 let config = Config {
@@ -32,7 +39,7 @@ impl Ground {
                     ..Config::default()
                 };
                 let server = Server::start(config).await.unwrap();
-                (server.connect_string(), Some((server, folder)))
+                (server.connect_string(), Box::new((server, folder)))
             }
         };
         let client = Client::connect(&servers).await.unwrap();

@@ -1,0 +1,78 @@
+//! `onyx-node coordination`: the embedded coordination server as a process of its own, for several
+//! nodes.
+
+use super::args::CoordinationArgs;
+use super::console::{Console, Progress};
+use super::exit::Exit;
+use super::logging;
+use super::signals::Signals;
+use crate::config::LogConfig;
+use zookeeper_embedded::{Config, Server, StartError};
+
+/// Runs a coordination server.
+pub(super) fn coordination(args: &CoordinationArgs, console: &mut Console) -> Exit {
+    let default = LogConfig::default();
+    let log = LogConfig {
+        format: args.log.log_format.unwrap_or(default.format),
+        level: args.log.log_level.unwrap_or(default.level),
+    };
+    logging::start(&log, Progress::Lines);
+    let config = Config {
+        address: args.listen,
+        allow_non_loopback: args.allow_non_loopback,
+        data_dir: args.data_dir.clone(),
+        ..Config::default()
+    };
+    crate::node::run(serve(config, console))
+}
+
+async fn serve(config: Config, console: &mut Console) -> Exit {
+    let mut signals = match Signals::take() {
+        Ok(signals) => signals,
+        Err(error) => {
+            console.complain(format!("cannot listen to signals: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let kept = match &config.data_dir {
+        Some(folder) => format!("data in {}", folder.display()),
+        None => "in memory only".to_owned(),
+    };
+    let started = tokio::select! {
+        started = Server::start(config) => started,
+        signal = signals.next() => Exit::from(signal).at_once(),
+    };
+    let server = match started {
+        Ok(server) => server,
+        Err(error) => {
+            console.complain(told(&error));
+            return Exit::BadInput;
+        }
+    };
+    console.say(format!(
+        "coordination listens on {}, {kept}",
+        server.address()
+    ));
+    tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(?signal, "coordination stops");
+            stop(server, &mut signals).await
+        }
+        // The server has logged why.
+        _ = server.failed() => Exit::NodeFailed.at_once(),
+    }
+}
+
+/// What is on its way to the disk still gets there, unless a second signal says otherwise.
+async fn stop(server: Server, signals: &mut Signals) -> Exit {
+    tokio::select! {
+        () = server.stop() => Exit::Done,
+        signal = signals.next() => Exit::from(signal).at_once(),
+    }
+}
+
+/// With the names that things have on the command line.
+fn told(error: &StartError) -> String {
+    let text = error.to_string();
+    text.replace("set `allow_non_loopback`", "give `--allow-non-loopback`")
+}

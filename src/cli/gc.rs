@@ -1,0 +1,35 @@
+//! `onyx-node gc`: collects the log.
+
+use super::args::GcArgs;
+use super::client::{Client, ClientError, finish, number};
+use super::console::Console;
+use super::exit::Exit;
+use serde_json::json;
+
+/// Has a node collect the log.
+pub(super) fn gc(args: &GcArgs, console: &mut Console) -> Exit {
+    let exit = ask(args, console);
+    finish(exit, console)
+}
+
+fn ask(args: &GcArgs, console: &mut Console) -> Result<Exit, ClientError> {
+    let answer = Client::new(&args.node).post("/gc", &json!({}))?;
+    if !answer.is_success() {
+        return Ok(answer.complain(console));
+    }
+    let collected = &answer.body["collected"];
+    if collected.is_null() {
+        console.say("another node has collected the log further meanwhile");
+        return Ok(Exit::Done);
+    }
+    let figure = |key| number(collected, key);
+    console.say(format!(
+        "the log is collected up to entry {}: {} entries are left, and an origin of {} bytes; data of \
+         {} jobs is deleted",
+        figure("position"),
+        figure("entries-left"),
+        figure("origin-bytes"),
+        figure("jobs"),
+    ));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,198 @@
+//! The log of a cluster, entry by entry, for those who only look.
+
+use super::Trouble;
+use super::args::LogSource;
+use crate::config::{ConnectString, CoordinationMode, NodeConfig};
+use crate::coordination::origin::{Origin, read_manifest, read_origin};
+use crate::coordination::{Coordination, CoordinationError, patiently, read_entries, reconnected};
+use crate::ids::LogPosition;
+use crate::log::incident::{Header, Recorded};
+use crate::log::{Step, step};
+use crate::node::open_log;
+use crate::replica::Replica;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Entries of one read.
+const READ_AT_ONCE: usize = 128;
+
+/// A watch that was lost is made up for after this long.
+const BELT: Duration = Duration::from_secs(15);
+
+/// A log that is being read, and the replica as of the last entry that was.
+pub(super) struct Reading {
+    session: Arc<dyn Coordination>,
+    tenancy: String,
+    position: Option<LogPosition>,
+    replica: Arc<Replica>,
+    ahead: VecDeque<Vec<u8>>,
+}
+
+/// What comes next.
+pub(super) enum Next {
+    /// An entry.
+    Entry(Recorded),
+    /// The entries up to here were collected meanwhile: the replica after them was adopted.
+    Collected(LogPosition),
+    /// There is no more yet.
+    End,
+}
+
+impl Reading {
+    /// Opens the log at its origin.
+    pub(super) async fn open(source: &LogSource) -> Result<Self, Trouble> {
+        let config = match &source.config {
+            Some(path) => NodeConfig::load(path),
+            None => NodeConfig::from_environment(),
+        };
+        let config = config.map_err(Trouble::bad_input)?;
+        let servers = servers(&config, source.connect.as_deref())?;
+        let opened = open_log(&config, &servers).await.map_err(Trouble::failed)?;
+        let Some((session, agreed)) = opened else {
+            let tenancy = config.node.tenancy_id.as_str();
+            let message = format!(
+                "no node has used a log of tenancy `{tenancy}` at {servers}; see node.tenancy-id \
+                 of its configuration"
+            );
+            return Err(Trouble::bad_input(message));
+        };
+        let mut reading = Reading {
+            session,
+            tenancy: config.node.tenancy_id.as_str().to_owned(),
+            position: None,
+            replica: Arc::new(Replica {
+                agreed,
+                ..Replica::default()
+            }),
+            ahead: VecDeque::new(),
+        };
+        reading.adopt_origin().await?;
+        Ok(reading)
+    }
+
+    /// What a file with the entries from here on begins with.
+    pub(super) fn header(&self) -> Header {
+        Header {
+            tenancy: self.tenancy.clone(),
+            origin: self.position,
+            replica: Arc::clone(&self.replica),
+        }
+    }
+
+    /// The position of the next entry.
+    pub(super) fn next_position(&self) -> LogPosition {
+        self.position.map_or(LogPosition(0), LogPosition::next)
+    }
+
+    /// The next entry. It counts as read when it was [`play`](Self::play)ed or
+    /// [passed over](Self::pass_over).
+    pub(super) async fn next(&mut self) -> Result<Next, Trouble> {
+        let position = self.next_position();
+        if self.ahead.is_empty() {
+            let session = &*self.session;
+            let read = patiently(session, || read_entries(session, position, READ_AT_ONCE));
+            self.ahead = read.await.map_err(Trouble::failed)?.into();
+        }
+        // Positions without an entry were skipped, or collected.
+        if self.ahead.front().is_none_or(Vec::is_empty) && self.is_collected(position).await? {
+            self.ahead.clear();
+            self.adopt_origin().await?;
+            return Ok(self.position.map_or(Next::End, Next::Collected));
+        }
+        let next = self.ahead.front();
+        Ok(next.map_or(Next::End, |payload| {
+            Next::Entry(Recorded::of_payload(position, payload))
+        }))
+    }
+
+    /// Applies an entry that came next.
+    pub(super) fn play(&mut self, recorded: Recorded) -> Step {
+        let step = step(recorded.position, recorded.entry, Arc::clone(&self.replica));
+        self.replica = Arc::clone(&step.new);
+        self.pass_over(recorded.position);
+        step
+    }
+
+    /// Goes on behind an entry that came next without applying it.
+    pub(super) fn pass_over(&mut self, position: LogPosition) {
+        self.ahead.pop_front();
+        self.position = Some(position);
+    }
+
+    /// Waits until there is a next entry, or may be.
+    pub(super) async fn wait(&self) -> Result<(), Trouble> {
+        let waiting = self.session.wait_for(self.next_position());
+        match tokio::time::timeout(BELT, waiting).await {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(CoordinationError::Interrupted(_))) => {
+                reconnected(&*self.session).await.map_err(Trouble::failed)
+            }
+            Ok(Err(error)) => Err(Trouble::failed(error)),
+        }
+    }
+
+    /// Ends the session.
+    pub(super) async fn close(&self) {
+        self.session.close().await;
+    }
+
+    async fn is_collected(&self, position: LogPosition) -> Result<bool, Trouble> {
+        let session = &*self.session;
+        let manifest = patiently(session, || read_manifest(session)).await;
+        let manifest = manifest.map_err(Trouble::failed)?;
+        Ok(manifest.is_some_and(|(manifest, _)| manifest.position >= position))
+    }
+
+    async fn adopt_origin(&mut self) -> Result<(), Trouble> {
+        let session = &*self.session;
+        let origin = patiently(session, || read_origin(session)).await;
+        if let Some(Origin { position, replica }) = origin.map_err(Trouble::failed)? {
+            self.position = Some(position);
+            self.replica = Arc::new(replica);
+        }
+        Ok(())
+    }
+}
+
+/// The servers that keep the log.
+fn servers(config: &NodeConfig, said: Option<&str>) -> Result<String, Trouble> {
+    if let Some(said) = said {
+        let connect = ConnectString::new(said);
+        let expected = || {
+            let message = format!("--connect: expected servers as host:port,…, found {said}");
+            Trouble::bad_input(message)
+        };
+        return Ok(connect.ok_or_else(expected)?.as_str().to_owned());
+    }
+    let coordination = &config.coordination;
+    match (coordination.mode, coordination.embedded_port) {
+        (CoordinationMode::ZooKeeper, _) => Ok(coordination.connect.as_str().to_owned()),
+        (CoordinationMode::Embedded, 0) => Err(Trouble::bad_input(
+            "the log is in a node with an embedded server, whose port is any that was free: name \
+             it with --connect HOST:PORT, or set coordination.embedded-port",
+        )),
+        (CoordinationMode::Embedded, port) => Ok(format!("127.0.0.1:{port}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(config: &str, said: Option<&str>) -> String {
+        let config = NodeConfig::from_toml("node.toml", config, []).unwrap();
+        servers(&config, said).unwrap_or_else(|trouble| trouble.message)
+    }
+
+    #[test]
+    fn the_log_is_where_the_node_keeps_it() {
+        let ensemble = "[coordination]\nmode = \"zookeeper\"\nconnect = \"a:1,b:2/x\"";
+        assert_eq!(found(ensemble, None), "a:1,b:2/x");
+        assert_eq!(found(ensemble, Some("c:3")), "c:3");
+        let fixed = "[coordination]\nembedded-port = 7000";
+        assert_eq!(found(fixed, None), "127.0.0.1:7000");
+        assert!(found("", None).contains("--connect HOST:PORT"));
+        assert!(found("", Some("nowhere")).starts_with("--connect: expected servers"));
+    }
+}

@@ -1,0 +1,180 @@
+//! Who is in the cluster: many that come at once, processes that die, and what each costs the log.
+
+use crate::in_virtual_time;
+use onyx::ids::PeerId;
+use onyx::log::commands::{Command, LeaveCluster};
+use onyx::replica::Replica;
+use onyx::testing::{Setup, TestCluster};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A millisecond for every answer of coordination, as over a network.
+fn start(nodes: usize, peers: usize) -> TestCluster {
+    let cluster = TestCluster::start(Setup {
+        nodes,
+        peers,
+        ..Setup::default()
+    });
+    cluster.server().set_delay(Duration::from_millis(1));
+    cluster
+}
+
+fn leaves(cluster: &TestCluster) -> Vec<LeaveCluster> {
+    let commands = cluster.commands().into_iter();
+    let leaves = commands.filter_map(|command| match command {
+        Command::LeaveCluster(leave) => Some(leave),
+        _ => None,
+    });
+    leaves.collect()
+}
+
+fn named(leave: &LeaveCluster) -> BTreeSet<PeerId> {
+    leave.also.iter().copied().chain([leave.id]).collect()
+}
+
+fn aborts(cluster: &TestCluster) -> usize {
+    let commands = cluster.commands().into_iter();
+    let aborts = commands.filter(|command| matches!(command, Command::AbortJoinCluster(_)));
+    aborts.count()
+}
+
+async fn peers_of(cluster: &TestCluster, node: usize) -> BTreeSet<PeerId> {
+    let status = cluster.node(node).status().await.unwrap();
+    status.peers.into_iter().collect()
+}
+
+fn is_one_ring(replica: &Replica) -> bool {
+    let pairs = &replica.membership.pairs;
+    let first = replica.membership.peers[0];
+    let mut at = first;
+    let walked = (1..=pairs.len()).find(|_| {
+        at = pairs[&at];
+        at == first
+    });
+    walked == Some(replica.membership.peers.len())
+}
+
+#[test]
+fn two_hundred_peers_of_one_process_join_without_one_refusal() {
+    in_virtual_time(async {
+        let cluster = start(1, 200);
+        cluster.joined(200).await.unwrap();
+        // The first founds the cluster, each other takes three entries.
+        assert_eq!(cluster.commands().len(), 1 + 3 * 199);
+        assert!(is_one_ring(&cluster.node(0).snapshot().replica));
+    });
+}
+
+#[test]
+fn peers_of_several_processes_join_without_a_storm() {
+    for (nodes, peers) in [(4, 50), (20, 3)] {
+        in_virtual_time(async move {
+            let cluster = start(nodes, peers);
+            cluster.joined(nodes * peers).await.unwrap();
+            let (entries, aborts) = (cluster.commands().len(), aborts(&cluster));
+            println!("{nodes} processes of {peers} peers: {entries} entries, {aborts} aborts");
+            // Each process may be refused when it knows nothing of the others, and once again.
+            assert!(aborts <= 2 * nodes, "{aborts} aborts");
+            assert_eq!(entries, 1 + 3 * (nodes * peers - 1) + 2 * aborts);
+            assert!(is_one_ring(&cluster.node(0).snapshot().replica));
+        });
+    }
+}
+
+#[test]
+fn a_process_that_dies_costs_one_entry_however_many_peers_it_had() {
+    in_virtual_time(async {
+        let mut cluster = start(3, 50);
+        cluster.joined(150).await.unwrap();
+        let gone = peers_of(&cluster, 1).await;
+        let before = cluster.commands().len();
+        cluster.kill_node(1).await;
+        cluster.joined(100).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let written = cluster.commands().split_off(before);
+        let leaves = leaves(&cluster);
+        assert_eq!(written.len(), 1, "{written:?}");
+        assert_eq!(named(&leaves[0]), gone);
+        assert!(is_one_ring(&cluster.node(0).snapshot().replica));
+    });
+}
+
+#[test]
+fn processes_that_die_together_are_one_entry_each_though_they_watched_each_other() {
+    in_virtual_time(async {
+        let mut cluster = start(4, 5);
+        cluster.joined(20).await.unwrap();
+        let gone = [peers_of(&cluster, 1).await, peers_of(&cluster, 2).await];
+        cluster.kill_node(1).await;
+        cluster.kill_node(2).await;
+        cluster.joined(10).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let named: BTreeSet<BTreeSet<PeerId>> = leaves(&cluster).iter().map(named).collect();
+        assert_eq!(named, gone.into());
+        assert!(leaves(&cluster).len() <= 3, "{:?}", leaves(&cluster));
+    });
+}
+
+#[test]
+fn ghosts_of_a_cluster_that_died_as_a_whole_make_room_for_who_comes_after() {
+    in_virtual_time(async {
+        let mut cluster = start(3, 20);
+        cluster.joined(60).await.unwrap();
+        for node in 0..3 {
+            cluster.kill_node(node).await;
+        }
+        let before = cluster.commands().len();
+        cluster.add_node();
+        let begin = tokio::time::Instant::now();
+        cluster.joined(20).await.unwrap();
+        let took = begin.elapsed();
+        let written = cluster.commands().len() - before;
+        println!("{written} entries and {took:?} to get past sixty ghosts of three processes");
+        assert_eq!(leaves(&cluster).len(), 3);
+        // Some joined through ghosts and had to begin again.
+        assert!(written <= 3 + 5 * 20, "{written} entries");
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    });
+}
+
+#[test]
+fn ghosts_in_the_middle_of_their_join_keep_nobody_out() {
+    in_virtual_time(async {
+        // All of them have joined after sixteen.
+        for after in 2..16 {
+            let mut cluster = start(2, 3);
+            while cluster.commands().len() < after {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            cluster.kill_node(0).await;
+            cluster.kill_node(1).await;
+            cluster.add_node();
+            cluster.joined(3).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_is_stopped_says_so_once_and_its_watch_is_taken_over_at_once() {
+    in_virtual_time(async {
+        let cluster = start(2, 3);
+        cluster.joined(6).await.unwrap();
+        let ring = cluster.node(0).snapshot().replica;
+        // One that a peer of the other process watches.
+        let other = peers_of(&cluster, 1).await;
+        let pairs = ring.membership.pairs.iter();
+        let leaver =
+            pairs.filter(|(watcher, watched)| other.contains(watcher) && !other.contains(watched));
+        let leaver = *leaver.map(|(_, watched)| watched).next().unwrap();
+        let begin = tokio::time::Instant::now();
+        cluster.node(0).stop_peer(leaver).await.unwrap();
+        cluster.joined(5).await.unwrap();
+        assert!(
+            begin.elapsed() < Duration::from_millis(100),
+            "{:?}",
+            begin.elapsed()
+        );
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(leaves(&cluster), [LeaveCluster::of(leaver)]);
+    });
+}

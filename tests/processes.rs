@@ -1,0 +1,316 @@
+//! Several processes on one log, as they run: what happens to their work when one of them is killed,
+//! or paused for longer than its session lives.
+
+#![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// Between two questions to a process, which cannot be waited for otherwise.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no arbiter and no virtual time runs here"
+)]
+fn look_again() {
+    thread::sleep(Duration::from_millis(5));
+}
+
+const ROWS: usize = 6_000;
+const PEERS: u64 = 3;
+
+/// One segment after the other, so that the job takes its time.
+const JOB: &str = "\
+name: slow
+workflow:
+  - [read, keep]
+  - [keep, write]
+catalog:
+  - name: read
+    type: input
+    plugin: file/csv
+    path: in.csv
+    types: { n: int }
+    max-pending: 2
+    batch-size: 1
+  - name: keep
+    type: function
+    fn: expr/filter
+    where: n >= 0
+    max-peers: 1
+  - name: write
+    type: output
+    plugin: file/json-lines
+    path: out.jsonl
+";
+
+/// Coordination on a thread of this process, so that it outlives every node.
+struct Coordination {
+    address: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Coordination {
+    fn start() -> Self {
+        let (tell, told) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            onyx::run(async move {
+                let config = zookeeper_embedded::Config::default();
+                let server = zookeeper_embedded::Server::start(config).await.unwrap();
+                tell.send(server.connect_string()).unwrap();
+                let _ = stopped.await;
+                server.stop().await;
+            });
+        });
+        Coordination {
+            address: told.recv().unwrap(),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Coordination {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A node of its own process. It is killed when it is dropped.
+struct Node {
+    child: Child,
+    url: String,
+}
+
+impl Node {
+    fn start(coordination: &Coordination, folder: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
+        command
+            .arg("start")
+            .current_dir(folder)
+            .stdin(Stdio::null());
+        // What the shell of a developer has set is none of the tests' business.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ONYX_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("ONYX_NODE__PEERS", PEERS.to_string())
+            .env("ONYX_HTTP__PORT", "0")
+            .env("ONYX_COORDINATION__MODE", "zookeeper")
+            .env("ONYX_COORDINATION__CONNECT", &coordination.address)
+            .env("ONYX_COORDINATION__SESSION_TIMEOUT_MS", "2000")
+            .env("ONYX_COORDINATION__CONNECTION_TIMEOUT_MS", "1000")
+            .env("ONYX_TASK__CHECKPOINT_INTERVAL_MS", "100");
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("onyx-node listens on ");
+        let url = url
+            .map(str::to_owned)
+            .unwrap_or_else(|| panic!("listens where? {line:?}"));
+        Node { child, url }
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let asked = ureq::get(format!("{}{path}", self.url))
+            .config()
+            .http_status_as_error(false)
+            .build();
+        let mut answer = asked.call().unwrap();
+        answer.body_mut().read_json().unwrap()
+    }
+
+    /// Asks until the answer will do.
+    fn until(&self, path: &str, will_do: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let answer = self.get(path);
+            if will_do(&answer) {
+                return answer;
+            }
+            look_again();
+        }
+    }
+
+    fn joined(&self) {
+        self.until("/health/ready", |health| health["peers-joined"] == PEERS);
+    }
+
+    fn submit(&self, job: &Path) -> String {
+        let text = fs::read_to_string(job).unwrap();
+        let answer = ureq::post(format!("{}/jobs", self.url)).send(text);
+        let answer: Value = answer.unwrap().body_mut().read_json().unwrap();
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// How many segments the tasks of a job have written on this node.
+    fn written(&self, job: &str) -> u64 {
+        let report = self.get(&format!("/jobs/{job}"));
+        let tasks = report["tasks"].as_array().cloned().unwrap_or_default();
+        let written = tasks
+            .iter()
+            .map(|task| task["counts"]["written"].as_u64().unwrap());
+        written.sum()
+    }
+
+    /// The peers that the cluster knows of, as this node sees it.
+    fn cluster(&self) -> BTreeSet<String> {
+        let replica = self.get("/replica/peers");
+        let peers = replica["peers"].as_array().unwrap().iter();
+        peers
+            .map(|peer| peer.as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Those of its own.
+    fn mine(&self) -> BTreeSet<String> {
+        let report = self.get("/peers");
+        let children = report["children"].as_array().unwrap().iter();
+        let ids = children.filter_map(|child| child["detail"]["id"].as_str());
+        ids.map(str::to_owned).collect()
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Two nodes, the first of which is in the middle of the job.
+struct Scene {
+    works: Node,
+    other: Node,
+    job: String,
+    folder: TempDir,
+    _coordination: Coordination,
+}
+
+fn scene() -> Scene {
+    let folder = TempDir::new().unwrap();
+    let rows: String = (0..ROWS).map(|n| format!("{n}\n")).collect();
+    fs::write(folder.path().join("in.csv"), format!("n\n{rows}")).unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let job = JOB
+        .replace("in.csv", &at("in.csv").display().to_string())
+        .replace("out.jsonl", &at("out.jsonl").display().to_string());
+    fs::write(at("job.yaml"), job).unwrap();
+    let coordination = Coordination::start();
+    let nodes = [0, 1].map(|_| Node::start(&coordination, folder.path()));
+    nodes.iter().for_each(Node::joined);
+    let job = nodes[0].submit(&at("job.yaml"));
+    let [one, two] = nodes;
+    loop {
+        let begun = ROWS as u64 / 20;
+        let (by_one, by_two) = (one.written(&job), two.written(&job));
+        if by_one.max(by_two) >= begun {
+            let (works, other) = if by_one > by_two {
+                (one, two)
+            } else {
+                (two, one)
+            };
+            return Scene {
+                works,
+                other,
+                job,
+                folder,
+                _coordination: coordination,
+            };
+        }
+        look_again();
+    }
+}
+
+impl Scene {
+    fn output(&self) -> PathBuf {
+        self.folder.path().join("out.jsonl")
+    }
+
+    /// Waits for the end of the job, and looks for every row.
+    fn completes(&self) {
+        let path = format!("/jobs/{}", self.job);
+        self.other.until(&path, |job| job["state"] == "completed");
+        let text = fs::read_to_string(self.output()).unwrap();
+        let rows = text.lines().map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            row["n"].as_u64().unwrap()
+        });
+        let rows: BTreeSet<u64> = rows.collect();
+        assert_eq!(rows.len(), ROWS, "rows are missing");
+    }
+}
+
+#[test]
+fn a_process_that_wakes_up_after_its_session_writes_nothing_and_joins_again() {
+    let scene = scene();
+    let old = scene.works.mine();
+    scene.works.signal("STOP");
+    scene.completes();
+    assert!(
+        scene.other.written(&scene.job) > 0,
+        "the job was over before"
+    );
+    let gone = |peers: &BTreeSet<String>| peers.is_disjoint(&old);
+    assert!(gone(&scene.other.cluster()));
+    let length = fs::metadata(scene.output()).unwrap().len();
+    scene.works.signal("CONT");
+    // It has peers again, and none of them is one of those.
+    let ready = |health: &Value| health["peers-joined"] == PEERS;
+    while !gone(&scene.works.mine()) {
+        look_again();
+    }
+    scene.works.until("/health/ready", ready);
+    assert_eq!(scene.other.cluster().len() as u64, 2 * PEERS);
+    assert!(scene.other.cluster().is_superset(&scene.works.mine()));
+    assert_eq!(fs::metadata(scene.output()).unwrap().len(), length);
+}
+
+#[test]
+fn the_work_of_a_process_that_is_killed_is_finished_by_another() {
+    let scene = scene();
+    scene.works.signal("KILL");
+    scene.completes();
+    assert!(
+        scene.other.written(&scene.job) > 0,
+        "the job was over before"
+    );
+    assert_eq!(scene.other.cluster().len() as u64, PEERS);
+}
+
+#[test]
+fn the_work_of_a_process_that_stops_is_finished_by_another() {
+    let mut scene = scene();
+    scene.works.signal("TERM");
+    assert!(scene.works.child.wait().unwrap().success());
+    assert_eq!(scene.other.cluster().len() as u64, PEERS);
+    scene.completes();
+    assert!(
+        scene.other.written(&scene.job) > 0,
+        "the job was over before"
+    );
+}
