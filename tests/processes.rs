@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::thread::{JoinHandle, sleep};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -137,7 +137,7 @@ impl Node {
             if will_do(&answer) {
                 return answer;
             }
-            sleep(Duration::from_millis(20));
+            before_asking_again();
         }
     }
 
@@ -193,6 +193,14 @@ impl Drop for Node {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other processes are asked again and again; nothing is hoped of the time"
+)]
+fn before_asking_again() {
+    std::thread::sleep(Duration::from_millis(5));
+}
+
 /// Two nodes, the first of which is in the middle of the job.
 struct Scene {
     works: Node,
@@ -233,7 +241,7 @@ fn scene() -> Scene {
                 _coordination: coordination,
             };
         }
-        sleep(Duration::from_millis(5));
+        before_asking_again();
     }
 }
 
@@ -273,7 +281,7 @@ fn a_process_that_wakes_up_after_its_session_writes_nothing_and_joins_again() {
     // It has peers again, and none of them is one of those.
     let ready = |health: &Value| health["peers-joined"] == PEERS;
     while !gone(&scene.works.mine()) {
-        sleep(Duration::from_millis(20));
+        before_asking_again();
     }
     scene.works.until("/health/ready", ready);
     assert_eq!(scene.other.cluster().len() as u64, 2 * PEERS);
