@@ -89,7 +89,7 @@ fn ring(joined: u32, joiners: u32, (crashes, returns): (u32, u32), entries: usiz
 #[test]
 fn three_peers_join_and_one_crashes() {
     check(ring(0, 3, (1, 0), 22));
-    let states = check(ring(0, 3, (1, 1), 9));
+    let states = check(ring(0, 3, (1, 1), 10));
     assert!(states > 100_000, "only {states} states");
 }
 
