@@ -571,7 +571,7 @@ fn a_signal_ends_a_running_job() {
 }
 
 #[test]
-fn a_second_process_on_one_log_is_refused_and_another_tenancy_is_not() {
+fn a_node_with_another_job_scheduler_is_refused_by_the_log_and_not_by_another_tenancy() {
     let folder = folder();
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -582,8 +582,8 @@ fn a_second_process_on_one_log_is_refused_and_another_tenancy_is_not() {
     let _first = Started::with(folder.path(), &first);
     let second = |tenancy: &str| {
         format!(
-            "{ANY_PORT}[node]\ntenancy-id = \"{tenancy}\"\n[coordination]\nmode = \"zookeeper\"\n\
-             connect = \"127.0.0.1:{port}\"\nsession-timeout-ms = 500\nconnection-timeout-ms = 200\n"
+            "{ANY_PORT}[node]\ntenancy-id = \"{tenancy}\"\n[scheduler]\njobs = \"greedy\"\n\
+             [coordination]\nmode = \"zookeeper\"\nconnect = \"127.0.0.1:{port}\"\n"
         )
     };
     fs::write(folder.path().join("same.toml"), second("default")).unwrap();
@@ -592,7 +592,7 @@ fn a_second_process_on_one_log_is_refused_and_another_tenancy_is_not() {
     assert!(
         refused
             .err
-            .contains("give this one another node.tenancy-id"),
+            .contains("this node is configured for \"greedy\""),
         "{}",
         refused.err
     );

@@ -155,7 +155,7 @@ fn the_defaults_of_a_task_are_the_real_ones() {
 /// Rows that begin with an option in the form `section.key` tell its default in the second cell.
 #[test]
 fn the_defaults_of_a_node_are_the_real_ones() {
-    let page = read("docs/runtime-semantics.md");
+    let page = read("docs/runtime-semantics.md") + &read("docs/coordination.md");
     let config: toml::Table = read("config/onyx-node.toml").parse().unwrap();
     let mut rows = 0;
     for line in page.lines() {

@@ -10,18 +10,62 @@ mod script;
 mod show;
 
 use script::Script;
+use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-#[test]
-fn scripts_end_as_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/log_scripts");
-    let files = fs::read_dir(folder).expect("the folder of scripts");
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/log_scripts")
+}
+
+fn scripts() -> Vec<PathBuf> {
+    let files = fs::read_dir(folder()).expect("the folder of scripts");
     let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     paths.sort();
     assert!(paths.len() > 10, "only {} scripts were found", paths.len());
+    paths
+}
+
+#[test]
+fn the_tables_name_every_script_and_no_other() {
+    let readme = fs::read_to_string(folder().join("README.md")).expect("the tables");
+    let links = readme.split("](").skip(1);
+    let named: BTreeSet<&str> = links
+        .filter_map(|link| link.split(')').next()?.strip_suffix(".txt"))
+        .collect();
+    let paths = scripts();
+    let found: BTreeSet<&str> = paths
+        .iter()
+        .filter_map(|path| path.file_stem()?.to_str())
+        .collect();
+    assert_eq!(named, found);
+}
+
+/// The names are those that the program has for its commands.
+#[test]
+fn every_command_is_written_in_a_script() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/log/commands/mod.rs");
+    let source = fs::read_to_string(source).expect("the commands");
+    let names: Vec<&str> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Command::")?.split('"').nth(1))
+        .collect();
+    assert!(names.contains(&"prepare-join-cluster"), "{names:?}");
+    let texts = scripts()
+        .into_iter()
+        .map(|path| fs::read_to_string(path).expect("a script"));
+    let texts = texts.collect::<Vec<String>>().concat();
+    // An entry is told as its position, its writer and its command.
+    let written = |name: &&str| texts.contains(&format!(": {name}"));
+    let missing: Vec<&str> = names.into_iter().filter(|name| !written(name)).collect();
+    assert_eq!(missing, [""; 0], "no script writes these");
+}
+
+#[test]
+fn scripts_end_as_written() {
+    let paths = scripts();
     let mut differing = Vec::new();
     for path in paths {
         let expected = fs::read_to_string(&path).expect("a script");

@@ -10,10 +10,19 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::thread::{JoinHandle, sleep};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+
+/// Between two questions to a process, which cannot be waited for otherwise.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no arbiter and no virtual time runs here"
+)]
+fn look_again() {
+    thread::sleep(Duration::from_millis(5));
+}
 
 const ROWS: usize = 6_000;
 const PEERS: u64 = 3;
@@ -54,7 +63,7 @@ impl Coordination {
     fn start() -> Self {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             onyx::run(async move {
                 let config = zookeeper_embedded::Config::default();
                 let server = zookeeper_embedded::Server::start(config).await.unwrap();
@@ -137,7 +146,7 @@ impl Node {
             if will_do(&answer) {
                 return answer;
             }
-            sleep(Duration::from_millis(20));
+            look_again();
         }
     }
 
@@ -233,7 +242,7 @@ fn scene() -> Scene {
                 _coordination: coordination,
             };
         }
-        sleep(Duration::from_millis(5));
+        look_again();
     }
 }
 
@@ -273,7 +282,7 @@ fn a_process_that_wakes_up_after_its_session_writes_nothing_and_joins_again() {
     // It has peers again, and none of them is one of those.
     let ready = |health: &Value| health["peers-joined"] == PEERS;
     while !gone(&scene.works.mine()) {
-        sleep(Duration::from_millis(20));
+        look_again();
     }
     scene.works.until("/health/ready", ready);
     assert_eq!(scene.other.cluster().len() as u64, 2 * PEERS);

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use std::io::Cursor;
 
 /// The first byte of every payload. It changes when an old reader would misunderstand a new writer.
-pub const FORMAT_VERSION: u8 = 1;
+pub const FORMAT_VERSION: u8 = 2;
 
 /// The payload of a value.
 pub fn to_payload<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
@@ -108,7 +108,7 @@ mod tests {
         let error = from_payload::<Entry>(&payload).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the payload has format version 9, and this software reads version 1: \
+            "the payload has format version 9, and this software reads version 2: \
              run the same version on every node"
         );
         let garbage = from_payload::<Entry>(&[FORMAT_VERSION, 0xc1]);

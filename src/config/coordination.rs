@@ -135,16 +135,9 @@ impl CoordinationConfig {
                 "it is the folder of an embedded server; the mode is \"zookeeper\"",
             );
         }
-        if self.mode == CoordinationMode::Embedded {
-            let message = |what: &str| {
-                format!("an embedded server has no {what}; it is for `mode = \"zookeeper\"`")
-            };
-            if self.login.is_some() {
-                keys.refuse("digest-user", &message("lists of who may do what"));
-            }
-            if self.tls.is_some() {
-                keys.refuse("tls-ca-file", &message("TLS"));
-            }
+        if self.mode == CoordinationMode::Embedded && self.tls.is_some() {
+            let message = "an embedded server speaks no TLS; it is for `mode = \"zookeeper\"`";
+            keys.refuse("tls-ca-file", message);
         }
     }
 }

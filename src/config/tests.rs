@@ -198,7 +198,7 @@ local-peers = "none"
 }
 
 #[test]
-fn a_login_and_tls_are_for_an_ensemble() {
+fn a_login_has_its_password_in_a_file_and_tls_is_for_an_ensemble() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     std::fs::write(&file, "s3cret\n").unwrap();
@@ -224,11 +224,8 @@ tls-key-file = "node.key"
     let ca = "ca.pem".into();
     assert_eq!(config.tls, Some(TlsFiles { ca, identity }));
 
-    let embedded = "[coordination]\ndigest-user = 'a'\ndigest-password = 'b'\ntls-ca-file = 'c'";
-    assert_snapshot!(problems(embedded, &[]), @r#"
-    node.toml:2: coordination.digest-user: an embedded server has no lists of who may do what; it is for `mode = "zookeeper"`
-    node.toml:4: coordination.tls-ca-file: an embedded server has no TLS; it is for `mode = "zookeeper"`
-    "#);
+    let embedded = "coordination.tls-ca-file = 'ca.pem'";
+    assert_snapshot!(problems(embedded, &[]), @r#"node.toml:1: coordination.tls-ca-file: an embedded server speaks no TLS; it is for `mode = "zookeeper"`"#);
 }
 
 #[test]

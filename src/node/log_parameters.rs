@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(
             refusal.to_string(),
             "this node cannot use the log of tenancy `t`: its origin: the payload has format version \
-             2, and this software reads version 1: run the same version on every node"
+             3, and this software reads version 2: run the same version on every node"
         );
     }
 }

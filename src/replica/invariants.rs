@@ -195,7 +195,8 @@ fn check_joins(membership: &Membership, joined: &BTreeSet<PeerId>, found: &mut F
     }
     let members = &membership.members;
     let strangers = joined
-        .union(&joiners)
+        .iter()
+        .chain(&joiners)
         .filter(|it| !members.contains_key(it));
     let ghosts = members
         .keys()

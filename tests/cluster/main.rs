@@ -19,6 +19,9 @@ mod node;
 mod reports;
 mod sharing;
 
+#[path = "../support/flights.rs"]
+mod flights;
+
 /// Runs a test in virtual time: the clock goes on whenever everybody waits.
 fn in_virtual_time(test: impl Future<Output = ()>) {
     onyx::run(async {

@@ -81,8 +81,11 @@ fn five_seconds_without_the_only_server_cost_no_session_of_six() {
         let mut server = ZooKeeperServer::start().await;
         nobody_dies(server.connect_string(), async || {
             server.kill();
-            tokio::time::sleep(OUTAGE).await;
-            server.restart().await;
+            // It takes a second or two to come up.
+            tokio::join!(tokio::time::sleep(OUTAGE), async {
+                tokio::time::sleep(OUTAGE - Duration::from_secs(2)).await;
+                server.restart().await;
+            });
         })
         .await;
     });

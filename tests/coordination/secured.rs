@@ -1,6 +1,6 @@
-//! Logins and TLS, with Apache ZooKeeper: whoever is not let in is told so at the start.
+//! Logins, with every server, and TLS, with Apache ZooKeeper: whoever is not let in is told so at the
+//! start.
 
-use crate::apache::on_apache;
 use crate::ground::{fresh_tenancy, peer};
 use crate::zookeeper_server::{Need, ZooKeeperServer, is_wanted};
 use onyx::config::{DigestLogin, TlsFiles, TlsIdentityFiles};
@@ -12,6 +12,19 @@ use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
 use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
+
+/// Runs a test with an embedded server, and with Apache ZooKeeper where that is wanted.
+fn with_servers(test: impl AsyncFn(String)) {
+    onyx::run(async {
+        let config = zookeeper_embedded::Config::default();
+        let server = zookeeper_embedded::Server::start(config).await.unwrap();
+        test(server.connect_string()).await;
+        server.stop().await;
+        if is_wanted(Need::OneServer) {
+            test(ZooKeeperServer::shared().await.connect_string()).await;
+        }
+    });
+}
 
 fn with_login(connect: &Connect, user: &str, password: &str) -> Connect {
     Connect {
@@ -29,8 +42,8 @@ async fn refusal(connect: &Connect) -> String {
 
 #[test]
 fn with_a_login_everything_is_made_for_it_alone() {
-    on_apache(async |server| {
-        let (servers, root) = (server.connect_string(), fresh_tenancy());
+    with_servers(async |servers| {
+        let root = fresh_tenancy();
         let open = Connect::to(format!("{servers}/{root}"), "default");
         let connect = with_login(&open, "onyx", "s3cret:with colons");
         let session = ZooKeeper::connect(&connect).await.unwrap();
@@ -60,8 +73,8 @@ fn with_a_login_everything_is_made_for_it_alone() {
 
 #[test]
 fn a_wrong_password_is_refused_at_the_start_without_being_shown() {
-    on_apache(async |server| {
-        let connect = Connect::to(server.connect_string(), fresh_tenancy());
+    with_servers(async |servers| {
+        let connect = Connect::to(servers, fresh_tenancy());
         let right = with_login(&connect, "onyx", "s3cret");
         drop(ZooKeeper::connect(&right).await.unwrap());
         let tenancy = &connect.tenancy;
@@ -86,8 +99,8 @@ fn a_wrong_password_is_refused_at_the_start_without_being_shown() {
 
 #[test]
 fn a_chroot_that_was_made_for_the_login_is_enough() {
-    on_apache(async |server| {
-        let (servers, root) = (server.connect_string(), fresh_tenancy());
+    with_servers(async |servers| {
+        let root = fresh_tenancy();
         let client = async |login: &[u8]| {
             let connector = Client::connector().with_auth("digest", login);
             connector.connect(&servers).await.unwrap()

@@ -316,6 +316,8 @@ fn argument(key: &str, text: &str) -> Value {
         "tasks" | "inputs" | "outputs" | "tags" => items().map(|item| json!(item)).collect(),
         "id" | "job" | "job-id" | "joiner" | "observer" | "peer-id" => json!(named(text)),
         "content" => json!(text),
+        // The only one that can be spelled here is the first.
+        "replica" => serde_json::to_value(onyx::replica::Replica::default()).expect("JSON"),
         _ => plain(text),
     }
 }

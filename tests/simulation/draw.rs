@@ -25,20 +25,26 @@ const JOBS: [&str; 9] = [
 const WORDS: [&str; 4] = ["fn:x fn:y", "fn:x fn:y", "fn:x", ""];
 const TAGS: [&str; 4] = ["", "fast", "fast near", "near"];
 /// The most groups, and the most peers of each: many small clusters, a few large ones.
-const SIZES: [(u32, u32); 10] = [
+const SIZES: [(u32, u32); 16] = [
+    (1, 4),
+    (2, 2),
     (2, 3),
+    (2, 4),
+    (3, 2),
     (3, 3),
     (3, 4),
     (4, 3),
+    (4, 4),
     (4, 5),
     (4, 5),
+    (5, 3),
     (1, 20),
     (10, 2),
     (6, 6),
     (10, 20),
 ];
 /// The most entries, after which nothing new is begun.
-const ENTRIES: [usize; 6] = [60, 120, 160, 160, 250, 500];
+const ENTRIES: [usize; 8] = [60, 60, 120, 120, 160, 160, 250, 500];
 
 /// The peers of one group.
 pub(crate) struct Group {

@@ -330,8 +330,11 @@ impl<'a> Life<'a> {
                 None => format!("{position} unreadable: {outcome}"),
             }
         });
-        let found = violations(&step.new, step.position);
-        assert!(found.is_empty(), "after entry {}: {found:?}", step.position);
+        // A debug build has looked already, when it applied the entry.
+        if cfg!(not(debug_assertions)) {
+            let found = violations(&step.new, step.position);
+            assert!(found.is_empty(), "after entry {}: {found:?}", step.position);
+        }
         rest::check_completed(&self.cluster, step);
     }
 

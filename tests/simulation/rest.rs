@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Replicas of readers are compared after every so many entries, and at the end.
-const COMPARED_EVERY: usize = 8;
+const COMPARED_EVERY: usize = 16;
 
 pub(crate) fn check(cluster: &Cluster) {
     let replica = cluster.replica();

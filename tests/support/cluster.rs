@@ -2,7 +2,7 @@
 //! that may linger, outboxes that may be paused. Whoever drives it decides who does what when.
 
 use onyx::codec::{from_payload, to_payload};
-use onyx::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
+use onyx::ids::{EntrySource, GroupId, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
 use onyx::job::TaskKind;
 use onyx::log::admission::is_open;
 use onyx::log::commands::{Command, PrepareJoinCluster};
@@ -225,18 +225,20 @@ impl Cluster {
         state.next = next;
         // Watches are in place before anything that announces them is written.
         state.reconcile(&step.new);
+        let me = Arc::clone(&state.me);
         let mut events = Vec::new();
-        for effect in step.effects(&state.me) {
+        for effect in step.effects(&me) {
             match effect {
-                Effect::RejoinAfterBackOff => state.rejoin_is_due = true,
+                Effect::RejoinAfterBackOff => self.peers.get_mut(&peer)?.rejoin_is_due = true,
                 Effect::EvictIfGhost(_) => {
-                    state.look_for_ghosts(&step.new, &self.pulses, Word::WhenItIsMine);
+                    self.look_for_ghosts(peer, &step.new, Word::WhenItIsMine);
                 }
                 Effect::Restart => {}
             }
             events.push(Event::Effect(effect));
         }
-        for reaction in step.reactions(&state.me) {
+        let state = self.peers.get_mut(&peer)?;
+        for reaction in step.reactions(&me) {
             state.outbox.push_back(reaction.clone());
             events.push(Event::Wrote(reaction));
         }
@@ -276,13 +278,20 @@ impl Cluster {
             && step.reactions(&peer.me).is_empty()
     }
 
-    /// Watched peers without a pulse whose leave a peer has not written yet.
+    /// Watched peers without a pulse of whom nobody of its group has spoken yet.
     pub(crate) fn unreported(&self, peer: PeerId) -> impl Iterator<Item = PeerId> {
         let watched = self.peers.get(&peer).map(|state| {
+            let told = self.told_by(state.me.group());
             let gone = state.watches.difference(&self.pulses);
-            gone.filter(|gone| !state.reported.contains(gone)).copied()
+            gone.filter(move |gone| !told.contains(gone)).copied()
         });
         watched.into_iter().flatten()
+    }
+
+    /// Whose leave a process has written: its peers know of each other.
+    fn told_by(&self, group: GroupId) -> BTreeSet<PeerId> {
+        let of_group = self.peers.values().filter(|peer| peer.me.group() == group);
+        of_group.flat_map(|peer| &peer.reported).copied().collect()
     }
 
     /// Lets a peer notice that pulses it watches are gone. Then it looks who else is, and speaks of
@@ -301,9 +310,43 @@ impl Cluster {
             return BTreeSet::new();
         }
         let replica = self.replica_before(self.peers[&peer].next);
-        let state = self.peers.get_mut(&peer);
-        let gone = state.map(|state| state.look_for_ghosts(&replica, &self.pulses, word));
-        gone.unwrap_or_default()
+        self.look_for_ghosts(peer, &replica, word)
+    }
+
+    /// Members without a pulse of whom nobody of its group has spoken yet.
+    fn ghosts(&self, peer: &Peer, replica: &Replica) -> BTreeSet<PeerId> {
+        let told = self.told_by(peer.me.group());
+        let members = replica.membership.members.keys();
+        let ghosts = members.filter(|peer| !self.pulses.contains(peer) && !told.contains(peer));
+        ghosts.copied().collect()
+    }
+
+    /// Lets a peer say of every group who of it is gone.
+    fn look_for_ghosts(&mut self, id: PeerId, replica: &Replica, word: Word) -> BTreeSet<PeerId> {
+        let Some(peer) = self.peers.get(&id) else {
+            return BTreeSet::new();
+        };
+        let (news, mine) = (self.ghosts(peer, replica), peer.me.group());
+        let mut said = BTreeSet::new();
+        let mut leaves = Vec::new();
+        for mut departure in departures(&replica.membership, &self.pulses) {
+            let is_mine = match departure.speaker {
+                Speaker::Group(group) => group == mine,
+                Speaker::Anybody => true,
+            };
+            if !is_mine && word == Word::WhenItIsMine {
+                continue;
+            }
+            departure.gone.retain(|peer| news.contains(peer));
+            leaves.extend(departure.leave(&replica.membership));
+            said.extend(departure.gone);
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            let leaves = leaves.into_iter().map(Command::LeaveCluster);
+            peer.outbox.extend(leaves);
+            peer.reported.extend(&said);
+        }
+        said
     }
 
     /// Whether the end of a peer's back-off would lead to anything.
@@ -314,7 +357,7 @@ impl Cluster {
         let replica = self.replica_before(state.next);
         state.standing != Standing::Outside
             || is_open(&replica.membership)
-            || !state.ghosts(&replica, &self.pulses).is_empty()
+            || !self.ghosts(state, &replica).is_empty()
     }
 
     /// Lets the back-off of a peer end. Where it would be refused it looks for ghosts instead, and
@@ -326,9 +369,7 @@ impl Cluster {
         let outside = state.standing == Standing::Outside;
         if outside && !is_open(&self.replica_before(state.next).membership) {
             let replica = self.replica_before(self.peers[&peer].next);
-            if let Some(state) = self.peers.get_mut(&peer) {
-                state.look_for_ghosts(&replica, &self.pulses, Word::InAnyCase);
-            }
+            self.look_for_ghosts(peer, &replica, Word::InAnyCase);
             return;
         }
         let Some(state) = self.peers.get_mut(&peer) else {
@@ -415,40 +456,6 @@ impl Peer {
                 self.outbox.push_back(owed);
             }
         }
-    }
-
-    /// Members without a pulse of whom it has not spoken yet.
-    fn ghosts(&self, replica: &Replica, pulses: &BTreeSet<PeerId>) -> BTreeSet<PeerId> {
-        let members = replica.membership.members.keys();
-        let ghosts = members.filter(|peer| !pulses.contains(peer) && !self.reported.contains(peer));
-        ghosts.copied().collect()
-    }
-
-    /// Says of every group who of it is gone.
-    fn look_for_ghosts(
-        &mut self,
-        replica: &Replica,
-        pulses: &BTreeSet<PeerId>,
-        word: Word,
-    ) -> BTreeSet<PeerId> {
-        let news = self.ghosts(replica, pulses);
-        let mine = self.me.group();
-        let mut said = BTreeSet::new();
-        for mut departure in departures(&replica.membership, pulses) {
-            let is_mine = match departure.speaker {
-                Speaker::Group(group) => group == mine,
-                Speaker::Anybody => true,
-            };
-            if !is_mine && word == Word::WhenItIsMine {
-                continue;
-            }
-            departure.gone.retain(|peer| news.contains(peer));
-            let leave = departure.leave(&replica.membership);
-            self.outbox.extend(leave.map(Command::LeaveCluster));
-            said.extend(departure.gone);
-        }
-        self.reported.extend(&said);
-        said
     }
 
     /// While it is not joined only its own join and leaves pass.

@@ -50,6 +50,8 @@ struct Traffic {
     /// What becomes of the next entries that are written.
     losses: Mutex<Vec<Loss>>,
     happened: AtomicU32,
+    /// Held by a connection while it is made.
+    admission: tokio::sync::Mutex<()>,
 }
 
 const PASSWORD_BYTES: usize = 16;
@@ -70,6 +72,7 @@ impl Proxy {
             sessions: Mutex::default(),
             losses: Mutex::default(),
             happened: AtomicU32::new(0),
+            admission: tokio::sync::Mutex::default(),
         });
         let task = tokio::spawn(serve(listener, receiver, traffic.clone(), told));
         Proxy {
@@ -113,7 +116,13 @@ impl Proxy {
         let Some(password) = password else {
             return false;
         };
-        end_session(self.traffic.server, id, password).await.is_ok()
+        // The server closes the connection of whoever has the session, who would have it back at
+        // once.
+        let _nobody_else = self.traffic.admission.lock().await;
+        end_session(self.traffic.server, id, password)
+            .await
+            .unwrap();
+        true
     }
 }
 
@@ -180,9 +189,11 @@ async fn connection(client: TcpStream, network: watch::Receiver<Network>, traffi
         let _ = healed.changed().await;
         return;
     }
+    let admitted = traffic.admission.lock().await;
     let Ok(server) = TcpStream::connect(traffic.server).await else {
         return;
     };
+    drop(admitted);
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
     let lost_answer = Mutex::new(None);
@@ -299,6 +310,7 @@ async fn end_session(
     read_frame(&mut from).await?;
     let close = [1_i32.to_be_bytes(), CLOSE_SESSION.to_be_bytes()].concat();
     write_frame(&mut to, &close).await?;
-    read_frame(&mut from).await?;
+    // The server answers, or closes the connection before it does.
+    let _ = read_frame(&mut from).await;
     Ok(())
 }

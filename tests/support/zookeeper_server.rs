@@ -293,6 +293,9 @@ impl Drop for ZooKeeperServer {
             let _ = process.kill();
             let _ = process.wait();
         }
+        if std::thread::panicking() {
+            eprintln!("what ZooKeeper logged:\n{}", self.log());
+        }
     }
 }
 

@@ -1,0 +1,94 @@
+//! An ensemble of three.
+
+use crate::proxy::{Network, Proxy};
+use crate::trouble::{Peers, at, every_row_is_written, session_of, with_short_sessions};
+use crate::zookeeper_server::{Ensemble, Need, is_wanted};
+use std::time::Duration;
+
+fn with_ensemble<F: Future<Output = ()>>(test: impl FnOnce(Ensemble) -> F) {
+    if is_wanted(Need::Ensemble) {
+        onyx::run(async {
+            test(Ensemble::start().await).await;
+        });
+    }
+}
+
+#[test]
+fn a_job_survives_the_death_of_the_leader() {
+    with_ensemble(async |mut ensemble| {
+        let config = at(&ensemble.connect_string());
+        let trouble = async |_| {
+            ensemble.leader().await.kill();
+            ensemble.leader().await;
+        };
+        every_row_is_written(config, trouble, Peers::AreTheSame).await;
+    });
+}
+
+#[test]
+fn a_job_survives_a_leader_that_hangs() {
+    with_ensemble(async |mut ensemble| {
+        let config = at(&ensemble.connect_string());
+        let trouble = async |_| {
+            let leader = ensemble.leader().await;
+            leader.pause();
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            leader.resume();
+        };
+        every_row_is_written(config, trouble, Peers::AreTheSame).await;
+    });
+}
+
+#[test]
+fn a_job_survives_the_restart_of_all_servers() {
+    with_ensemble(async |mut ensemble| {
+        let config = at(&ensemble.connect_string());
+        let trouble = async |_| ensemble.restart().await;
+        every_row_is_written(config, trouble, Peers::AreTheSame).await;
+    });
+}
+
+#[test]
+fn a_job_survives_sessions_that_the_servers_end() {
+    with_ensemble(async |ensemble| {
+        let proxy = Proxy::before(ensemble.servers[0].address()).await;
+        let config = at(&proxy.connect_string());
+        let trouble = async |node| {
+            let session = session_of(&node, &ensemble.connect_string()).await;
+            assert!(proxy.end_session(session).await);
+        };
+        every_row_is_written(config, trouble, Peers::AreOthers).await;
+    });
+}
+
+#[test]
+fn a_job_survives_the_loss_of_the_way_to_one_server() {
+    with_ensemble(async |ensemble| {
+        let mut near = Proxy::before(ensemble.servers[0].address()).await;
+        let far = Proxy::before(ensemble.servers[1].address()).await;
+        let config = at(&format!(
+            "{},{}",
+            near.connect_string(),
+            far.connect_string()
+        ));
+        let trouble = async |_| {
+            // Whichever it uses: it moves to the other, with its session.
+            near.set(Network::Refuses).await;
+        };
+        every_row_is_written(config, trouble, Peers::AreTheSame).await;
+    });
+}
+
+#[test]
+fn a_job_survives_a_client_that_is_cut_off_until_its_session_has_expired() {
+    with_ensemble(async |ensemble| {
+        let mut proxy = Proxy::before(ensemble.servers[0].address()).await;
+        let config = with_short_sessions(at(&proxy.connect_string()));
+        let trouble = async |_| {
+            proxy.set(Network::Silent).await;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            proxy.set(Network::Works).await;
+        };
+        every_row_is_written(config, trouble, Peers::AreOthers).await;
+    });
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# A random sample of the mutants of the layers without IO, each tried against the library's own tests:
+# tests/mutants/sample.sh SAMPLE SEED
+set -euo pipefail
+sample=$1 seed=$2
+echo "seed $seed: ./dev mutants --sample $sample --seed $seed gives the same sample" >&2
+
+files=()
+for layer in ids.rs codec job replica scheduler log acking; do files+=(--file "src/$layer" --file "src/$layer/**"); done
+# What only people read, and what tests are made with, is no rule.
+except=(--exclude 'src/**/sample.rs' --exclude 'src/**/laws.rs' --exclude-re 'impl (Debug|fmt::Debug|Display|fmt::Display)')
+
+# Dependencies are not built once more for the copy in which mutants are made.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+cargo mutants --list "${files[@]}" "${except[@]}" >"$out/all"
+
+# The same seed draws the same lines, on every machine.
+awk -v seed="$seed" 'BEGIN { srand(seed) } { printf "%.9f\t%s\n", rand(), $0 }' "$out/all" \
+  | sort | head -n "$sample" | cut -f2- >"$out/drawn"
+printf '%s of %s mutants\n' "$(wc -l <"$out/drawn")" "$(wc -l <"$out/all")" >&2
+
+# The tool takes patterns, so the names are quoted, and anchored at both ends.
+chosen=()
+while IFS= read -r name; do
+  chosen+=(--re "^$(printf '%s' "$name" | sed 's/[][\.*^$+?(){}|]/\\&/g')\$")
+done <"$out/drawn"
+
+# Survivors are no error of the tool's, which then ends with 2; a time-out is a mutant that was caught.
+cargo mutants "${files[@]}" "${except[@]}" "${chosen[@]}" --output "$out" --jobs 1 --baseline run \
+  --cap-lints true --timeout-multiplier 4 -- --lib || [ $? -le 3 ]
+
+count() { wc -l <"$out/mutants.out/$1.txt"; }
+caught=$(count caught) timeout=$(count timeout) missed=$(count missed) unviable=$(count unviable)
+tried=$((caught + timeout + missed))
+printf 'caught %s, timed out %s, missed %s, not compilable %s\n' "$caught" "$timeout" "$missed" "$unviable"
+sed 's/^/missed: /' "$out/mutants.out/missed.txt"
+[ "$tried" -gt 0 ] || { echo "nothing was tried" >&2; exit 1; }
+share=$((100 * (caught + timeout) / tried))
+printf '%s %% of %s caught (target 90 %%)\n' "$share" "$tried"
+[ "$share" -ge 90 ]
