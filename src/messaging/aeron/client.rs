@@ -165,6 +165,7 @@ impl Ear {
     }
 
     /// Where it is bound, once the driver says so.
+    #[expect(clippy::disallowed_methods, reason = "the courier has its own thread")]
     fn address(&self) -> Result<SocketAddr, String> {
         const TEXT_MAX: usize = 128;
         const TRIES: u32 = 500;

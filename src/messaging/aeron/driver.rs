@@ -305,6 +305,10 @@ fn folder_of(directory: &Path) -> PathBuf {
 }
 
 /// Holds a folder for who starts a driver in it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "drivers are started by the courier, or before anything else of a process"
+)]
 fn lock(folder: &Path) -> io::Result<File> {
     let file = File::open(folder)?;
     for _ in 0..LOCK_TRIES {
