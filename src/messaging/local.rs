@@ -97,6 +97,10 @@ impl Transport for LocalTransport {
         // Everybody whom it reaches has an inbox here.
     }
 
+    fn refused(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     fn alive(&self) -> Result<(), String> {
         Ok(())
     }

@@ -124,6 +124,9 @@ pub trait Transport: Send + Sync {
     /// process finds their sites there.
     fn learn_sites(&self, members: &BTreeMap<PeerId, Member>);
 
+    /// What arrived and was not taken, by reason, since the start.
+    fn refused(&self) -> Vec<(&'static str, u64)>;
+
     /// Whether the transport works, or why not.
     fn alive(&self) -> Result<(), String>;
 }

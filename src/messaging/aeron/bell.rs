@@ -13,7 +13,7 @@ use std::thread::Thread;
 #[derive(Debug)]
 pub(super) enum Wish {
     /// A link was made and wants an inbox.
-    Open(Arc<OutLink>),
+    Open(Opening),
     /// A link found its stream full.
     Blocked(Arc<OutLink>),
     /// A link is not needed any more.
@@ -25,6 +25,11 @@ pub(super) enum Wish {
     /// Everything ends.
     Stop,
 }
+
+/// A link on its way to the courier. If it does not get there, because the courier has ended, the link
+/// closes: nobody else would ever tell who waits for it.
+#[derive(Debug)]
+pub(super) struct Opening(Option<Arc<OutLink>>);
 
 /// Says wishes. Clones say them to the same courier.
 #[derive(Clone, Debug)]
@@ -41,6 +46,25 @@ pub(in crate::messaging) struct Takings {
     /// When so many are taken, the courier is told, once.
     tell_at: AtomicU64,
     bell: Bell,
+}
+
+impl Opening {
+    pub(super) fn of(link: Arc<OutLink>) -> Self {
+        Opening(Some(link))
+    }
+
+    /// The courier has it.
+    pub(super) fn arrived(mut self) -> Option<Arc<OutLink>> {
+        self.0.take()
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.take() {
+            link.close();
+        }
+    }
 }
 
 impl Bell {
@@ -102,6 +126,37 @@ impl Takings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::IdSource;
+    use crate::messaging::InboxKind;
+    use crate::messaging::aeron::departures::Readiness;
+    use crate::messaging::aeron::site::{AeronSite, DriverId};
+
+    #[test]
+    fn a_link_that_no_courier_hears_of_is_closed() {
+        let site = AeronSite {
+            driver: DriverId(1),
+            address: ([127, 0, 0, 1], 9).into(),
+            stream: 7,
+        };
+        let link = |id| {
+            let peer = IdSource::from_seed(1).peer();
+            Arc::new(OutLink::new(LinkId(id), peer, InboxKind::Task, site))
+        };
+        let (heard, unheard, late) = (link(1), link(2), link(3));
+        let (bell, wishes) = Bell::new();
+        for link in [&heard, &unheard] {
+            bell.say(Wish::Open(Opening::of(link.clone())));
+        }
+        let Ok(Wish::Open(opening)) = wishes.try_recv() else {
+            panic!("another wish was heard");
+        };
+        assert!(opening.arrived().is_some());
+        drop(wishes);
+        bell.say(Wish::Open(Opening::of(late.clone())));
+        let readiness = [heard, unheard, late].map(|link| link.readiness());
+        let expected = [Readiness::Wait, Readiness::Closed, Readiness::Closed];
+        assert_eq!(readiness, expected);
+    }
 
     #[test]
     fn takings_are_told_once_for_each_time_they_were_asked_for() {

@@ -180,7 +180,11 @@ impl Courier {
         let desk = &mut self.desk;
         for wish in self.wishes.try_iter() {
             match wish {
-                Wish::Open(link) => desk.departures.open(link, desk.now, own, &mut desk.words),
+                Wish::Open(opening) => {
+                    if let Some(link) = opening.arrived() {
+                        desk.departures.open(link, desk.now, own, &mut desk.words);
+                    }
+                }
                 Wish::Blocked(link) => self.blocked.push(link),
                 Wish::Leave(id) => desk.departures.leave(id, &mut desk.words),
                 Wish::Grant(id) => desk.arrivals.grant(id, &mut desk.words),

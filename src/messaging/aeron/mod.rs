@@ -27,7 +27,6 @@ mod tests;
 
 pub use client::AeronError;
 pub use driver::{DriverError, MediaDriver};
-pub use refusals::{Refusal, Refusals};
 pub use settings::{AeronSettings, DriverChoice, LocalPeers, TERM_BYTES};
 pub use site::{AeronSite, DriverId, NotASite, stable_hash};
 
@@ -35,7 +34,7 @@ use super::{Inbox, InboxKind, Link, LinkId, LocalTransport, Transport, Transport
 use crate::ids::{GroupId, PeerId};
 use crate::replica::{Member, Site};
 pub(super) use bell::Takings;
-use bell::{Bell, Wish};
+use bell::{Bell, Opening, Wish};
 use courier::Courier;
 use departures::OutLink;
 use link::AeronLink;
@@ -110,11 +109,6 @@ impl AeronTransport {
     pub fn aeron_site(&self) -> AeronSite {
         self.site
     }
-
-    /// What was refused so far.
-    pub fn refusals(&self) -> &Refusals {
-        &self.shared.refusals
-    }
 }
 
 impl Transport for AeronTransport {
@@ -144,7 +138,7 @@ impl Transport for AeronTransport {
         }
         let id = LinkId(self.links.fetch_add(1, Ordering::Relaxed));
         let out = Arc::new(OutLink::new(id, to, kind, site));
-        self.bell.say(Wish::Open(out.clone()));
+        self.bell.say(Wish::Open(Opening::of(out.clone())));
         let bell = self.bell.clone();
         Ok(Box::new(AeronLink::new(
             out,
@@ -173,6 +167,10 @@ impl Transport for AeronTransport {
             .iter()
             .filter_map(|(peer, member)| Some((*peer, site(member)?)));
         self.shared.learn(sites.collect());
+    }
+
+    fn refused(&self) -> Vec<(&'static str, u64)> {
+        self.shared.refusals.all().collect()
     }
 
     fn alive(&self) -> Result<(), String> {

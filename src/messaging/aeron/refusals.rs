@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why something that arrived was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// Cut off, altered on its way, or not a frame of ours.
     Damaged,
     /// Of another version of frames.
@@ -44,16 +44,16 @@ const REFUSALS: [(Refusal, &str); 10] = [
 
 /// How often each happened.
 #[derive(Debug, Default)]
-pub struct Refusals([AtomicU64; REFUSALS.len()]);
+pub(super) struct Refusals([AtomicU64; REFUSALS.len()]);
 
 impl Refusals {
     /// How often this happened.
-    pub fn get(&self, refusal: Refusal) -> u64 {
+    pub(super) fn get(&self, refusal: Refusal) -> u64 {
         self.0[refusal as usize].load(Ordering::Relaxed)
     }
 
     /// Each reason by name, and how often it happened.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         REFUSALS
             .iter()
             .map(|&(refusal, name)| (name, self.get(refusal)))

@@ -206,7 +206,7 @@ async fn what_is_damaged_foreign_stale_or_for_nobody_is_counted_and_refused() {
         ("no-site", 1),
     ];
     let refused = || -> Vec<(&str, u64)> {
-        let all = transport.refusals().all();
+        let all = transport.refused().into_iter();
         all.filter(|(_, count)| *count > 0).collect()
     };
     while refused().iter().map(|(_, count)| count).sum::<u64>() < 6 {
