@@ -135,7 +135,7 @@ impl Ends<'_> {
                     *sent += 1;
                 }
             }
-            if inbox.is_empty() {
+            if sent[0] + sent[1] == taken {
                 send(&mut *one, message(0, sent[0])).await.unwrap();
                 sent[0] += 1;
             }

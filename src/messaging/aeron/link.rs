@@ -2,7 +2,7 @@
 
 use super::bell::{Bell, Wish};
 use super::departures::{OutLink, Readiness};
-use super::pieces::{parts, pieces, rest};
+use super::pieces::{is_longer, parts, pieces, rest};
 use crate::messaging::{
     Envelope, FrameError, Link, LinkClosed, Message, TrySendError, encode_frame,
 };
@@ -133,6 +133,9 @@ impl AeronLink {
 
 impl Link for AeronLink {
     fn try_send(&mut self, message: Message) -> Result<(), TrySendError> {
+        if self.out.readiness() == Readiness::Ready && is_longer(&message, self.frame_max) {
+            return self.send_in_pieces(message);
+        }
         match self.offer(&message) {
             Offered::Sent => Ok(()),
             Offered::Wait => Err(TrySendError::Full(message)),

@@ -11,6 +11,20 @@ const TASK_OVERHEAD: usize = HEADER_LEN + 4;
 /// A segment, its origin and the name of its task have this much around it at most.
 pub(super) const OVERHEAD_MAX: usize = 4096;
 
+/// Whether the message may be longer than a frame, which is known without writing it.
+pub(super) fn is_longer(message: &Message, frame_max: usize) -> bool {
+    match message {
+        Message::Segments(it) => {
+            TASK_OVERHEAD + it.task.as_str().len() + it.batch.wire_len() > frame_max
+        }
+        Message::Completions(_) | Message::Retries(_) => {
+            ROOTS_OVERHEAD + parts(message) * ROOT_LEN > frame_max
+        }
+        // Acks are written to be seen.
+        Message::Acks(_) => false,
+    }
+}
+
 /// The message in pieces whose frames have at most so many bytes. What cannot be cut, such as one
 /// large segment, is a piece on its own: whoever sends it finds that it is too long.
 pub(super) fn pieces(message: &Message, frame_max: usize) -> Vec<Message> {
@@ -125,6 +139,7 @@ mod tests {
             let roots = (0..roots as u64).collect();
             let retries = Message::Retries(Retries { source, epoch: 1, roots });
             for message in [segments(count, text), retries] {
+                prop_assert!(is_longer(&message, frame_max) || frame_len(&message) <= frame_max);
                 let mut sent = 0;
                 for piece in pieces(&message, frame_max) {
                     prop_assert!(frame_len(&piece) <= frame_max);
