@@ -40,7 +40,14 @@ pub(crate) fn could_run(replica: &Replica, record: &JobRecord) -> bool {
         TaskScheduler::Colocated => {
             // Every task has one peer of each copy.
             let least = record.tasks.iter().map(|task| task.min_peers).max();
-            let most = record.tasks.iter().filter_map(|task| task.max_peers);
+            // A task that recovers has as many as it needs, and no more.
+            let most = record
+                .tasks
+                .iter()
+                .filter_map(|task| match task.flux_policy {
+                    Some(FluxPolicy::Recover) => Some(task.min_peers),
+                    _ => task.max_peers,
+                });
             let (least, most) = (least.unwrap_or(0), most.min().unwrap_or(u32::MAX));
             least <= most && copies(replica, record, crew) >= least
         }

@@ -131,9 +131,10 @@ fn tell_ended_jobs(step: &Step) {
     if Arc::ptr_eq(old, new) {
         return;
     }
+    let by = step.entry.as_ref().map(|entry| entry.command.name());
     let ended = old.live.iter().filter(|job| !new.is_live(**job));
     for job in ended {
         let state = step.new.job_state(*job);
-        tracing::info!(%job, ?state, position = %step.position, "job ended");
+        tracing::info!(%job, ?state, by, position = %step.position, "job ended");
     }
 }
