@@ -111,9 +111,9 @@ impl fmt::Debug for TaskName {
 pub struct LogPosition(pub u64);
 
 impl LogPosition {
-    /// The position after this one.
+    /// The position after this one; the last one there can be has none and stays.
     pub fn next(self) -> LogPosition {
-        LogPosition(self.0 + 1)
+        LogPosition(self.0.saturating_add(1))
     }
 }
 

@@ -10,10 +10,12 @@ use onyx::log::Entry;
 use onyx::log::commands::{Command, KillJob};
 use onyx::node::{Node, NodeBuilder};
 use onyx::{LogEvent, NodeConfig};
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader};
 use std::num::NonZeroUsize;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, Stdio};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
 use zookeeper_embedded::{Config, Server};
 
 const ENTRIES: u64 = 500;
@@ -25,7 +27,7 @@ pub(crate) fn run() {
     onyx::run(async {
         let server = Server::start(Config::default()).await.expect("a server");
         let address = server.connect_string();
-        let mut reader = Reader::start(&address);
+        let mut reader = Reader::start(&address).await;
         let connect = Connect::to(address, TENANCY);
         let session = ZooKeeper::connect(&connect).await.expect("a session");
         let mut ids = IdSource::from_seed(3);
@@ -41,7 +43,7 @@ pub(crate) fn run() {
             let payload = to_payload(&entry).expect("it can be written");
             let written = now();
             let position = session.append(payload).await.expect("it is written");
-            let absorbed = reader.absorbed(position.0);
+            let absorbed = reader.absorbed(position.0).await;
             times.push(absorbed.saturating_sub(written));
             tokio::time::sleep(PAUSE).await;
         }
@@ -61,11 +63,12 @@ pub(crate) fn run() {
 /// The other process.
 struct Reader {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    /// What it says, read by a thread of its own: the server is served by this one.
+    lines: mpsc::UnboundedReceiver<String>,
 }
 
 impl Reader {
-    fn start(address: &str) -> Self {
+    async fn start(address: &str) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut child = std::process::Command::new(program)
             .args(["child", "absorb", address])
@@ -73,15 +76,20 @@ impl Reader {
             .spawn()
             .expect("a second process");
         let out = child.stdout.take().expect("its output");
-        let mut lines = BufReader::new(out).lines();
-        let ready = lines.next();
-        assert!(matches!(ready, Some(Ok(line)) if line == "ready"));
+        let (said, mut lines) = mpsc::unbounded_channel();
+        thread::spawn(move || {
+            let lines = BufReader::new(out).lines().map_while(Result::ok);
+            lines
+                .take_while(|line| said.send(line.clone()).is_ok())
+                .count()
+        });
+        assert_eq!(lines.recv().await.as_deref(), Some("ready"));
         Reader { child, lines }
     }
 
     /// When all of its peers had the entry at a position.
-    fn absorbed(&mut self, position: u64) -> Duration {
-        for line in self.lines.by_ref().map_while(Result::ok) {
+    async fn absorbed(&mut self, position: u64) -> Duration {
+        while let Some(line) = self.lines.recv().await {
             let mut numbers = line.split_whitespace().map(|word| word.parse::<u64>());
             if let (Some(Ok(at)), Some(Ok(nanos))) = (numbers.next(), numbers.next())
                 && at >= position

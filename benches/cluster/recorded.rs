@@ -96,6 +96,7 @@ impl Recorder {
         let start = Instant::now();
         let step = step(position, Ok(entry), old);
         self.times.push(start.elapsed());
+        assert_eq!(step.ignored, None, "every entry of the log counts");
         self.replica = Arc::clone(&step.new);
         step
     }

@@ -1,7 +1,7 @@
 //! How long a new node takes to read and apply a long log from the embedded server.
 
 use crate::recorded::Recorder;
-use crate::report::figure;
+use crate::report::{cpu_seconds, figure};
 use futures_util::future::try_join_all;
 use onyx::codec::to_payload;
 use onyx::config::{ConnectString, CoordinationMode, TenancyId};
@@ -10,7 +10,7 @@ use onyx::coordination::zookeeper::{Connect, ZooKeeper};
 use onyx::node::NodeBuilder;
 use onyx::{LogEvent, NodeConfig};
 use std::num::NonZeroUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use zookeeper_embedded::{Config, Server};
 
 const ENTRIES: usize = 100_000;
@@ -29,7 +29,7 @@ pub(crate) fn run() {
         let server = Server::start(Config::default()).await.expect("a server");
         let address = server.connect_string();
         write(&address, &log).await;
-        let start = Instant::now();
+        let (start, used) = (Instant::now(), cpu_seconds());
         let node = node(&address).start().await.expect("a node");
         let mut events = node.handle().subscribe_to_log();
         let last = log.entries.len() as u64 - 1;
@@ -43,11 +43,13 @@ pub(crate) fn run() {
             }
         };
         let seconds = start.elapsed().as_secs_f64();
+        let used = cpu_seconds() - used;
         // The node may have written of its own by now, which concerns no job's end.
         assert_eq!(replica.jobs.completed, log.replica.jobs.completed);
         assert_eq!(replica.jobs.live, log.replica.jobs.live);
         let what = format!("a new node replays {} entries", log.entries.len());
         figure(&what, seconds, 3.0, "s");
+        println!("of a core, server and node together: {used:.2} s");
         node.stop().await.expect("a clean stop");
         server.stop().await;
     });
@@ -60,6 +62,8 @@ fn log_shape(log: &Recorder) {
         log.entries.len()
     );
     assert_eq!(jobs.live.len(), JOBS);
+    let applying = log.times.iter().sum::<Duration>();
+    println!("applied without a node in {:.2} s", applying.as_secs_f64());
 }
 
 fn node(address: &str) -> NodeBuilder {

@@ -26,10 +26,22 @@ impl SchedulerConfig {
 pub enum JobScheduler {
     /// As many jobs as possible run, then as evenly as they can use it.
     #[default]
+    #[serde(
+        alias = "onyx.job-scheduler/balanced",
+        alias = ":onyx.job-scheduler/balanced"
+    )]
     Balanced,
     /// The earliest job gets all it can use, what is left goes to the next.
+    #[serde(
+        alias = "onyx.job-scheduler/greedy",
+        alias = ":onyx.job-scheduler/greedy"
+    )]
     Greedy,
     /// By the percentage of each job.
+    #[serde(
+        alias = "onyx.job-scheduler/percentage",
+        alias = ":onyx.job-scheduler/percentage"
+    )]
     Percentage,
 }
 

@@ -287,10 +287,22 @@ impl From<LifecycleTarget> for TaskName {
 pub enum TaskScheduler {
     /// As evenly as minima and maxima allow.
     #[default]
+    #[serde(
+        alias = "onyx.task-scheduler/balanced",
+        alias = ":onyx.task-scheduler/balanced"
+    )]
     Balanced,
     /// By the percentage of each task.
+    #[serde(
+        alias = "onyx.task-scheduler/percentage",
+        alias = ":onyx.task-scheduler/percentage"
+    )]
     Percentage,
     /// As many whole copies of the job as fit on single sites, so that segments stay where they are.
+    #[serde(
+        alias = "onyx.task-scheduler/colocated",
+        alias = ":onyx.task-scheduler/colocated"
+    )]
     Colocated,
 }
 

@@ -6,7 +6,8 @@ use crate::ids::{ContentHash, LogPosition, TaskName};
 use crate::job::percent::Percent;
 use crate::job::{AckerRule, FluxPolicy, Sends, TaskKind, TaskScheduler};
 use crate::nearest::hint;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A job in its flat shape.
@@ -22,7 +23,7 @@ pub struct FlatJob {
     #[serde(default)]
     pub task_scheduler: TaskScheduler,
     /// The sum of `task-saturation`; what is written here is not read.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unread")]
     pub saturation: Option<u64>,
     /// The most peers of a task; none is no limit.
     #[serde(default)]
@@ -72,6 +73,10 @@ pub struct FlatJob {
     /// What it consists of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentHash>,
+}
+
+fn unread<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|IgnoredAny| None)
 }
 
 impl FlatJob {

@@ -18,6 +18,10 @@ fn peers_of_several_nodes_join_one_ring() {
             ..Setup::default()
         });
         cluster.joined(12).await.unwrap();
+        // The others have read what one has read, a moment later.
+        while cluster.node(2).snapshot().replica.membership.peers.len() < 12 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let replica = cluster.node(2).snapshot().replica;
         let pairs = &replica.membership.pairs;
         let first = replica.membership.peers[0];

@@ -236,7 +236,10 @@ fn a_task_that_is_stuck_in_user_code_is_abandoned_and_its_peer_replaced() {
         for index in 0..4 {
             causes.extend(peer_report(node.handle(), index).await.last_cause);
         }
-        assert_eq!(causes, ["a task was stuck in user code; it is abandoned"]);
+        // On a machine that is busy enough, others take as long to stop.
+        let abandoned = "a task was stuck in user code; it is abandoned";
+        assert!(causes.iter().all(|cause| cause == abandoned), "{causes:?}");
+        assert!(!causes.is_empty());
         drop(release);
         node.stop().await.unwrap();
     });

@@ -40,7 +40,14 @@ pub(crate) fn could_run(replica: &Replica, record: &JobRecord) -> bool {
         TaskScheduler::Colocated => {
             // Every task has one peer of each copy.
             let least = record.tasks.iter().map(|task| task.min_peers).max();
-            let most = record.tasks.iter().filter_map(|task| task.max_peers);
+            // A task that recovers has as many as it needs, and no more.
+            let most = record
+                .tasks
+                .iter()
+                .filter_map(|task| match task.flux_policy {
+                    Some(FluxPolicy::Recover) => Some(task.min_peers),
+                    _ => task.max_peers,
+                });
             let (least, most) = (least.unwrap_or(0), most.min().unwrap_or(u32::MAX));
             least <= most && copies(replica, record, crew) >= least
         }
@@ -115,17 +122,29 @@ fn fits_beside_others(replica: &Replica, record: &JobRecord, crew: &[PeerId]) ->
             .collect();
         return all_found(replica, &places, &idle);
     }
+    let mut movable: BTreeSet<PeerId> = crew.iter().copied().collect();
     for (job, record) in running {
-        let counts = replica.task_counts(job);
         for task in &record.tasks {
-            let has = counts.get(&task.name).map_or(0, |count| *count as u32);
-            let least = match task.flux_policy {
-                Some(FluxPolicy::Kill) => task.min_peers.max(has),
-                _ => task.min_peers,
-            };
-            places.extend(times(task, least));
+            let slots = replica.allocations[&job].tasks.get(&task.name);
+            let holders: Vec<PeerId> = slots
+                .into_iter()
+                .flat_map(|it| it.values().copied())
+                .collect();
+            match task.flux_policy {
+                // Whoever holds a slot of these stays in it.
+                Some(FluxPolicy::Kill | FluxPolicy::Recover) => {
+                    let missing = task.min_peers.saturating_sub(holders.len() as u32);
+                    places.extend(times(task, missing));
+                    holders.iter().for_each(|peer| {
+                        movable.remove(peer);
+                    });
+                }
+                Some(FluxPolicy::Continue) | None => places.extend(times(task, task.min_peers)),
+            }
         }
     }
+    let crew: Vec<PeerId> = movable.into_iter().collect();
+    let crew = &crew;
     all_found(replica, &places, crew)
 }
 

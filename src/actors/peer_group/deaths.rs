@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Who is nearer to the dead may be dead as well: after this long whoever knows of them says so.
 const SPEAK_UP_AFTER: Duration = Duration::from_millis(500);
 
+/// Between a look that failed and the next.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// What this group knows of deaths.
 #[derive(Default)]
 pub(super) struct Deaths {
@@ -35,6 +38,11 @@ enum Look {
 }
 
 impl Deaths {
+    /// A look that was under way died with its session.
+    pub(super) fn begin_session(&mut self) {
+        self.look = Look::Idle;
+    }
+
     /// Their leave is being written.
     pub(super) fn tell(&mut self, peers: impl IntoIterator<Item = PeerId>) {
         self.told.extend(peers);
@@ -72,14 +80,24 @@ impl PeerGroup {
                 return;
             }
             let again = std::mem::take(&mut this.deaths.look) == Look::OnceMore;
-            // Only an answer tells of deaths; an error is none.
-            if let Ok(living) = pulses {
-                for departure in departures(&asked_of.membership, &living) {
-                    this.departed(departure, ctx);
+            match pulses {
+                Ok(living) => {
+                    for departure in departures(&asked_of.membership, &living) {
+                        this.departed(departure, ctx);
+                    }
+                    if again {
+                        this.look_for_ghosts(ctx);
+                    }
                 }
-            }
-            if again {
-                this.look_for_ghosts(ctx);
+                // Only an answer tells of deaths, and whoever asked does not ask again.
+                Err(error) => {
+                    tracing::warn!(%error, "pulses could not be looked at; they are looked at again");
+                    ctx.run_later(LOOK_AGAIN_AFTER, move |this, ctx| {
+                        if this.session == of_session {
+                            this.look_for_ghosts(ctx);
+                        }
+                    });
+                }
             }
         }));
     }

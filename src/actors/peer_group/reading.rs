@@ -84,7 +84,7 @@ async fn look(
         return Ok(Some(News::Origin(origin)));
     }
     let entries = match tail {
-        Tail::Reached => read_entries(session, from, READ_FOLLOWING).await?,
+        Tail::Reached => read_fitting(session, from, READ_FOLLOWING).await?,
         Tail::Ahead => read_backlog(session, from).await?,
     };
     if entries.is_empty() {
@@ -107,7 +107,7 @@ async fn read_backlog(
     from: LogPosition,
 ) -> Result<Vec<Vec<u8>>, CoordinationError> {
     let starts = (0..READS_IN_FLIGHT).map(|n| LogPosition(from.0 + n * READ_BACKLOG as u64));
-    let reads = starts.map(|start| read_entries(session, start, READ_BACKLOG));
+    let reads = starts.map(|start| read_fitting(session, start, READ_BACKLOG));
     let mut entries = Vec::new();
     for read in try_join_all(reads).await? {
         let is_full = read.len() == READ_BACKLOG;
@@ -117,6 +117,21 @@ async fn read_backlog(
         }
     }
     Ok(entries)
+}
+
+/// At most so many entries, and fewer where they are so large that a server refuses to send them at
+/// once.
+async fn read_fitting(
+    session: &dyn Coordination,
+    from: LogPosition,
+    mut max: usize,
+) -> Result<Vec<Vec<u8>>, CoordinationError> {
+    loop {
+        match read_entries(session, from, max).await {
+            Err(CoordinationError::Refused { .. }) if max > 1 => max /= 2,
+            known => return known,
+        }
+    }
 }
 
 /// There is nothing at a position yet; unless the log was collected beyond it, or is not the one
@@ -129,7 +144,8 @@ async fn overtaken(
         return Ok(None);
     };
     let applied = patiently(session, || session.read(last, 1)).await?;
-    if applied.first().is_some_and(|entry| !entry.is_empty()) {
+    // An entry without a byte is one as well: only what is not there is gone.
+    if !applied.is_empty() {
         return Ok(None);
     }
     // The entry at the position of an origin stays.

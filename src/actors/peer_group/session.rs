@@ -29,6 +29,7 @@ impl PeerGroup {
     /// Starts everything that lives on the session in `services`.
     pub(super) fn begin_session(&mut self, ctx: &mut Context<Self>) {
         self.session += 1;
+        self.deaths.begin_session();
         self.keep_lease(ctx);
         self.start_outbox(ctx);
         self.watch_session(ctx);
@@ -50,7 +51,8 @@ impl PeerGroup {
                 let asked = clock.now();
                 match session.prove_alive().await {
                     Ok(()) => {
-                        lease.extend(asked, timeout);
+                        // Whoever was asked may have heard of the session a moment before.
+                        lease.extend(asked, timeout - timeout / PROOFS_IN_A_TIMEOUT);
                         tokio::time::sleep(timeout / PROOFS_IN_A_TIMEOUT).await;
                     }
                     Err(CoordinationError::Expired) => return,

@@ -12,6 +12,10 @@ use crate::replica::invariants;
 use actix::fut::wrap_future;
 use actix::{ActorFutureExt, AsyncContext, Context};
 use std::sync::Arc;
+use std::vec::IntoIter;
+
+/// Entries that are applied before others have their turn.
+const SLICE: usize = 32;
 
 impl PeerGroup {
     /// Reads on from behind the newest replica, until the session is over.
@@ -29,10 +33,8 @@ impl PeerGroup {
             }
             let tail = match news {
                 Ok(News::Entries(entries)) => {
-                    for payload in &entries {
-                        this.apply(payload);
-                    }
-                    Tail::after(entries.len())
+                    let tail = Tail::after(entries.len());
+                    return this.apply_all(entries.into_iter(), tail, ctx);
                 }
                 Ok(News::Origin(origin)) => {
                     this.jump(origin);
@@ -43,11 +45,32 @@ impl PeerGroup {
                 ) => return this.give_up(ctx, &error),
                 Err(error) => return this.session_over(ctx, &error),
             };
-            this.forget_the_departed();
-            this.start_waiting_peers(ctx);
-            this.collect_if_due(ctx);
-            this.follow(tail, ctx);
+            this.applied(tail, ctx);
         }));
+    }
+
+    /// A slice at a time: the session and the peers live on this thread too.
+    fn apply_all(&mut self, mut entries: IntoIter<Vec<u8>>, tail: Tail, ctx: &mut Context<Self>) {
+        for payload in entries.by_ref().take(SLICE) {
+            self.apply(&payload);
+        }
+        if entries.len() == 0 {
+            return self.applied(tail, ctx);
+        }
+        let of_session = self.session;
+        let others = wrap_future::<_, Self>(tokio::task::yield_now());
+        ctx.spawn(others.map(move |(), this, ctx| {
+            if this.session == of_session {
+                this.apply_all(entries, tail, ctx);
+            }
+        }));
+    }
+
+    fn applied(&mut self, tail: Tail, ctx: &mut Context<Self>) {
+        self.forget_the_departed();
+        self.start_waiting_peers(ctx);
+        self.collect_if_due(ctx);
+        self.follow(tail, ctx);
     }
 
     /// Goes on from the origin. Peers make up for what they missed, as they do when they lag.
@@ -109,9 +132,13 @@ impl PeerGroup {
 /// Tells of jobs that ended with a step.
 fn tell_ended_jobs(step: &Step) {
     let (old, new) = (&step.old.jobs, &step.new.jobs);
+    if Arc::ptr_eq(old, new) {
+        return;
+    }
+    let by = step.entry.as_ref().map(|entry| entry.command.name());
     let ended = old.live.iter().filter(|job| !new.is_live(**job));
     for job in ended {
         let state = step.new.job_state(*job);
-        tracing::info!(%job, ?state, position = %step.position, "job ended");
+        tracing::info!(%job, ?state, by, position = %step.position, "job ended");
     }
 }

@@ -5,7 +5,8 @@ use crate::ids::LogPosition;
 use crate::log::wants::{AfterJump, after_jump};
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, Step};
 use crate::replica::Replica;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
 use super::Command;
@@ -14,8 +15,13 @@ use super::Command;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SetReplica {
-    /// The replica after them.
+    /// The replica after them. What a log says under this name is not looked at.
+    #[serde(default, deserialize_with = "unread")]
     pub replica: Arc<Replica>,
+}
+
+fn unread<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Replica>, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|IgnoredAny| Arc::default())
 }
 
 impl LogCommand for SetReplica {

@@ -29,8 +29,8 @@ impl Replica {
         let agreed = Agreed {
             job_scheduler: keys.get("job-scheduler")?,
             messaging: keys
-                .get::<Option<Transport>>("messaging")?
-                .unwrap_or(Agreed::default().messaging),
+                .get::<Option<Messaging>>("messaging")?
+                .map_or(Agreed::default().messaging, Messaging::transport),
         };
         let jobs = read_jobs(&keys)?;
         let allocations = read_allocations(&keys)?;
@@ -48,6 +48,25 @@ impl Replica {
             }),
             writers: Arc::new(read_writers(&keys)?),
         })
+    }
+}
+
+/// What carries segments: a name, or, as the design has it, a map that has the name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Messaging {
+    Named(Transport),
+    Map {
+        #[serde(rename = "impl", alias = "onyx.messaging/impl")]
+        name: Transport,
+    },
+}
+
+impl Messaging {
+    fn transport(self) -> Transport {
+        match self {
+            Messaging::Named(name) | Messaging::Map { name } => name,
+        }
     }
 }
 

@@ -61,9 +61,20 @@ impl Running<'_> {
         let scheduler = self.replica.agreed.job_scheduler;
         if scheduler == JobScheduler::Percentage {
             return match self.record.percentage {
-                Some(percentage) => JobShare::Percentage { percentage, of },
+                Some(percentage) => match self.peers as u64 == self.record.min_peers() {
+                    true => JobShare::Minimum,
+                    false => JobShare::Percentage { percentage, of },
+                },
                 None => JobShare::NoPercentage,
             };
+        }
+        if self.record.task_scheduler == TaskScheduler::Colocated
+            && self.record.tasks.iter().any(|task| {
+                let has = self.peers_of(task).count();
+                task.max_peers.is_some_and(|max| has >= max as usize)
+            })
+        {
+            return JobShare::Saturated;
         }
         if self.peers as u64 == self.record.min_peers() {
             return JobShare::Minimum;

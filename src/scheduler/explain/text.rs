@@ -87,7 +87,7 @@ impl fmt::Display for JobShare {
         match self {
             JobShare::Saturated => f.write_str("all that it can use"),
             JobShare::Minimum => f.write_str(
-                "its minimum; what is spare goes to others first, or cannot run its tasks",
+                "its minimum: the others go to jobs whose turn is earlier, or cannot run its tasks",
             ),
             JobShare::NoPercentage => {
                 f.write_str("its minimum: it has no `percentage`, by which peers are shared here")
@@ -103,7 +103,11 @@ impl fmt::Display for JobShare {
                 write!(f, "an even share of {} for {jobs} jobs", count(*of as u64))
             }
             JobShare::Rest { of } => {
-                write!(f, "what earlier jobs leave of {}", count(*of as u64))
+                write!(
+                    f,
+                    "what is left of {} after the jobs before it",
+                    count(*of as u64)
+                )
             }
             JobShare::Percentage { percentage, of } => {
                 write!(f, "{percentage} % of {}", count(*of as u64))

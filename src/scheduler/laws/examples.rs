@@ -343,7 +343,7 @@ fn every_task_says_why_it_has_its_peers() {
     membership.members.insert(peer("b"), knowing("#gpu"));
     let replica = reallocate(&replica, LogPosition(1));
     insta::assert_snapshot!(explained(&replica, 0), @"
-    6: its minimum; what is spare goes to others first, or cannot run its tasks
+    6: its minimum: the others go to jobs whose turn is earlier, or cannot run its tasks
     in 1: its minimum is its maximum
     f 1: flux-policy kill: nobody joins or leaves it while the job runs
     g 2: flux-policy recover: as many as it has slots
@@ -376,7 +376,7 @@ fn every_task_says_why_it_has_its_peers() {
     let jobs = vec![record("in:i>out:1-1 out:o:1-2"), record("in:i>out out:o")];
     let replica = scheduled(&names(7), JobScheduler::Greedy, jobs);
     insta::assert_snapshot!(explained(&replica, 1), @"
-    4: what earlier jobs leave of 7 peers
+    4: what is left of 7 peers after the jobs before it
     in 2: an even share of the job's 4 peers
     out 2: an even share of the job's 4 peers
     ");

@@ -47,6 +47,7 @@ pub(crate) fn open(path: &Path, policy: SnapshotPolicy) -> Result<Opened, Storag
             "dropped the torn end of the log, which nobody was told of"
         );
     }
+    folder.sync()?;
     let zxid = found.ledger.zxid();
     let segment = match found.tail {
         Some(tail) => Segment::reopen(tail)?,

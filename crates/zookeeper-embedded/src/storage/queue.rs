@@ -54,7 +54,6 @@ impl Queue {
         bytes.shrink_to(KEPT_BUFFER);
     }
 
-    /// Everything that waits, once something does; `None` after the last. Fills `group` and takes
     /// Waits for something to write, and swaps it for the group that was written; answers `false`
     /// after the last.
     pub(crate) fn take(&self, group: &mut Group) -> bool {

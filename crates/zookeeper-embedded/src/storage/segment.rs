@@ -83,8 +83,9 @@ fn reopen(path: &Path, length: u64) -> std::io::Result<File> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     if file.metadata()?.len() != length {
         file.set_len(length)?;
-        file.sync_all()?;
     }
+    // What a killed writer had not synced yet was read all the same, and is about to be shown.
+    file.sync_all()?;
     file.seek(SeekFrom::End(0))?;
     Ok(file)
 }
