@@ -98,16 +98,16 @@ async fn run_on_a_node(
             return Exit::Failed;
         }
     };
-    let node = NodeBuilder::new(config)
-        .registry(registry.clone())
-        .without_http()
-        .start()
-        .await;
-    let mut node = match node {
+    let builder = NodeBuilder::new(config).registry(registry.clone());
+    let started = tokio::select! {
+        started = builder.without_http().start() => started,
+        signal = signals.next() => Exit::from(signal).at_once(),
+    };
+    let mut node = match started {
         Ok(node) => node,
         Err(error) => {
-            console.complain(error);
-            return Exit::Failed;
+            console.complain(&error);
+            return Exit::from(&error);
         }
     };
     let handle = node.handle().clone();

@@ -104,7 +104,7 @@ impl Layout {
     /// The layout of a tenancy.
     pub fn of(tenancy: &str) -> Self {
         Layout {
-            root: format!("/onyx/{tenancy}"),
+            root: format!("{}/{tenancy}", Layout::SHARED),
         }
     }
 
@@ -113,7 +113,10 @@ impl Layout {
         &self.root
     }
 
-    /// Directories that must exist, parents first.
+    /// What tenancies share: everybody may begin another one below it.
+    pub const SHARED: &str = "/onyx";
+
+    /// Directories of the tenancy that must exist, parents first.
     pub fn directories(&self) -> Vec<String> {
         let names = [
             "pulse",
@@ -132,9 +135,8 @@ impl Layout {
             "job-metadata",
             "checkpoint",
         ];
-        let parents = ["/onyx".to_owned(), self.root.clone()];
-        parents
-            .into_iter()
+        let directories = std::iter::once(self.root.clone());
+        directories
             .chain(names.iter().map(|name| format!("{}/{name}", self.root)))
             .collect()
     }

@@ -182,6 +182,14 @@ pub enum CoordinationError {
         /// Why.
         reason: String,
     },
+    /// An option does not fit this machine or these servers. Trying again does not help.
+    #[error("{option}: {reason}")]
+    Misconfigured {
+        /// The option, as `coordination.connect`.
+        option: &'static str,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
 }
 
 /// The most bytes that are written into one node. ZooKeeper refuses a whole request beyond

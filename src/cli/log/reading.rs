@@ -2,13 +2,15 @@
 
 use super::Trouble;
 use super::args::LogSource;
+use crate::cli::exit::Exit;
 use crate::config::{ConnectString, CoordinationMode, NodeConfig};
 use crate::coordination::origin::{Origin, read_manifest, read_origin};
 use crate::coordination::{Coordination, CoordinationError, patiently, read_entries, reconnected};
 use crate::ids::LogPosition;
 use crate::log::incident::{Header, Recorded};
 use crate::log::{Step, step};
-use crate::node::open_log;
+use crate::nearest::{hint, listed};
+use crate::node::{LogFound, NodeError, open_log};
 use crate::replica::Replica;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,14 +50,13 @@ impl Reading {
         };
         let config = config.map_err(Trouble::bad_input)?;
         let servers = servers(&config, source.connect.as_deref())?;
-        let opened = open_log(&config, &servers).await.map_err(Trouble::failed)?;
-        let Some((session, agreed)) = opened else {
-            let tenancy = config.node.tenancy_id.as_str();
-            let message = format!(
-                "no node has used a log of tenancy `{tenancy}` at {servers}; see node.tenancy-id \
-                 of its configuration"
-            );
-            return Err(Trouble::bad_input(message));
+        let (session, agreed) = match open_log(&config, &servers).await {
+            Ok(LogFound::Log(session, agreed)) => (session, agreed),
+            Ok(LogFound::Others(others)) => {
+                let tenancy = config.node.tenancy_id.as_str();
+                return Err(Trouble::bad_input(no_tenancy(tenancy, &servers, &others)));
+            }
+            Err(error) => return Err(closed(&error)),
         };
         let mut reading = Reading {
             session,
@@ -155,6 +156,36 @@ impl Reading {
     }
 }
 
+/// Why there is nothing to read, and what else there is.
+fn no_tenancy(tenancy: &str, servers: &str, others: &[String]) -> String {
+    let mut others: Vec<&str> = others.iter().map(String::as_str).collect();
+    others.retain(|other| *other != tenancy);
+    others.sort_unstable();
+    let names = || others.iter().copied();
+    let there = match others.is_empty() {
+        true => "there are no others".to_owned(),
+        false => format!("there are {}", listed(names())),
+    };
+    let besides = format!("{there}; the name is node.tenancy-id of a configuration (--config)");
+    let hint = hint(tenancy, names(), &besides);
+    format!("no node has used a log of tenancy `{tenancy}` at {servers}{hint}")
+}
+
+/// Why the log cannot be opened, and what somebody at a terminal can do.
+fn closed(error: &NodeError) -> Trouble {
+    let advice = match error {
+        NodeError::Coordination(CoordinationError::Unreachable { .. }) => {
+            "; start it, or name other servers with --connect or with coordination.connect of the \
+             file behind --config"
+        }
+        _ => "",
+    };
+    Trouble {
+        exit: Exit::from(error),
+        message: format!("{error}{advice}"),
+    }
+}
+
 /// The servers that keep the log.
 fn servers(config: &NodeConfig, said: Option<&str>) -> Result<String, Trouble> {
     if let Some(said) = said {
@@ -183,6 +214,15 @@ mod tests {
     fn found(config: &str, said: Option<&str>) -> String {
         let config = NodeConfig::from_toml("node.toml", config, []).unwrap();
         servers(&config, said).unwrap_or_else(|trouble| trouble.message)
+    }
+
+    #[test]
+    fn a_tenancy_that_is_not_there_is_told_with_those_that_are() {
+        let others = ["staging".to_owned(), "prod".to_owned()];
+        insta::assert_snapshot!(
+            [no_tenancy("prd", "a:1", &others), no_tenancy("x", "a:1", &[])].join("\n"),
+            @""
+        );
     }
 
     #[test]
