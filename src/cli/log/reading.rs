@@ -4,8 +4,9 @@ use super::Trouble;
 use super::args::LogSource;
 use crate::cli::exit::Exit;
 use crate::config::{ConnectString, CoordinationMode, NodeConfig};
-use crate::coordination::origin::{Origin, read_manifest, read_origin};
-use crate::coordination::{Coordination, CoordinationError, patiently, read_entries, reconnected};
+use crate::coordination::origin::{Origin, read_origin};
+use crate::coordination::tail::{News, Tail, look, wait_a_while};
+use crate::coordination::{Coordination, CoordinationError, patiently, reconnected};
 use crate::ids::LogPosition;
 use crate::log::incident::{Header, Recorded};
 use crate::log::{Step, step};
@@ -14,13 +15,6 @@ use crate::node::{LogFound, NodeError, open_log};
 use crate::replica::Replica;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Entries of one read.
-const READ_AT_ONCE: usize = 128;
-
-/// A watch that was lost is made up for after this long.
-const BELT: Duration = Duration::from_secs(15);
 
 /// A log that is being read, and the replica as of the last entry that was.
 pub(super) struct Reading {
@@ -68,7 +62,11 @@ impl Reading {
             }),
             ahead: VecDeque::new(),
         };
-        reading.adopt_origin().await?;
+        let session = &*reading.session;
+        let origin = patiently(session, || read_origin(session)).await;
+        if let Some(origin) = origin.map_err(Trouble::failed)? {
+            reading.adopt(origin);
+        }
         Ok(reading)
     }
 
@@ -92,14 +90,16 @@ impl Reading {
         let position = self.next_position();
         if self.ahead.is_empty() {
             let session = &*self.session;
-            let read = patiently(session, || read_entries(session, position, READ_AT_ONCE));
-            self.ahead = read.await.map_err(Trouble::failed)?.into();
-        }
-        // Positions without an entry were skipped, or collected.
-        if self.ahead.front().is_none_or(Vec::is_empty) && self.is_collected(position).await? {
-            self.ahead.clear();
-            self.adopt_origin().await?;
-            return Ok(self.position.map_or(Next::End, Next::Collected));
+            let looked = patiently(session, || look(session, position, Tail::Ahead));
+            match looked.await.map_err(Trouble::failed)? {
+                Some(News::Entries(entries)) => self.ahead = entries.into(),
+                Some(News::Origin(origin)) => {
+                    let position = origin.position;
+                    self.adopt(origin);
+                    return Ok(Next::Collected(position));
+                }
+                None => return Ok(Next::End),
+            }
         }
         let next = self.ahead.front();
         Ok(next.map_or(Next::End, |payload| {
@@ -123,14 +123,11 @@ impl Reading {
 
     /// Waits until there is a next entry, or may be.
     pub(super) async fn wait(&self) -> Result<(), Trouble> {
-        let waiting = self.session.wait_for(self.next_position());
-        match tokio::time::timeout(BELT, waiting).await {
-            Ok(Ok(())) | Err(_) => Ok(()),
-            Ok(Err(CoordinationError::Interrupted(_))) => {
-                reconnected(&*self.session).await.map_err(Trouble::failed)
-            }
-            Ok(Err(error)) => Err(Trouble::failed(error)),
+        match wait_a_while(&*self.session, self.next_position()).await {
+            Err(CoordinationError::Interrupted(_)) => reconnected(&*self.session).await,
+            known => known,
         }
+        .map_err(Trouble::failed)
     }
 
     /// Ends the session.
@@ -138,21 +135,9 @@ impl Reading {
         self.session.close().await;
     }
 
-    async fn is_collected(&self, position: LogPosition) -> Result<bool, Trouble> {
-        let session = &*self.session;
-        let manifest = patiently(session, || read_manifest(session)).await;
-        let manifest = manifest.map_err(Trouble::failed)?;
-        Ok(manifest.is_some_and(|(manifest, _)| manifest.position >= position))
-    }
-
-    async fn adopt_origin(&mut self) -> Result<(), Trouble> {
-        let session = &*self.session;
-        let origin = patiently(session, || read_origin(session)).await;
-        if let Some(Origin { position, replica }) = origin.map_err(Trouble::failed)? {
-            self.position = Some(position);
-            self.replica = Arc::new(replica);
-        }
-        Ok(())
+    fn adopt(&mut self, origin: Origin) {
+        self.position = Some(origin.position);
+        self.replica = Arc::new(origin.replica);
     }
 }
 
@@ -162,9 +147,10 @@ fn no_tenancy(tenancy: &str, servers: &str, others: &[String]) -> String {
     others.retain(|other| *other != tenancy);
     others.sort_unstable();
     let names = || others.iter().copied();
-    let there = match others.is_empty() {
-        true => "there are no others".to_owned(),
-        false => format!("there are {}", listed(names())),
+    let there = match others.as_slice() {
+        [] => "there is no other".to_owned(),
+        [other] => format!("there is only `{other}`"),
+        _ => format!("there are {}", listed(names())),
     };
     let besides = format!("{there}; the name is node.tenancy-id of a configuration (--config)");
     let hint = hint(tenancy, names(), &besides);
@@ -221,7 +207,10 @@ mod tests {
         let others = ["staging".to_owned(), "prod".to_owned()];
         insta::assert_snapshot!(
             [no_tenancy("prd", "a:1", &others), no_tenancy("x", "a:1", &[])].join("\n"),
-            @""
+            @"
+        no node has used a log of tenancy `prd` at a:1; did you mean `prod`? there are prod, staging; the name is node.tenancy-id of a configuration (--config)
+        no node has used a log of tenancy `x` at a:1; there is no other; the name is node.tenancy-id of a configuration (--config)
+        "
         );
     }
 
