@@ -379,7 +379,7 @@ fn a_collected_job_is_known_by_how_it_ended() {
     assert_eq!(collected.code, Some(0), "{}", collected.err);
     let told = [
         "the log is collected up to entry",
-        "1 entry is left",
+        " left, and an origin of ",
         "data of 1 job and of 0 submissions",
     ];
     let all = told.iter().all(|told| collected.out.contains(told));

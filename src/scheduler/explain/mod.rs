@@ -124,6 +124,11 @@ pub enum JobShare {
         /// The running jobs among which they are.
         jobs: usize,
     },
+    /// What it can use, before any other job.
+    First {
+        /// The peers that are shared.
+        of: usize,
+    },
     /// What earlier jobs leave.
     Rest {
         /// The peers that are shared.

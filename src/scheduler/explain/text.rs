@@ -97,9 +97,9 @@ impl fmt::Display for JobShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             JobShare::Saturated => f.write_str("all that it can use"),
-            JobShare::Minimum => f.write_str(
-                "its minimum: the others go to jobs whose turn is earlier, or cannot run its tasks",
-            ),
+            JobShare::Minimum => {
+                f.write_str("its minimum: the other peers have work, or cannot run its tasks")
+            }
             JobShare::NoPercentage => {
                 f.write_str("its minimum: it has no `percentage`, by which peers are shared here")
             }
@@ -112,6 +112,9 @@ impl fmt::Display for JobShare {
             }
             JobShare::Even { of, jobs } => {
                 write!(f, "an even share of {} for {jobs} jobs", count(*of as u64))
+            }
+            JobShare::First { of } => {
+                write!(f, "what it can use of {}: it is first", count(*of as u64))
             }
             JobShare::Rest { of } => {
                 write!(

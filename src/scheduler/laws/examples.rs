@@ -354,7 +354,7 @@ fn every_task_says_why_it_has_its_peers() {
     membership.members.insert(peer("b"), knowing("#gpu"));
     let replica = reallocate(&replica, LogPosition(1));
     insta::assert_snapshot!(explained(&replica, 0), @"
-    6: its minimum: the others go to jobs whose turn is earlier, or cannot run its tasks
+    6: its minimum: the other peers have work, or cannot run its tasks
     in 1: its minimum is its maximum
     f 1: flux-policy kill: nobody joins or leaves it while the job runs
     g 2: flux-policy recover: as many as it has slots
@@ -386,6 +386,13 @@ fn every_task_says_why_it_has_its_peers() {
     ");
     let jobs = vec![record("in:i>out:1-1 out:o:1-2"), record("in:i>out out:o")];
     let replica = scheduled(&names(7), JobScheduler::Greedy, jobs);
+    let alone = vec![record("in:i>out out:o")];
+    let first = scheduled(&names(3), JobScheduler::Greedy, alone);
+    insta::assert_snapshot!(explained(&first, 0), @"
+    3: what it can use of 3 peers: it is first
+    in 2: an even share of the job's 3 peers
+    out 1: an even share of the job's 3 peers
+    ");
     insta::assert_snapshot!(explained(&replica, 1), @"
     4: what is left of 7 peers after the jobs before it
     in 2: an even share of the job's 4 peers
