@@ -257,7 +257,7 @@ fn a_membership() -> impl Strategy<Value = Arc<Membership>> {
             prepared,
             accepted,
             pairs,
-            members,
+            members: members.into_iter().collect(),
         })
     })
 }
@@ -272,7 +272,7 @@ fn some_jobs() -> impl Strategy<Value = Arc<Jobs>> {
             live,
             completed,
             killed,
-            records,
+            records: records.into_iter().collect(),
             ..Jobs::default()
         })
     })

@@ -67,7 +67,7 @@ pub struct Membership {
     /// Watcher to watched: the ring; empty when there are fewer than two peers.
     pub pairs: BTreeMap<PeerId, PeerId>,
     /// What each joined or joining peer said of itself.
-    pub members: BTreeMap<PeerId, Member>,
+    pub members: SharedMap<PeerId, Member>,
 }
 
 /// What a peer says of itself when it prepares to join.
@@ -135,7 +135,7 @@ pub struct Jobs {
     /// Killed ones, the latest [`Jobs::FINISHED_REMEMBERED`].
     pub killed: Vec<JobId>,
     /// What was submitted.
-    pub records: BTreeMap<JobId, Arc<JobRecord>>,
+    pub records: SharedMap<JobId, Arc<JobRecord>>,
     /// What is left of finished jobs whose records are gone, the latest
     /// [`Jobs::TOMBSTONES_REMEMBERED`] or a little fewer.
     #[serde(default)]

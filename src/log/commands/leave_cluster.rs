@@ -5,7 +5,7 @@ use super::finish::end;
 use crate::ids::{JobId, LogPosition, PeerId};
 use crate::job::FluxPolicy;
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
-use crate::replica::{Outcome, Replica};
+use crate::replica::{Allocation, Outcome, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,16 +103,15 @@ impl LogCommand for LeaveCluster {
 
 /// The jobs that have lost a peer of a task with the flux policy `kill`.
 fn jobs_killed_by_loss(replica: &Replica, gone: &[PeerId]) -> Vec<JobId> {
-    let places = gone.iter().filter_map(|peer| replica.assignment_of(*peer));
-    let killing = places.filter(|place| {
-        let record = replica.record(place.job);
-        let task = record.and_then(|record| record.task(&place.task));
-        task.is_some_and(|task| task.flux_policy == Some(FluxPolicy::Kill))
-    });
-    let mut jobs: Vec<JobId> = killing.map(|place| place.job).collect();
-    jobs.sort_unstable();
-    jobs.dedup();
-    jobs
+    let is_killed = |job: JobId, allocation: &Allocation| {
+        let tasks = replica.record(job).into_iter().flat_map(|job| &job.tasks);
+        let killing = tasks.filter(|task| task.flux_policy == Some(FluxPolicy::Kill));
+        let slots = killing.filter_map(|task| allocation.tasks.get(&task.name));
+        slots.flat_map(BTreeMap::values).any(|it| gone.contains(it))
+    };
+    let jobs = replica.allocations.iter();
+    let killed = jobs.filter(|(job, allocation)| is_killed(**job, allocation));
+    killed.map(|(job, _)| *job).collect()
 }
 
 #[cfg(test)]
