@@ -111,8 +111,10 @@ impl<'a> Offers<'a> {
         candidates: &[Candidate<'a>],
     ) -> Roster<'a> {
         let asked = self.asked.remove(&crew.group);
+        let anew = || Roster::new(replica, crew, candidates);
         let same = asked.filter(|roster| roster.is_about(candidates));
-        same.unwrap_or_else(|| Roster::new(replica, crew, candidates))
+        debug_assert!(same.as_ref().is_none_or(|roster| *roster == anew()));
+        same.unwrap_or_else(anew)
     }
 
     /// The jobs that a crew may be given, in the order of their submission.

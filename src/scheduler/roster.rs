@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Peers and jobs. Peers, classes, posts, tasks and jobs go by their index here.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Roster<'a> {
     pub(super) job_scheduler: JobScheduler,
     /// Joined peers, sorted.
@@ -32,7 +32,7 @@ pub(super) struct Roster<'a> {
     pub(super) held: Rows<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct RosterPeer {
     pub(super) id: PeerId,
     pub(super) class: usize,
@@ -40,7 +40,7 @@ pub(super) struct RosterPeer {
     pub(super) holds: Option<(usize, SlotId)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct RosterJob<'a> {
     pub(super) id: JobId,
     pub(super) record: &'a JobRecord,
@@ -50,7 +50,7 @@ pub(super) struct RosterJob<'a> {
     pub(super) state: JobState,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct RosterTask<'a> {
     pub(super) record: &'a TaskRecord,
     pub(super) posts: Range<usize>,
@@ -74,7 +74,7 @@ pub(super) enum Keeps {
 }
 
 /// Places of one task that are as good as each other: all of them, or those at one site.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Post {
     pub(super) task: usize,
 }
