@@ -238,7 +238,7 @@ fn a_membership() -> impl Strategy<Value = Arc<Membership>> {
             prepared,
             accepted,
             pairs,
-            members,
+            members: members.into_iter().collect(),
         })
     })
 }
@@ -253,7 +253,7 @@ fn some_jobs() -> impl Strategy<Value = Arc<Jobs>> {
             live,
             completed,
             killed,
-            records,
+            records: records.into_iter().collect(),
             ..Jobs::default()
         })
     })

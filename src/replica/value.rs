@@ -68,7 +68,7 @@ pub struct Membership {
     /// Watcher to watched: the ring; empty when there are fewer than two peers.
     pub pairs: BTreeMap<PeerId, PeerId>,
     /// What each joined or joining peer said of itself.
-    pub members: BTreeMap<PeerId, Member>,
+    pub members: SharedMap<PeerId, Member>,
 }
 
 /// What a peer says of itself when it prepares to join.
@@ -136,7 +136,7 @@ pub struct Jobs {
     /// Killed ones, the latest [`Jobs::FINISHED_REMEMBERED`].
     pub killed: Vec<JobId>,
     /// What was submitted.
-    pub records: BTreeMap<JobId, Arc<JobRecord>>,
+    pub records: SharedMap<JobId, Arc<JobRecord>>,
     /// The killed ones of the list above that could not do without a peer.
     #[serde(default)]
     pub losses: BTreeMap<JobId, Loss>,

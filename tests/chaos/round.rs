@@ -47,7 +47,6 @@ pub(crate) fn run(
         pause(BETWEEN_LOOKS);
     }
     let happened = trouble.happen(stage, random);
-    let begun = clock.now();
     let under_way = growth.lately() / LINE_BYTES + PENDING;
     let (stall, losses) = completes(stage, flights, &job, happened, &clock, growth);
     let took = Duration::from_millis(clock.now().0);

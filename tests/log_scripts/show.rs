@@ -120,7 +120,7 @@ pub(crate) fn ring(replica: &Replica) -> String {
 
 pub(crate) fn jobs(replica: &Replica) -> String {
     let mut text = String::new();
-    for (id, record) in &replica.jobs.records {
+    for (id, record) in replica.jobs.records.iter() {
         let state = match replica.job_state(*id) {
             Some(JobState::Waiting) => "waits",
             Some(JobState::Running) => "runs",

@@ -96,9 +96,9 @@ impl PeerGroup {
 
     fn publish(&mut self, step: Step) {
         self.account(&step);
-        let (old, new) = (&step.old.membership.members, &step.new.membership.members);
-        if old != new {
-            self.services.task.transport.learn_sites(new);
+        let (old, new) = (&step.old.membership, &step.new.membership);
+        if !Arc::ptr_eq(old, new) && old.members != new.members {
+            self.services.task.transport.learn_sites(&new.members);
         }
         let snapshot = Snapshot {
             position: Some(step.position),

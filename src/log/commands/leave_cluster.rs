@@ -5,7 +5,7 @@ use super::finish::end;
 use crate::ids::{JobId, LogPosition, PeerId};
 use crate::job::FluxPolicy;
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
-use crate::replica::{Loss, Outcome, Place, Replica};
+use crate::replica::{Allocation, Loss, Outcome, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,17 +107,20 @@ impl LogCommand for LeaveCluster {
 
 /// The jobs that have lost a peer of a task with the flux policy `kill`, and the first such peer.
 fn jobs_killed_by_loss(replica: &Replica, gone: &[PeerId]) -> BTreeMap<JobId, Loss> {
-    let mut killed = BTreeMap::new();
-    for peer in gone {
-        let Some(Place { job, task, .. }) = replica.assignment_of(*peer) else {
-            continue;
-        };
-        let record = replica.record(job).and_then(|record| record.task(&task));
-        if record.is_some_and(|task| task.flux_policy == Some(FluxPolicy::Kill)) {
-            killed.entry(job).or_insert(Loss { peer: *peer, task });
-        }
-    }
-    killed
+    let lost = |job: JobId, allocation: &Allocation| -> Option<Loss> {
+        let tasks = replica.record(job).into_iter().flat_map(|job| &job.tasks);
+        let killing = tasks.filter(|task| task.flux_policy == Some(FluxPolicy::Kill));
+        let slots = killing.filter_map(|task| allocation.tasks.get_key_value(&task.name));
+        let held = slots.flat_map(|(task, slots)| slots.values().map(move |peer| (task, *peer)));
+        let place = |peer: PeerId| gone.iter().position(|gone| *gone == peer);
+        let first = held.filter_map(|(task, peer)| Some((place(peer)?, task, peer)));
+        let (_, task, peer) = first.min_by_key(|(place, ..)| *place)?;
+        let task = task.clone();
+        Some(Loss { peer, task })
+    };
+    let jobs = replica.allocations.iter();
+    let killed = jobs.filter_map(|(job, allocation)| Some((*job, lost(*job, allocation)?)));
+    killed.collect()
 }
 
 #[cfg(test)]
