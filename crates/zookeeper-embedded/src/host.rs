@@ -60,6 +60,9 @@ pub(crate) enum Handshake {
     Rejected,
 }
 
+/// So many ticks are not missed by a server that is awake.
+const TICKS_MISSED: u32 = 5;
+
 impl Host {
     /// A host that keeps everything in memory.
     pub(crate) fn volatile(config: Config) -> Self {
@@ -79,6 +82,7 @@ impl Host {
         let limits = SessionLimits {
             min: millis(config.min_session_timeout),
             max: millis(config.max_session_timeout),
+            slept: millis(config.tick * TICKS_MISSED),
         };
         let durable = match log {
             Some(_) => ledger.zxid(),

@@ -29,6 +29,7 @@ pub(crate) struct Keeper {
     authors: BTreeMap<ConnectionId, Arc<Author>>,
     limits: SessionLimits,
     next_cleaning: Millis,
+    ticked: Millis,
 }
 
 /// The session time-outs that a client can negotiate.
@@ -36,6 +37,9 @@ pub(crate) struct Keeper {
 pub(crate) struct SessionLimits {
     pub(crate) min: Millis,
     pub(crate) max: Millis,
+    /// A server that looks at the clock so much later than before has slept: the machine was busy,
+    /// or the process was stopped. What its clients said meanwhile waits to be read.
+    pub(crate) slept: Millis,
 }
 
 impl Keeper {
@@ -46,6 +50,7 @@ impl Keeper {
             authors: BTreeMap::new(),
             limits,
             next_cleaning: now + CLEANING_INTERVAL,
+            ticked: now,
         }
     }
 
@@ -185,6 +190,10 @@ impl Keeper {
     /// Lets time pass: expires sessions and removes abandoned nodes.
     pub(crate) fn tick(&mut self, now: Millis) -> Effects {
         let mut effects = Effects::default();
+        let since = now - std::mem::replace(&mut self.ticked, now);
+        if since >= self.limits.slept {
+            self.ledger.sessions_mut().postpone(since);
+        }
         for session in self.ledger.sessions().expired(now) {
             effects.extend(self.close_session(session, now));
         }

@@ -20,6 +20,7 @@ fn keeper() -> Keeper {
         SessionLimits {
             min: 100,
             max: 1000,
+            slept: 300,
         },
         0,
     )
@@ -108,6 +109,16 @@ fn an_expired_session_takes_its_nodes_and_its_connection() {
     );
     assert!(keeper.serve(ME, Request::Ping, 150).is_none());
     assert_eq!(keeper.figures().sessions, 1);
+}
+
+#[test]
+fn what_a_server_sleeps_through_is_no_silence_of_its_clients() {
+    let mut keeper = keeper();
+    attach(&mut keeper, ME, &hello(100));
+    assert!(keeper.tick(90).closed.is_empty());
+    assert!(keeper.tick(5_000).closed.is_empty());
+    assert!(keeper.tick(5_009).closed.is_empty());
+    assert_eq!(keeper.tick(5_010).closed, [ME]);
 }
 
 #[test]

@@ -68,6 +68,15 @@ impl Sessions {
         }
     }
 
+    /// The server has slept for so long and could hear nobody: that is no silence of theirs.
+    pub(crate) fn postpone(&mut self, by: Millis) {
+        self.deadlines.clear();
+        for (id, session) in &mut self.by_id {
+            session.deadline += by;
+            self.deadlines.insert((session.deadline, *id));
+        }
+    }
+
     pub(crate) fn contains(&self, id: i64) -> bool {
         self.by_id.contains_key(&id)
     }
