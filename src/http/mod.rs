@@ -7,6 +7,7 @@ mod gc;
 mod health;
 mod job;
 mod jobs;
+mod metrics;
 mod peers;
 mod refusal;
 mod replica;

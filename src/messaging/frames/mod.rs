@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 | 2 | magic |
 //! | 2 | 1 | version of this layout |
-//! | 3 | 1 | kind: 1 segments, 2 acks, 3 completions, 4 retries; 16 open, 17 grant, 18 refuse, 19 leave |
+//! | 3 | 1 | kind: 1 segments, 2 acks, 3 completions, 4 retries, 5 inquiry, 6 progress; 16 open, 17 grant, 18 refuse, 19 leave |
 //! | 4 | 4 | flags, none so far |
 //! | 8 | 4 | length of the whole frame |
 //! | 12 | 4 | CRC-32 of everything but this field |
@@ -23,8 +23,12 @@
 //! | kind | body |
 //! |---|---|
 //! | segments | task (length 4, text), batch (its own table) |
-//! | acks | epoch 8, sequence 8, groups 4 × (source 16, epoch 8, acks 4 × (root 8, value 8)) |
-//! | completions, retries | source 16, epoch 8, roots 4 × 8 |
+//! | roots, in those below | source 16, epoch 8, word 1, width 1, first root 8, count 4, count × offset from the first in 2, 4 or 8 bytes |
+//! | acks | epoch 8, sequence 8, groups 4 × (roots, count × value 8); the word: whether something was written |
+//! | completions | roots; the word: whether something was written |
+//! | retries | roots, reason (length 4, text); the word: the cause |
+//! | inquiry | roots, quiet 4 |
+//! | progress | roots; the word: whether they move |
 //! | open | link 8, sent 8, inbox 1, peer 16, site (length 4, text) |
 //! | grant | link 8, limit 8 |
 //! | refuse | link 8, reason 1 |
@@ -36,10 +40,9 @@ mod control;
 pub use control::{Control, LinkId, Open, RefuseReason};
 
 use super::Message;
-use crate::acking::Completions;
 use crate::codec::{Batch, CodecError, ColumnReader, WireError, put_text};
 use crate::ids::{JobId, LogPosition, PeerId, TaskName};
-use crate::messaging::{Retries, SegmentsMessage};
+use crate::messaging::SegmentsMessage;
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -47,7 +50,7 @@ use uuid::Uuid;
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
 const MAGIC: [u8; 2] = *b"Ox";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 pub(super) const HEADER_LEN: usize = 88;
 const LENGTH_AT: usize = 8;
 const CHECKSUM_AT: usize = 12;
@@ -57,6 +60,8 @@ const SEGMENTS: u8 = 1;
 const ACKS: u8 = 2;
 const COMPLETIONS: u8 = 3;
 const RETRIES: u8 = 4;
+const INQUIRY: u8 = 5;
+const PROGRESS: u8 = 6;
 
 /// What a frame says beside what it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +130,8 @@ pub enum FrameError {
         /// What we are.
         own: u64,
     },
-    /// A word about a link that this version does not know.
-    #[error("the frame says {0} of a link, which is not known")]
+    /// A word about a link or about roots that this version does not know.
+    #[error("the frame says {0} of a link or of roots, which is not known")]
     Word(u8),
     /// The body does not fit the kind.
     #[error("the body of the frame: {0}")]
@@ -256,6 +261,8 @@ fn write_message(
         Message::Acks(it) => (ACKS, Subject(0, it.sender.0, Uuid::nil())),
         Message::Completions(_) => (COMPLETIONS, Subject::default()),
         Message::Retries(_) => (RETRIES, Subject::default()),
+        Message::Inquiry(_) => (INQUIRY, Subject::default()),
+        Message::Progress(_) => (PROGRESS, Subject::default()),
     };
     put_header(out, envelope, kind, subject);
     match message {
@@ -264,8 +271,10 @@ fn write_message(
             message.batch.write_to(out)?;
         }
         Message::Acks(message) => bodies::write_acks(message, out)?,
-        Message::Completions(it) => bodies::write_roots(it.source, it.epoch, &it.roots, out)?,
-        Message::Retries(it) => bodies::write_roots(it.source, it.epoch, &it.roots, out)?,
+        Message::Completions(it) => bodies::write_completions(it, out)?,
+        Message::Retries(it) => bodies::write_retries(it, out)?,
+        Message::Inquiry(it) => bodies::write_inquiry(it, out)?,
+        Message::Progress(it) => bodies::write_progress(it, out)?,
     }
     Ok(())
 }
@@ -295,16 +304,10 @@ fn read(kind: u8, own: u64, mut reader: ColumnReader) -> Result<(Envelope, Cargo
             batch: Batch::read_from(reader.rest())?,
         }),
         ACKS => Message::Acks(bodies::read_acks(sender, &mut reader)?),
-        COMPLETIONS => Message::Completions(Completions {
-            source: PeerId(reader.id()?),
-            epoch: reader.u64()?,
-            roots: bodies::read_roots(&mut reader)?,
-        }),
-        RETRIES => Message::Retries(Retries {
-            source: PeerId(reader.id()?),
-            epoch: reader.u64()?,
-            roots: bodies::read_roots(&mut reader)?,
-        }),
+        COMPLETIONS => Message::Completions(bodies::read_completions(&mut reader)?),
+        RETRIES => Message::Retries(bodies::read_retries(&mut reader)?),
+        INQUIRY => Message::Inquiry(bodies::read_inquiry(&mut reader)?),
+        PROGRESS => Message::Progress(bodies::read_progress(&mut reader)?),
         _ => {
             let control = Control::read(kind, &mut reader)?;
             reader.end()?;

@@ -1,7 +1,8 @@
 //! That frames read back, and that damaged, foreign and lying ones are refused.
 
 use super::*;
-use crate::acking::{Ack, AckGroup, AckMessage};
+use crate::acking::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, Pace, Progress};
+use crate::acking::{Reach, Retries};
 use crate::codec::{BatchMeta, EncodedBuilder, Origin, Row};
 use crate::ids::IdSource;
 use crate::messaging::InboxKind;
@@ -63,14 +64,28 @@ fn segments(rows: Vec<(u16, u64, u64)>) -> Message {
 fn any_message() -> impl Strategy<Value = Message> {
     let acks = vec((any::<u64>(), any::<u64>()), 0..20)
         .prop_map(|acks| acks.into_iter().map(|(root, value)| Ack { root, value }));
-    let groups = vec((0..3_u64, any::<u64>(), acks), 0..4);
-    let roots = || (0..9_u64, any::<u64>(), vec(any::<u64>(), 0..20));
+    let reach = || prop_oneof![Just(Reach::Inside), Just(Reach::Written)];
+    let pace = prop_oneof![Just(Pace::Moving), Just(Pace::Still)];
+    let groups = vec((0..3_u64, any::<u64>(), reach(), acks), 0..4);
+    // Near each other, less near, and anywhere.
+    let near = |bits: u32| {
+        (any::<u64>(), vec(0..1_u64 << bits, 0..20)).prop_map(|(first, far)| {
+            far.into_iter()
+                .map(|far| first.saturating_add(far))
+                .collect::<Vec<u64>>()
+        })
+    };
+    let roots = move || {
+        let roots = prop_oneof![near(8), near(20), vec(any::<u64>(), 0..20)];
+        (0..9_u64, any::<u64>(), roots)
+    };
     prop_oneof![
         vec((0..2_u16, any::<u64>(), any::<u64>()), 0..20).prop_map(segments),
         (any::<u64>(), any::<u64>(), groups).prop_map(|(epoch, sequence, groups)| {
-            let group = |(source, epoch, acks): (u64, u64, _)| AckGroup {
+            let group = |(source, epoch, reach, acks): (u64, u64, _, _)| AckGroup {
                 source: peer(source),
                 epoch,
+                reach,
                 acks: Iterator::collect(acks),
             };
             Message::Acks(AckMessage {
@@ -80,16 +95,39 @@ fn any_message() -> impl Strategy<Value = Message> {
                 groups: groups.into_iter().map(group).collect(),
             })
         }),
-        roots().prop_map(|(source, epoch, roots)| Message::Completions(Completions {
-            source: peer(source),
-            epoch,
-            roots,
-        })),
-        roots().prop_map(|(source, epoch, roots)| Message::Retries(Retries {
-            source: peer(source),
-            epoch,
-            roots,
-        })),
+        (roots(), reach()).prop_map(|((source, epoch, roots), reach)| {
+            Message::Completions(Completions {
+                source: peer(source),
+                epoch,
+                reach,
+                roots,
+            })
+        }),
+        (roots(), 0..4_usize, "[ -~]{0,40}").prop_map(|((source, epoch, roots), cause, reason)| {
+            Message::Retries(Retries {
+                source: peer(source),
+                epoch,
+                cause: Cause::ALL[cause],
+                reason,
+                roots,
+            })
+        }),
+        (roots(), any::<u32>()).prop_map(|((source, epoch, roots), quiet_ms)| {
+            Message::Inquiry(Inquiry {
+                source: peer(source),
+                epoch,
+                quiet_ms,
+                roots,
+            })
+        }),
+        (roots(), pace).prop_map(|((source, epoch, roots), pace)| {
+            Message::Progress(Progress {
+                source: peer(source),
+                epoch,
+                pace,
+                roots,
+            })
+        }),
     ]
 }
 
@@ -211,10 +249,42 @@ fn a_message_that_is_too_long_leaves_nothing_behind() {
     let message = Message::Retries(Retries {
         source: peer(1),
         epoch: 1,
-        roots: vec![0; FRAME_BYTES_MAX / 8],
+        cause: Cause::Asked,
+        reason: String::new(),
+        roots: vec![0; FRAME_BYTES_MAX / 2],
     });
     let mut out = vec![1, 2, 3];
     let refused = encode_frame(&envelope(), &message, &mut out);
     assert!(matches!(refused, Err(FrameError::TooLong(_))));
     assert_eq!(out, [1, 2, 3]);
+}
+
+#[test]
+fn acks_and_completions_of_roots_that_are_near_each_other_take_ten_and_two_bytes() {
+    let roots = 1_000_000..1_001_000_u64;
+    let acks = roots.clone().map(|root| Ack { root, value: root });
+    let group = AckGroup {
+        source: peer(1),
+        epoch: 1,
+        reach: Reach::Written,
+        acks: acks.collect(),
+    };
+    let acks = Message::Acks(AckMessage {
+        sender: peer(2),
+        epoch: 1,
+        sequence: 1,
+        groups: vec![group],
+    });
+    let completions = Message::Completions(Completions {
+        source: peer(1),
+        epoch: 1,
+        reach: Reach::Written,
+        roots: roots.collect(),
+    });
+    const OF_ROOTS: usize = 16 + 8 + 1 + 1 + 8 + 4;
+    assert_eq!(
+        encoded(&acks).len(),
+        HEADER_LEN + 8 + 8 + 4 + OF_ROOTS + 10_000
+    );
+    assert_eq!(encoded(&completions).len(), HEADER_LEN + OF_ROOTS + 2_000);
 }

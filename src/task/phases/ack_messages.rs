@@ -5,7 +5,7 @@
 
 use crate::acking::{AckMessage, Fuse};
 use crate::messaging::Message;
-use crate::task::context::{BatchWork, Made, TaskContext};
+use crate::task::context::{BatchWork, Made, Role, TaskContext};
 use crate::task::exception::Fault;
 use crate::task::outbound::To;
 
@@ -28,22 +28,34 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
             }
         }
     }
-    batch
-        .retries
-        .iter()
-        .for_each(|parent| fuse.withhold(*parent));
-    for acks in fuse.finish() {
-        let sequence = context.ack_sequences.entry(acks.acker).or_default();
-        *sequence += 1;
-        let message = AckMessage {
-            sender: context.identity.peer,
-            epoch: context.identity.epoch,
-            sequence: *sequence,
-            groups: acks.groups,
-        };
-        context
-            .outbound
-            .push(To::Acker(acks.acker), Message::Acks(message));
+    if matches!(context.role, Role::Output(_)) {
+        match &batch.made {
+            Made::Untouched => fuse.wrote_all(),
+            Made::New { parents, .. } => {
+                parents
+                    .iter()
+                    .for_each(|&parent| fuse.wrote(parent as usize));
+            }
+        }
+    }
+    for given in &batch.given_back {
+        fuse.withhold(given.index);
+    }
+    let bytes_max = context.outbound.segment_bytes_max();
+    for mut acks in fuse.finish() {
+        for groups in acks.take_parts(bytes_max) {
+            let sequence = context.ack_sequences.entry(acks.acker).or_default();
+            *sequence += 1;
+            let message = AckMessage {
+                sender: context.identity.peer,
+                epoch: context.identity.epoch,
+                sequence: *sequence,
+                groups,
+            };
+            context
+                .outbound
+                .push(To::Acker(acks.acker), Message::Acks(message));
+        }
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Flow retry: roots whose segments asked for it are played again from their input.
+//! Flow retry: roots whose segments asked for it, or cannot go on, go back to their input.
 
 use crate::messaging::Message;
 use crate::task::context::{BatchWork, TaskContext};
@@ -7,18 +7,17 @@ use crate::task::outbound::To;
 use crate::task::retries::RetriesBySource;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
-    if batch.retries.is_empty() {
+    if batch.given_back.is_empty() {
         return Ok(());
     }
     let Some(meta) = &batch.meta else {
         return Ok(());
     };
-    let mut asked = RetriesBySource::default();
-    batch
-        .retries
-        .iter()
-        .for_each(|index| asked.add(meta, *index));
-    for retry in asked.into_messages() {
+    let mut back = RetriesBySource::default();
+    for given in &batch.given_back {
+        back.add(meta, given.index, given.cause, &given.reason);
+    }
+    for retry in back.into_messages() {
         context
             .outbound
             .push(To::Source(retry.source), Message::Retries(retry));

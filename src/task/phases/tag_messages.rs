@@ -1,11 +1,11 @@
 //! Tag messages: each segment that an input read becomes a root with a sequence of its own.
 
-use crate::codec::{BatchMeta, EncodedBuilder};
-use crate::task::context::{BatchWork, Freshness, Role, TaskContext};
+use crate::codec::{BatchMeta, EncodedBuilder, Origin};
+use crate::task::context::{BatchWork, Freshness, Identity, Role, TaskContext};
 use crate::task::exception::{Fault, Phase};
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
-    let origin = context.origin();
+    let Identity { peer, epoch, .. } = context.identity;
     let Role::Input(input) = &context.role else {
         return Ok(());
     };
@@ -25,6 +25,11 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         }
     };
     if !batch.encoded.is_empty() {
+        let origin = Origin {
+            source: peer,
+            acker: input.ackers.keeper(first_root),
+            epoch,
+        };
         batch.meta = Some(BatchMeta::of_roots(origin, first_root, batch.encoded.len()));
     }
     Ok(())

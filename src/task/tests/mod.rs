@@ -8,7 +8,7 @@ mod workers;
 
 use super::phases::PHASES;
 use super::*;
-use crate::acking::{Completions, Ledger};
+use crate::acking::{Cause, Completions, Ledger, Reach, Retries};
 use crate::clock::{Clock, Millis};
 use crate::coordination::memory::MemoryServer;
 use crate::coordination::{Coordination, SessionLease, write_job};
@@ -113,6 +113,7 @@ impl Rig {
             read: if task == "in" { Read::Go } else { Read::No },
             downstream,
             seal: Seal::No,
+            ackers: Vec::new(),
         }
     }
 
@@ -152,6 +153,11 @@ impl Rig {
             .collect()
     }
 
+    /// What became of all that was read.
+    fn account(&self) -> counters::Account {
+        self.figures("in").account()
+    }
+
     /// The same, told to the source.
     fn settle(&mut self) {
         let roots = self.complete();
@@ -159,6 +165,7 @@ impl Rig {
             let done = Completions {
                 source: peer("in"),
                 epoch: 1,
+                reach: Reach::Written,
                 roots,
             };
             self.send("in", Message::Completions(done));
