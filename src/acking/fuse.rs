@@ -221,6 +221,7 @@ mod tests {
                 source: sources[source],
                 acker: ackers[acker],
                 epoch: 3,
+                traced: 0,
             })
             .to_vec()
     }

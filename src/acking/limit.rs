@@ -5,8 +5,8 @@
 //! time that they stand there. Far below the time-out that costs nothing. Near it, roots would be
 //! played again that are merely queued, which is more work for who has too much already. So the
 //! limit is cut to its half, at most once for each round, when a read took longer than an eighth of
-//! the time-out or roots stood still until theirs. It grows by what completes in time, while it is
-//! what holds the input back.
+//! the time-out or roots stood still until theirs. While more than half of it is used, it grows by
+//! an eighth with each round that completes in time, and by a batch at least.
 
 use crate::clock::Millis;
 use std::time::Duration;
@@ -16,7 +16,10 @@ const TARGET: u32 = 8;
 /// A limit is never below so many batches: one for each of a few tasks to work on.
 const BATCHES_MIN: usize = 4;
 
-/// An additive increase, a multiplicative decrease.
+/// In a round the limit grows by this part of itself.
+const GROWTH: usize = 8;
+
+/// A slow increase, a fast decrease.
 #[derive(Clone, Debug)]
 pub(super) struct Limit {
     now: usize,
@@ -24,6 +27,10 @@ pub(super) struct Limit {
     max: usize,
     target: Duration,
     cut_at: Millis,
+    batch_size: usize,
+    /// What completed in time, times the growth of a round: a round makes so much of it that the
+    /// limit can grow.
+    credit: usize,
 }
 
 impl Limit {
@@ -35,6 +42,8 @@ impl Limit {
             max: declared,
             target: timeout / TARGET,
             cut_at: now,
+            batch_size,
+            credit: 0,
         }
     }
 
@@ -46,8 +55,12 @@ impl Limit {
     pub(super) fn completed(&mut self, read_at: Millis, roots: usize, pending: usize, now: Millis) {
         if now.since(read_at) > self.target {
             self.cut(read_at, now);
-        } else if pending >= self.now {
-            self.now = self.now.saturating_add(roots).min(self.max);
+        } else if pending >= self.now / 2 {
+            let of_round = self.batch_size.max(self.now / GROWTH);
+            self.credit = self.credit.saturating_add(roots.saturating_mul(of_round));
+            let grown = self.credit / self.now.max(1);
+            self.credit %= self.now.max(1);
+            self.now = self.now.saturating_add(grown).min(self.max);
         }
     }
 
@@ -122,9 +135,12 @@ mod tests {
             limit.completed(Millis(10), 10, 1_000, Millis(2_000));
         }
         assert_eq!(limit.get(), 500);
-        limit.completed(Millis(2_000), 10, 500, Millis(2_100));
-        assert_eq!(limit.get(), 510);
-        limit.completed(Millis(2_000), 10, 20, Millis(2_100));
-        assert_eq!(limit.get(), 510, "it does not hold the input back");
+        for _ in 0..50 {
+            limit.completed(Millis(2_000), 10, 600, Millis(2_100));
+        }
+        let grown = limit.get();
+        assert!((550..=565).contains(&grown), "{grown}");
+        limit.completed(Millis(2_000), 500, 20, Millis(2_100));
+        assert_eq!(limit.get(), grown, "most of it is not used");
     }
 }

@@ -18,6 +18,8 @@ mod pending;
 mod retry_rule;
 mod ring;
 mod sequence_window;
+#[cfg(test)]
+mod simulation;
 mod timeout_pool;
 mod troubles;
 

@@ -14,6 +14,7 @@ mod replica;
 mod routes;
 mod served;
 mod submission;
+mod trace;
 
 use crate::api::NodeHandle;
 use crate::config::HttpConfig;

@@ -39,6 +39,7 @@ pub(super) fn segments(count: usize, text: usize) -> Message {
         source: peer(1),
         acker: peer(2),
         epoch: 1,
+        traced: 0,
     };
     let meta = BatchMeta::of_roots(origin, 0, count);
     Message::Segments(SegmentsMessage {

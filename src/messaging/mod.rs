@@ -14,7 +14,7 @@ mod local;
 
 pub use frames::{
     Cargo, Control, Envelope, FRAME_BYTES_MAX, FrameError, LinkId, Open, RefuseReason,
-    decode_frame, encode_control, encode_frame,
+    decode_frame, deflate_frame, encode_control, encode_frame,
 };
 pub use inbox::{Inbox, InboxCounts};
 pub use links::Links;

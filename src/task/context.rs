@@ -4,7 +4,8 @@ use super::counters::{Oldest, TaskCounters};
 use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
 use super::outbound::Outbound;
-use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters};
+use super::traces::{Here, Traced, Traces, traced_rows};
+use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
 use crate::clock::Millis;
 use crate::codec::{BatchMeta, Decoder, Encoded};
 use crate::coordination::SessionLease;
@@ -15,7 +16,7 @@ use crate::messaging::{Inbox, Message, SegmentsMessage};
 use crate::plugins::{Input, Output, Position};
 use crate::segment::Segment;
 use rand::rngs::SmallRng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A running task: everything its phases may use.
@@ -44,6 +45,8 @@ pub struct TaskContext {
     pub(super) draws: SmallRng,
     /// What is counted.
     pub(super) counters: Arc<TaskCounters>,
+    /// What is known of single roots.
+    pub(super) traces: Traces,
     /// The present time, read once a batch.
     pub(super) now: Millis,
     /// What this run has told of its roots.
@@ -106,6 +109,8 @@ pub(super) struct InputSide {
     pub(super) ackers: Ackers,
     /// Where others see how old the oldest of it is.
     pub(super) oldest: Arc<Oldest>,
+    /// Those of the open roots that are traced.
+    pub(super) traced: BTreeSet<u64>,
     /// Where rejected pieces go.
     pub(super) dead_letters: Option<DeadLetters>,
     /// What the plugin said last.
@@ -173,8 +178,18 @@ pub(super) enum Made {
     },
 }
 
+impl Made {
+    /// Whether anything was made of the received segment with this index.
+    pub(super) fn stems_from(&self, index: usize) -> bool {
+        match self {
+            Made::Untouched => true,
+            Made::New { parents, .. } => parents.contains(&(index as u32)),
+        }
+    }
+}
+
 /// Whether roots are new.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Freshness {
     /// Read just now.
     #[default]
@@ -183,6 +198,8 @@ pub(super) enum Freshness {
     Replayed {
         /// The first of their new roots.
         first_root: u64,
+        /// What roots they had before, and the how-manieth try of each it is.
+        before: Vec<(u64, u32)>,
     },
 }
 
@@ -217,6 +234,35 @@ impl TaskContext {
             .move_roots(&before.counters, &self.told.counters);
         self.counters
             .move_in_flight(before.in_flight, self.told.in_flight);
+    }
+
+    /// Writes down what happened to a traced root.
+    pub(super) fn note(&self, root: RootId, what: Traced) {
+        let here = Here {
+            at: self.now,
+            job: self.identity.job,
+            task: &self.identity.task.name,
+            peer: self.identity.peer,
+        };
+        self.traces.note(root, here.event(what));
+    }
+
+    /// Writes the same down of every traced root of a batch.
+    pub(super) fn note_rows(&self, meta: &BatchMeta, what: impl Fn(usize) -> Option<Traced>) {
+        for (index, root) in traced_rows(meta) {
+            if let Some(what) = what(index) {
+                self.note(root, what);
+            }
+        }
+    }
+
+    /// A root of this input, by its name in the cluster.
+    pub(super) fn root_id(&self, root: u64) -> RootId {
+        RootId {
+            source: self.identity.peer,
+            epoch: self.identity.epoch,
+            root,
+        }
     }
 
     /// What lifecycle calls are told.

@@ -8,6 +8,7 @@ use super::lifecycles::Handling;
 use super::outbound::{Flushed, To};
 use super::phases;
 use super::retries::RetriesBySource;
+use super::traces::Traced;
 use crate::acking::{Inquiry, RootId};
 use crate::clock::{Clock, Millis};
 use crate::ids::{LogPosition, PeerId};
@@ -139,6 +140,7 @@ impl TaskRun {
     /// is blocked: a source that did not listen could block the acker that its own peers wait for.
     fn take_control_messages(&mut self) {
         let context = &mut self.context;
+        let mut traced = Vec::new();
         let Role::Input(input) = &mut context.role else {
             return;
         };
@@ -154,7 +156,10 @@ impl TaskRun {
             match message {
                 Message::Completions(done) if is_mine((done.source, done.epoch)) => {
                     for root in done.roots {
-                        pending.complete(root, done.reach, now);
+                        let is_news = pending.complete(root, done.reach, now);
+                        if is_news && !input.traced.is_empty() && input.traced.remove(&root) {
+                            traced.push((root, done.reach));
+                        }
                     }
                 }
                 Message::Retries(back) if is_mine((back.source, back.epoch)) => {
@@ -168,6 +173,9 @@ impl TaskRun {
                 _ => context.counters.add(Count::Misdirected, 1),
             }
         }
+        for (root, reach) in traced {
+            context.note(context.root_id(root), Traced::completed(reach));
+        }
         context.tell_roots();
     }
 
@@ -177,8 +185,18 @@ impl TaskRun {
         let Role::Input(input) = &mut context.role else {
             return;
         };
+        let mut asked = Vec::new();
         input.pending.expire(context.now);
         for (acker, roots) in input.pending.take_inquiries() {
+            let traced: Vec<u64> = match input.traced.is_empty() {
+                true => Vec::new(),
+                false => roots
+                    .iter()
+                    .filter(|root| input.traced.contains(root))
+                    .copied()
+                    .collect(),
+            };
+            asked.extend(traced);
             let inquiry = Inquiry {
                 source: context.identity.peer,
                 epoch: context.identity.epoch,
@@ -188,6 +206,9 @@ impl TaskRun {
             context
                 .outbound
                 .push(To::Acker(acker), Message::Inquiry(inquiry));
+        }
+        for root in asked {
+            context.note(context.root_id(root), Traced::Asked);
         }
     }
 
@@ -220,11 +241,12 @@ impl TaskRun {
             return Ok(());
         };
         let fault = |text: String| Fault::in_phase(Phase::ReadBatch, text);
-        let mut buried = false;
+        let mut buried = Vec::new();
         while let Some(condemned) = input.pending.next_condemned() {
+            let Identity { peer, epoch, .. } = context.identity;
             let root = RootId {
-                source: context.identity.peer,
-                epoch: context.identity.epoch,
+                source: peer,
+                epoch,
                 root: condemned.root,
             };
             let segment = context.decoder.decode(&condemned.segment);
@@ -248,11 +270,17 @@ impl TaskRun {
                 );
             }
             input.pending.bury(condemned.root, context.now);
-            buried = true;
+            input.traced.remove(&condemned.root);
+            let reason = condemned.reason;
+            buried.push((root, Traced::DeadLettered { reason }));
         }
-        if buried {
-            context.tell_roots();
+        if buried.is_empty() {
+            return Ok(());
         }
+        for (root, what) in buried {
+            context.note(root, what);
+        }
+        context.tell_roots();
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::lifecycles::{Handling, LifecycleCalls};
 use super::outbound::Outbound;
 use super::registry::Registry;
 use super::run::TaskRun;
+use super::traces::Traces;
 use crate::acking::{Ackers, Pending, PendingRules, RetryRule, Timeouts};
 use crate::clock::Clock;
 use crate::codec::Decoder;
@@ -24,7 +25,7 @@ use crate::plugins::{PluginContext, PluginFactory, Position, Start};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct TaskServices {
     pub registry: Arc<Registry>,
     /// What is counted.
     pub counters: Counters,
+    /// What is known of single roots.
+    pub traces: Traces,
     /// The time.
     pub clock: Clock,
     /// Batches that wait in an inbox before it pushes back.
@@ -125,6 +128,7 @@ impl TaskRun {
             decoder: Decoder::default(),
             draws: SmallRng::seed_from_u64(seed),
             counters,
+            traces: services.traces.clone(),
             now: services.clock.now(),
             told: RootsTold::default(),
             rejections_told: 0,
@@ -288,6 +292,7 @@ fn role(
                 pending: Pending::new(pending_rules(task, seed), services.clock.now()),
                 ackers: Ackers::of(identity.peer, &assignment.ackers),
                 oldest: counters.oldest_of_run(),
+                traced: BTreeSet::new(),
                 dead_letters: dead_letters(task, &start)?,
                 supply: Supply::More,
                 drained: false,

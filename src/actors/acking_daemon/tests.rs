@@ -11,6 +11,7 @@ use crate::messaging::LocalTransport;
 use crate::replica::Replica;
 use crate::replica::sample::member;
 use crate::task::registry::Registry;
+use crate::task::traces::Traces;
 use actix::Addr;
 
 struct Rig {
@@ -44,6 +45,7 @@ fn start() -> Rig {
         transport: Arc::new(transport.clone()),
         registry: Arc::new(Registry::with_built_in()),
         counters: Counters::default(),
+        traces: Traces::default(),
         clock,
         inbox_batches: 8,
     };

@@ -137,6 +137,7 @@ mod tests {
             source: ids.peer(),
             acker: ids.peer(),
             epoch: 1,
+            traced: 0,
         };
         let meta = BatchMeta::of_roots(origin, 1, count);
         Message::Segments(SegmentsMessage {

@@ -8,7 +8,7 @@
 //! | 0 | 2 | magic |
 //! | 2 | 1 | version of this layout |
 //! | 3 | 1 | kind: 1 segments, 2 acks, 3 completions, 4 retries, 5 inquiry, 6 progress; 16 open, 17 grant, 18 refuse, 19 leave |
-//! | 4 | 4 | flags, none so far |
+//! | 4 | 4 | flags: 1, the body is compressed |
 //! | 8 | 4 | length of the whole frame |
 //! | 12 | 4 | CRC-32 of everything but this field |
 //! | 16 | 8 | cluster: the hash of cluster and tenancy id |
@@ -33,11 +33,14 @@
 //! | grant | link 8, limit 8 |
 //! | refuse | link 8, reason 1 |
 //! | leave | link 8 |
+//! | any, compressed | length of the body 4, the body as a stream of DEFLATE |
 
 mod bodies;
 mod control;
+mod deflate;
 
 pub use control::{Control, LinkId, Open, RefuseReason};
+pub use deflate::deflate_frame;
 
 use super::Message;
 use crate::codec::{Batch, CodecError, ColumnReader, WireError, put_text};
@@ -52,6 +55,8 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 const MAGIC: [u8; 2] = *b"Ox";
 const VERSION: u8 = 2;
 pub(super) const HEADER_LEN: usize = 88;
+const FLAGS_AT: usize = 4;
+const FLAG_DEFLATED: u8 = 1;
 const LENGTH_AT: usize = 8;
 const CHECKSUM_AT: usize = 12;
 const CHECKSUM_END: usize = CHECKSUM_AT + 4;
@@ -119,6 +124,9 @@ pub enum FrameError {
     /// An unknown kind.
     #[error("frames of kind {0} are not known")]
     Kind(u8),
+    /// The compressed body is not what it says.
+    #[error("the compressed body of the frame cannot be read: {0}")]
+    Inflate(String),
     /// Flags that this version does not know.
     #[error("the frame has unknown flags {0:#010x}")]
     Flags(u32),
@@ -193,10 +201,12 @@ pub fn decode_frame(frame: Bytes, cluster: u64) -> Result<(Envelope, Cargo), Fra
         let found = computed;
         return Err(FrameError::Checksum { said, found });
     }
-    if flags != 0 {
-        return Err(FrameError::Flags(flags));
-    }
-    read(kind, cluster, reader)
+    let form = match flags {
+        0 => Form::Plain,
+        flags if flags == u32::from(FLAG_DEFLATED) => Form::Deflated,
+        flags => return Err(FrameError::Flags(flags)),
+    };
+    read((kind, form), cluster, reader)
 }
 
 fn enclose(
@@ -214,11 +224,22 @@ fn enclose(
         out.truncate(start);
         return Err(FrameError::TooLong(length));
     }
-    let frame = &mut out[start..];
-    frame[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&(length as u32).to_le_bytes());
+    seal(&mut out[start..]);
+    Ok(())
+}
+
+/// Fills in what depends on the whole frame.
+fn seal(frame: &mut [u8]) {
+    let length = frame.len() as u32;
+    frame[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&length.to_le_bytes());
     let checksum = checksum(frame).to_le_bytes();
     frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
-    Ok(())
+}
+
+/// How the body of a frame is written.
+enum Form {
+    Plain,
+    Deflated,
 }
 
 fn checksum(frame: &[u8]) -> u32 {
@@ -280,7 +301,11 @@ fn write_message(
 }
 
 /// Reads from the cluster on.
-fn read(kind: u8, own: u64, mut reader: ColumnReader) -> Result<(Envelope, Cargo), FrameError> {
+fn read(
+    (kind, form): (u8, Form),
+    own: u64,
+    mut reader: ColumnReader,
+) -> Result<(Envelope, Cargo), FrameError> {
     let cluster = reader.u64()?;
     if cluster != own {
         let found = cluster;
@@ -295,6 +320,9 @@ fn read(kind: u8, own: u64, mut reader: ColumnReader) -> Result<(Envelope, Cargo
     let version = LogPosition(reader.u64()?);
     let sender = PeerId(reader.id()?);
     let job = JobId(reader.id()?);
+    if let Form::Deflated = form {
+        reader = ColumnReader::new(deflate::inflated(&reader.rest())?);
+    }
     let message = match kind {
         SEGMENTS => Message::Segments(SegmentsMessage {
             job,

@@ -45,6 +45,7 @@ fn segments(rows: Vec<(u16, u64, u64)>) -> Message {
         source: peer(seed),
         acker: peer(seed + 10),
         epoch: seed,
+        traced: 0,
     });
     let rows = rows.into_iter().map(|(origin, root, ack_value)| Row {
         origin,
@@ -183,6 +184,39 @@ proptest! {
     }
 
     #[test]
+    fn every_message_reads_back_when_it_is_compressed(message in any_message(), times in 1..50_usize) {
+        let message = match message {
+            Message::Acks(mut acks) => {
+                acks.groups = vec![acks.groups; times].concat();
+                Message::Acks(acks)
+            }
+            other => other,
+        };
+        let plain = encoded(&message);
+        let mut frame = plain.clone();
+        deflate_frame(&mut frame);
+        prop_assert!(frame.len() <= plain.len());
+        prop_assert_eq!(decoded(&frame), Ok((envelope(), Cargo::Message(message))));
+    }
+
+    #[test]
+    fn compressed_bodies_that_lie_never_panic(
+        place in 0..600_usize,
+        damage in vec(any::<u8>(), 1..9),
+    ) {
+        let roots = (0..4_000).map(|n| n * n).collect();
+        let done = Completions { source: peer(1), epoch: 1, reach: Reach::Written, roots };
+        let mut frame = encoded(&Message::Completions(done));
+        deflate_frame(&mut frame);
+        let place = HEADER_LEN + place.min(frame.len() - HEADER_LEN - 9);
+        for (byte, damage) in frame[place..].iter_mut().zip(damage) {
+            *byte = damage;
+        }
+        seal(&mut frame);
+        let _ = decoded(&frame);
+    }
+
+    #[test]
     fn bodies_that_lie_never_panic(
         message in any_message(),
         place in any::<prop::sample::Index>(),
@@ -228,7 +262,11 @@ fn what_is_wrong_is_named() {
     assert_eq!(with(0, b'A'), FrameError::Magic(*b"Ax"));
     assert_eq!(with(2, 9), FrameError::Version(9));
     assert_eq!(with(3, 9), FrameError::Kind(9));
-    assert_eq!(with(4, 1), FrameError::Flags(1));
+    assert_eq!(with(4, 2), FrameError::Flags(2));
+    assert!(matches!(
+        with(4, 1),
+        FrameError::Inflate(_) | FrameError::TooLong(_)
+    ));
     let (said, found) = (255, frame.len());
     assert_eq!(with(LENGTH_AT, 255), FrameError::Length { said, found });
     assert!(matches!(
@@ -287,4 +325,30 @@ fn acks_and_completions_of_roots_that_are_near_each_other_take_ten_and_two_bytes
         HEADER_LEN + 8 + 8 + 4 + OF_ROOTS + 10_000
     );
     assert_eq!(encoded(&completions).len(), HEADER_LEN + OF_ROOTS + 2_000);
+}
+
+#[test]
+fn a_body_that_would_take_more_than_a_frame_is_refused_before_it_does() {
+    let zeros = vec![0_u64; 1_000];
+    let done = Completions {
+        source: peer(1),
+        epoch: 1,
+        reach: Reach::Inside,
+        roots: zeros,
+    };
+    let mut frame = encoded(&Message::Completions(done));
+    let plain = frame.len();
+    deflate_frame(&mut frame);
+    assert!(frame.len() < plain / 4);
+    let length = (plain - HEADER_LEN) as u32;
+    for (said, refused) in [
+        (length - 1, "Inflate"),
+        (length + 1, "Inflate"),
+        (u32::MAX, "TooLong"),
+    ] {
+        frame[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&said.to_le_bytes());
+        seal(&mut frame);
+        let error = decoded(&frame).unwrap_err();
+        assert!(format!("{error:?}").starts_with(refused), "{said}: {error}");
+    }
 }

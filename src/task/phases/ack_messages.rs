@@ -8,6 +8,7 @@ use crate::messaging::Message;
 use crate::task::context::{BatchWork, Made, Role, TaskContext};
 use crate::task::exception::Fault;
 use crate::task::outbound::To;
+use crate::task::traces::Traced;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let Some(meta) = &batch.meta else {
@@ -41,6 +42,10 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     for given in &batch.given_back {
         fuse.withhold(given.index);
     }
+    context.note_rows(meta, |index| {
+        let is_back = batch.given_back.iter().any(|given| given.index == index);
+        (!is_back && !batch.made.stems_from(index)).then_some(Traced::Filtered)
+    });
     let bytes_max = context.outbound.segment_bytes_max();
     for mut acks in fuse.finish() {
         for groups in acks.take_parts(bytes_max) {

@@ -5,6 +5,7 @@ use crate::task::context::{BatchWork, TaskContext};
 use crate::task::exception::Fault;
 use crate::task::outbound::To;
 use crate::task::retries::RetriesBySource;
+use crate::task::traces::Traced;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     if batch.given_back.is_empty() {
@@ -17,6 +18,11 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     for given in &batch.given_back {
         back.add(meta, given.index, given.cause, &given.reason);
     }
+    context.note_rows(meta, |index| {
+        let given = batch.given_back.iter().find(|given| given.index == index)?;
+        let reason = given.reason.clone();
+        Some(Traced::GivenBack { reason })
+    });
     for retry in back.into_messages() {
         context
             .outbound

@@ -4,6 +4,7 @@ use crate::plugins::{Polled, ReadSegments, Rejected};
 use crate::task::context::{BatchWork, Freshness, InputSide, Role, Sentinel, Supply, TaskContext};
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, guarded};
+use crate::task::traces::Traced;
 use std::time::Duration;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
@@ -19,6 +20,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         batch.encoded = replay.segments;
         batch.freshness = Freshness::Replayed {
             first_root: replay.first_root,
+            before: replay.before.into_iter().zip(replay.attempts).collect(),
         };
         return Ok(());
     }
@@ -69,6 +71,7 @@ fn receive(context: &mut TaskContext, batch: &mut BatchWork) {
         .counters
         .add(Count::Received, message.batch.len() as u64);
     let (meta, encoded) = message.batch.into_parts();
+    context.note_rows(&meta, |_| Some(Traced::Received));
     batch.meta = Some(meta);
     batch.encoded = encoded;
 }

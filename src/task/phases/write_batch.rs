@@ -10,6 +10,7 @@ use crate::task::context::{BatchWork, GivenBack, Identity, Made, Role, TaskConte
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, guarded};
 use crate::task::outbound::To;
+use crate::task::traces::Traced;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     if let Role::Output(output) = &mut context.role {
@@ -29,6 +30,11 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
                 .map_err(|error| Fault::in_phase(Phase::WriteBatch, error))
         })?;
         context.counters.add(Count::Written, segments.len() as u64);
+        if let Some(meta) = &batch.meta {
+            context.note_rows(meta, |index| {
+                batch.made.stems_from(index).then_some(Traced::Written)
+            });
+        }
         return Ok(());
     }
     if batch.encoded.is_empty() {
@@ -37,6 +43,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     let tasks: Vec<_> = context.outbound.tasks().cloned().collect();
     for (route, (task, rows)) in tasks.into_iter().zip(&batch.children).enumerate() {
         let payload = batch.encoded.clone();
+        context.note_rows(rows, |_| Some(Traced::Emitted { to: task.clone() }));
         let sent = Batch::new(rows.clone(), payload)
             .map_err(|error| Fault::in_phase(Phase::WriteBatch, error))?;
         context.counters.add(Count::Emitted, sent.len() as u64);

@@ -3,6 +3,7 @@
 mod inputs;
 mod leases;
 mod outputs;
+mod roots;
 mod stations;
 mod workers;
 
@@ -82,6 +83,7 @@ impl Rig {
             transport: Arc::new(transport.clone()),
             registry: Arc::new(registry),
             counters: Counters::default(),
+            traces: traces::Traces::one_in(3),
             clock,
             inbox_batches: 4,
         };
