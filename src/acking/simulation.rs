@@ -259,10 +259,9 @@ impl World {
         }
         let acker = self.ackers.keeper(self.pending.next_root());
         if let Some(replay) = self.pending.replay(BATCH as usize, acker) {
-            replay
-                .before
-                .iter()
-                .for_each(|root| drop(self.truth.remove(root)));
+            for root in &replay.before {
+                self.truth.remove(root);
+            }
             return self.send(replay.first_root, replay.segments.len() as u64, acker);
         }
         if self.read < TREES_EACH && self.pending.room() >= BATCH as usize {

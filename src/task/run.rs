@@ -485,6 +485,9 @@ impl TaskRun {
             while context.outbound.flush() == Flushed::Blocked {
                 context.outbound.writable().await;
             }
+            let undelivered = context.outbound.take_undelivered();
+            context.outbound.give_back(undelivered);
+            context.outbound.flush();
         };
         // What is not said by then is found out by its time-out.
         let _ = tokio::time::timeout(RELEASE_MAX, send).await;
