@@ -145,7 +145,7 @@ fn between_processes() -> f64 {
         words: Arc::default(),
         tags: Arc::default(),
     };
-    transport.learn_sites(&[(peer(), member)].into());
+    transport.learn_sites(&[(peer(), member)].into_iter().collect());
     let mut link = transport.link(peer(), InboxKind::Task).unwrap();
     runtime().block_on(send_all(&mut *link));
     let (sum, millis) = (line().parse().unwrap(), line().parse().unwrap());

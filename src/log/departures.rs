@@ -30,7 +30,7 @@ pub enum Speaker {
 /// younger than the membership: what was seen before a peer joined says nothing about it.
 pub fn departures(membership: &Membership, living: &BTreeSet<PeerId>) -> Vec<Departure> {
     let mut by_group: BTreeMap<GroupId, BTreeSet<PeerId>> = BTreeMap::new();
-    for (peer, member) in &membership.members {
+    for (peer, member) in membership.members.iter() {
         if !living.contains(peer) {
             by_group.entry(member.group).or_default().insert(*peer);
         }

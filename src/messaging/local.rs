@@ -4,7 +4,7 @@
 use super::inbox::{Door, Inbox, Turned};
 use super::{InboxKind, Link, LinkClosed, Message, Transport, TransportError, TrySendError};
 use crate::ids::{GroupId, PeerId};
-use crate::replica::{Member, Site};
+use crate::replica::{Member, SharedMap, Site};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -93,7 +93,7 @@ impl Transport for LocalTransport {
         Site(format!("local:{group}"))
     }
 
-    fn learn_sites(&self, _members: &BTreeMap<PeerId, Member>) {
+    fn learn_sites(&self, _members: &SharedMap<PeerId, Member>) {
         // Everybody whom it reaches has an inbox here.
     }
 

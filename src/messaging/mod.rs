@@ -23,9 +23,8 @@ pub use local::LocalTransport;
 use crate::acking::{AckMessage, Completions, Inquiry, Progress, Retries};
 use crate::codec::Batch;
 use crate::ids::{AllocationVersion, GroupId, JobId, PeerId, TaskName};
-use crate::replica::{Member, Site};
+use crate::replica::{Member, SharedMap, Site};
 use futures_util::future::BoxFuture;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// What virtual peers say to each other while a job runs.
@@ -117,7 +116,7 @@ pub trait Transport: Send + Sync {
 
     /// Takes over who is in the cluster, whenever that has changed: a transport that leaves the
     /// process finds their sites there.
-    fn learn_sites(&self, members: &BTreeMap<PeerId, Member>);
+    fn learn_sites(&self, members: &SharedMap<PeerId, Member>);
 
     /// What arrived and was not taken, by reason, since the start.
     fn refused(&self) -> Vec<(&'static str, u64)>;

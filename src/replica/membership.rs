@@ -2,7 +2,7 @@
 
 use super::{Member, Membership};
 use crate::ids::PeerId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Membership {
@@ -18,7 +18,7 @@ impl Membership {
 
     /// The joined peer through which a joiner joins.
     pub fn observer_of(&self, joiner: PeerId) -> Option<PeerId> {
-        let behind = |pairs: &std::collections::BTreeMap<PeerId, PeerId>| {
+        let behind = |pairs: &BTreeMap<PeerId, PeerId>| {
             let pair = pairs.iter().find(|(_, behind)| **behind == joiner);
             pair.map(|(observer, _)| *observer)
         };
@@ -44,8 +44,8 @@ impl Membership {
         busy.chain(watchers).collect()
     }
 
-    /// Joined peers that can take a joiner now.
-    pub fn candidates(&self) -> BTreeSet<PeerId> {
+    /// Joined peers that can take a joiner now, in the order in which they joined.
+    pub fn candidates(&self) -> Vec<PeerId> {
         let disallowed = self.disallowed();
         let free = self.peers.iter().filter(|peer| !disallowed.contains(peer));
         free.copied().collect()
@@ -157,8 +157,8 @@ mod tests {
     fn busy_observers_and_watchers_of_prepared_ones_take_nobody() {
         let mut membership = joined("a b c");
         membership.prepare(peer("b"), peer("d"), member());
-        assert_eq!(membership.candidates(), [peer("c")].into());
+        assert_eq!(membership.candidates(), [peer("c")]);
         membership.promote(peer("b"), peer("d"));
-        assert_eq!(membership.candidates(), [peer("a"), peer("c")].into());
+        assert_eq!(membership.candidates(), [peer("a"), peer("c")]);
     }
 }

@@ -3,11 +3,12 @@
 //! Every step of the log keeps the replica before and after its entry, so that whatever an entry
 //! changes is copied. What grows with the life of the cluster must not be copied whole.
 
-use crate::ids::{JobId, WriterId};
+use crate::ids::{JobId, PeerId, WriterId};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Index;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -26,6 +27,12 @@ pub trait RandomId: Copy + Ord {
 }
 
 impl RandomId for JobId {
+    fn uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl RandomId for PeerId {
     fn uuid(&self) -> Uuid {
         self.0
     }
@@ -69,19 +76,38 @@ impl<K: RandomId, V: Clone> SharedMap<K, V> {
         self.parts.iter().flat_map(|part| part.iter())
     }
 
-    pub(crate) fn insert(&mut self, key: K, value: V) {
+    /// Every key, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// Every value, by key.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// The value of a key, to be changed.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let part = Arc::make_mut(&mut self.parts).get_mut(part_of(key))?;
+        Arc::make_mut(part).get_mut(key)
+    }
+
+    /// Puts a value in the place of the one that the key had.
+    pub fn insert(&mut self, key: K, value: V) {
         let parts = Arc::make_mut(&mut self.parts);
         parts.resize_with(PARTS, Arc::default);
         let replaced = Arc::make_mut(&mut parts[part_of(&key)]).insert(key, value);
         self.len += usize::from(replaced.is_none());
     }
 
-    pub(crate) fn remove(&mut self, key: &K) {
-        if self.contains_key(key) {
-            let parts = Arc::make_mut(&mut self.parts);
-            Arc::make_mut(&mut parts[part_of(key)]).remove(key);
-            self.len -= 1;
+    /// Removes a key, and gives back the value it had.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        if !self.contains_key(key) {
+            return None;
         }
+        let parts = Arc::make_mut(&mut self.parts);
+        self.len -= 1;
+        Arc::make_mut(&mut parts[part_of(key)]).remove(key)
     }
 
     /// Removes the entries of the lowest rank among those that have one, until so many are left
@@ -107,10 +133,21 @@ impl<K, V> Default for SharedMap<K, V> {
     }
 }
 
+impl<K: RandomId, V: Clone> Index<&K> for SharedMap<K, V> {
+    type Output = V;
+
+    fn index(&self, key: &K) -> &V {
+        &self.parts[part_of(key)][key]
+    }
+}
+
 impl<K: RandomId, V: Clone + PartialEq> PartialEq for SharedMap<K, V> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.parts, &other.parts)
-            || self.len == other.len && self.iter().eq(other.iter())
+            || self.len == other.len && {
+                let mut parts = self.parts.iter().zip(other.parts.iter());
+                parts.all(|(part, other)| Arc::ptr_eq(part, other) || part == other)
+            }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::ackers::choose_ackers;
 use super::jobs;
 use super::placement::{Placed, place};
-use super::reach::{Candidate, Crew, JobState, crews, home, live_jobs};
+use super::reach::{Candidate, Crew, JobState, crews, live_jobs};
 use super::roster::{Roster, RosterJob};
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::FluxPolicy;
@@ -23,7 +23,7 @@ pub fn reallocate(replica: &Replica, position: LogPosition) -> Replica {
     for crew in &crews {
         let candidates = offers.to(crew);
         if !candidates.is_empty() {
-            let roster = Roster::new(replica, crew, &candidates);
+            let roster = offers.roster(replica, crew, &candidates);
             let given = allocate(replica, &roster, position);
             offers
                 .waiting
@@ -45,6 +45,8 @@ struct Offers<'a> {
     at_home: Vec<(Option<GroupId>, Candidate<'a>)>,
     /// Those that go to the first crew that can cover them.
     waiting: Vec<Candidate<'a>>,
+    /// What was asked about each crew to see which of its jobs go on.
+    asked: BTreeMap<Option<GroupId>, Roster<'a>>,
 }
 
 impl<'a> Offers<'a> {
@@ -52,10 +54,11 @@ impl<'a> Offers<'a> {
         let mut offers = Offers {
             at_home: Vec::new(),
             waiting: Vec::new(),
+            asked: BTreeMap::new(),
         };
-        for job in live_jobs(replica) {
+        for (home, job) in live_jobs(replica) {
             match job.state {
-                JobState::Running => offers.at_home.push((home(replica, job.id), job)),
+                JobState::Running => offers.at_home.push((home, job)),
                 JobState::Waiting => offers.waiting.push(job),
             }
         }
@@ -77,6 +80,7 @@ impl<'a> Offers<'a> {
             if !jobs.is_empty() {
                 let roster = Roster::new(replica, crew, &jobs);
                 staying.extend(jobs::kept(&roster).into_iter().map(|job| jobs[job].id));
+                self.asked.insert(crew.group, roster);
             }
         }
         let (at_home, evicted): (Vec<_>, Vec<_>) = std::mem::take(&mut self.at_home)
@@ -96,6 +100,21 @@ impl<'a> Offers<'a> {
         jobs.filter(|(home, _)| crew.group.is_none() || *home == crew.group)
             .map(|(_, job)| *job)
             .collect()
+    }
+
+    /// The question of a crew and these jobs, unless that is the one that was asked already: most
+    /// often nobody waits, and everybody who runs goes on.
+    fn roster(
+        &mut self,
+        replica: &'a Replica,
+        crew: &Crew<'a>,
+        candidates: &[Candidate<'a>],
+    ) -> Roster<'a> {
+        let asked = self.asked.remove(&crew.group);
+        let anew = || Roster::new(replica, crew, candidates);
+        let same = asked.filter(|roster| roster.is_about(candidates));
+        debug_assert!(same.as_ref().is_none_or(|roster| *roster == anew()));
+        same.unwrap_or_else(anew)
     }
 
     /// The jobs that a crew may be given, in the order of their submission.
@@ -136,26 +155,26 @@ fn allocate(replica: &Replica, roster: &Roster<'_>, position: LogPosition) -> Al
 }
 
 /// Whether everybody who holds a slot of the job stays, and nobody comes.
-fn is_unchanged(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &[Placed]) -> bool {
+fn is_unchanged(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &Placed) -> bool {
     roster.tasks[job.tasks.clone()].iter().all(|task| {
-        let placed = &placed[task.posts.clone()];
-        let staying: usize = placed.iter().map(|post| post.stay.len()).sum();
-        staying == task.slots && placed.iter().all(|post| post.come.is_empty())
+        let mut posts = task.posts.clone();
+        let staying: usize = posts.clone().map(|post| placed.stay[post].len()).sum();
+        staying == task.slots && posts.all(|post| placed.come[post].is_empty())
     })
 }
 
 /// Those who stay keep their slots, the others take the smallest that are free.
-fn slots(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &[Placed]) -> Slots {
+fn slots(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &Placed) -> Slots {
     let mut tasks = BTreeMap::new();
     for task in &roster.tasks[job.tasks.clone()] {
-        let placed = &placed[task.posts.clone()];
-        let staying = placed.iter().flat_map(|post| &post.stay);
+        let posts = task.posts.clone();
+        let staying = posts.clone().flat_map(|post| &placed.stay[post]);
         let peer = |index: &usize| &roster.peers[*index];
         let mut slots: BTreeMap<SlotId, PeerId> = staying
             .map(peer)
             .filter_map(|peer| Some((peer.holds?.1, peer.id)))
             .collect();
-        let coming = placed.iter().flat_map(|post| &post.come);
+        let coming = posts.flat_map(|post| &placed.come[post]);
         let coming: BTreeSet<PeerId> = coming.map(|index| peer(index).id).collect();
         let free = (0..).map(SlotId).filter(|slot| !slots.contains_key(slot));
         let taken: Vec<(SlotId, PeerId)> = free.zip(coming).collect();

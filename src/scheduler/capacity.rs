@@ -8,6 +8,7 @@
 //! is covered.
 
 use super::roster::{Keeps, Roster};
+use super::rows::Rows;
 use std::collections::VecDeque;
 
 /// Peers promised to posts, by class; which ones is decided later.
@@ -15,11 +16,11 @@ use std::collections::VecDeque;
 pub(super) struct Capacity<'a> {
     roster: &'a Roster<'a>,
     /// Peers promised: post, rank of the class at the post.
-    promised: Vec<Vec<usize>>,
+    promised: Rows<usize>,
     /// Those of them that are not exchanged.
-    kept: Vec<Vec<usize>>,
+    kept: Rows<usize>,
     /// Who can be at a class: post and rank of the class there.
-    of_class: Vec<Vec<(usize, usize)>>,
+    of_class: Rows<(usize, usize)>,
     /// Peers of each class that are promised to no post.
     free: Vec<usize>,
     free_in_all: usize,
@@ -29,18 +30,16 @@ pub(super) struct Capacity<'a> {
 
 impl<'a> Capacity<'a> {
     pub(super) fn new(roster: &'a Roster<'a>) -> Self {
-        let empty = || roster.posts.iter().map(|post| vec![0; post.classes.len()]);
-        let mut of_class = vec![Vec::new(); roster.class_sizes.len()];
-        for (index, post) in roster.posts.iter().enumerate() {
-            for (rank, class) in post.classes.iter().enumerate() {
-                of_class[*class].push((index, rank));
-            }
-        }
+        let classes = roster.able.iter().enumerate();
+        let classes = classes.flat_map(|(post, classes)| {
+            let ranks = classes.iter().enumerate();
+            ranks.map(move |(rank, class)| (*class, (post, rank)))
+        });
         let mut capacity = Capacity {
             roster,
-            promised: empty().collect(),
-            kept: empty().collect(),
-            of_class,
+            promised: roster.able.filled(0),
+            kept: roster.able.filled(0),
+            of_class: Rows::grouped(roster.class_sizes.len(), classes),
             free: roster.class_sizes.clone(),
             free_in_all: roster.peers.len(),
             counts: vec![0; roster.posts.len()],
@@ -75,6 +74,11 @@ impl<'a> Capacity<'a> {
         self.free_in_all
     }
 
+    /// Who can be at a class: post and rank of the class there.
+    pub(super) fn of_class(&self, class: usize) -> &[(usize, usize)] {
+        &self.of_class[class]
+    }
+
     /// Of each class at a post, how many peers may not be moved away.
     pub(super) fn kept(&self, post: usize) -> &[usize] {
         &self.kept[post]
@@ -89,13 +93,13 @@ impl<'a> Capacity<'a> {
         self.free_in_all -= 1;
         while let Some((loser, given_up)) = found.exchanges.pop() {
             // The loser gets one of the class found behind it instead of the one it gives up.
-            if let Some(rank) = self.roster.posts[loser].rank(found.class) {
+            if let Some(rank) = self.roster.rank(loser, found.class) {
                 self.promised[loser][rank] += 1;
             }
             self.promised[loser][given_up] -= 1;
-            found.class = self.roster.posts[loser].classes[given_up];
+            found.class = self.roster.able[loser][given_up];
         }
-        if let Some(rank) = self.roster.posts[post].rank(found.class) {
+        if let Some(rank) = self.roster.rank(post, found.class) {
             self.promised[post][rank] += 1;
         }
         self.counts[post] += 1;
@@ -104,8 +108,7 @@ impl<'a> Capacity<'a> {
 
     /// Takes back promises to a post until it has so many; those that are kept stay.
     pub(super) fn shrink_to(&mut self, post: usize, count: usize) {
-        let classes = &self.roster.posts[post].classes;
-        for (rank, class) in classes.iter().enumerate().rev() {
+        for (rank, class) in self.roster.able[post].iter().enumerate().rev() {
             let spare = self.promised[post][rank] - self.kept[post][rank];
             let less = spare.min(self.counts[post].saturating_sub(count));
             self.promised[post][rank] -= less;
@@ -124,9 +127,8 @@ impl<'a> Capacity<'a> {
     }
 
     fn keep(&mut self, post: usize) {
-        let Roster { posts, .. } = self.roster;
-        for (rank, class) in posts[post].classes.iter().enumerate() {
-            let held = posts[post].held[rank];
+        let Roster { able, held, .. } = self.roster;
+        for (class, (rank, &held)) in able[post].iter().zip(held[post].iter().enumerate()) {
             self.promised[post][rank] = held;
             self.kept[post][rank] = held;
             self.free[*class] -= held;
@@ -137,7 +139,7 @@ impl<'a> Capacity<'a> {
 
     /// The fewest exchanges that free a peer for a post, breadth first.
     fn nearest_free_class(&self, post: usize) -> Option<FreeClass> {
-        let mut classes = self.roster.posts[post].classes.iter();
+        let mut classes = self.roster.able[post].iter();
         if let Some(class) = classes.find(|class| self.free[**class] > 0) {
             return Some(FreeClass {
                 class: *class,
@@ -152,7 +154,7 @@ impl<'a> Capacity<'a> {
         let mut seen_class = vec![false; self.free.len()];
         let mut queue = VecDeque::from([post]);
         while let Some(at) = queue.pop_front() {
-            for &class in &self.roster.posts[at].classes {
+            for &class in &self.roster.able[at] {
                 if std::mem::replace(&mut seen_class[class], true) {
                     continue;
                 }

@@ -18,8 +18,8 @@ pub(super) struct Classes {
     abilities: Vec<usize>,
     /// The tasks that each kind of peer can do.
     kinds: Vec<Vec<bool>>,
-    /// For how many tasks that is.
-    breadths: Vec<usize>,
+    /// All classes, those that can do little first.
+    by_breadth: Vec<usize>,
     /// The site of each class, when sites matter.
     sites: Vec<usize>,
     /// How many peers each site has.
@@ -45,13 +45,15 @@ impl Classes {
             of_peers: Vec::with_capacity(crew.peers.len()),
             abilities: Vec::new(),
             kinds: Vec::new(),
-            breadths: Vec::new(),
+            by_breadth: Vec::new(),
             sites: Vec::new(),
             site_sizes: Vec::new(),
         };
         let mut known = Known::default();
         let mut sites: BTreeMap<&Site, usize> = BTreeMap::new();
         let mut of_kind_and_site: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        // Most peers are of the class of the one before.
+        let mut last: Option<((usize, usize), usize)> = None;
         for (_, member) in &crew.peers {
             let kind = known.kind(member, tasks, &mut classes.kinds);
             let site = match kinds {
@@ -61,12 +63,16 @@ impl Classes {
                     *sites.entry(&member.site).or_insert(next)
                 }
             };
-            let class = *of_kind_and_site.entry((kind, site)).or_insert_with(|| {
-                classes.sizes.push(0);
-                classes.abilities.push(kind);
-                classes.sites.push(site);
-                classes.sizes.len() - 1
-            });
+            let class = match last {
+                Some((known, class)) if known == (kind, site) => class,
+                _ => *of_kind_and_site.entry((kind, site)).or_insert_with(|| {
+                    classes.sizes.push(0);
+                    classes.abilities.push(kind);
+                    classes.sites.push(site);
+                    classes.sizes.len() - 1
+                }),
+            };
+            last = Some(((kind, site), class));
             classes.sizes[class] += 1;
             classes.of_peers.push(class);
         }
@@ -77,19 +83,23 @@ impl Classes {
             }
         }
         let breadth = |kind: &Vec<bool>| kind.iter().filter(|able| **able).count();
-        classes.breadths = classes.kinds.iter().map(breadth).collect();
+        let breadths: Vec<usize> = classes.kinds.iter().map(breadth).collect();
+        classes.by_breadth = (0..classes.sizes.len()).collect();
+        classes
+            .by_breadth
+            .sort_by_key(|class| breadths[classes.abilities[*class]]);
         classes
     }
 
     /// The classes that can do a task, at a site or anywhere, those that can do little else first.
-    pub(super) fn able(&self, task: usize, site: Option<usize>) -> Vec<usize> {
-        let classes = 0..self.sizes.len();
-        let here = classes.filter(|class| site.is_none_or(|site| self.sites[*class] == site));
-        let mut able: Vec<usize> = here
-            .filter(|class| self.kinds[self.abilities[*class]][task])
-            .collect();
-        able.sort_by_key(|class| (self.breadths[self.abilities[*class]], *class));
-        able
+    pub(super) fn able(
+        &self,
+        task: usize,
+        site: Option<usize>,
+    ) -> impl Iterator<Item = usize> + use<'_> {
+        let classes = self.by_breadth.iter().copied();
+        let here = classes.filter(move |class| site.is_none_or(|site| self.sites[*class] == site));
+        here.filter(move |class| self.kinds[self.abilities[*class]][task])
     }
 
     /// The sites with at least so many peers.

@@ -17,6 +17,7 @@ mod laws;
 mod placement;
 mod reach;
 mod roster;
+mod rows;
 mod tasks;
 
 pub use allocate::reallocate;

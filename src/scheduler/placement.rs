@@ -8,20 +8,20 @@
 
 use super::capacity::Capacity;
 use super::roster::Roster;
-use crate::ids::SlotId;
+use super::rows::Rows;
 use std::collections::VecDeque;
 
-/// Who is at a post.
-#[derive(Clone, Debug, Default)]
+/// Who is at each post of the roster, each row in a fixed order.
+#[derive(Debug)]
 pub(super) struct Placed {
     /// Those that stay, by index.
-    pub(super) stay: Vec<usize>,
+    pub(super) stay: Rows<usize>,
     /// Those that come.
-    pub(super) come: Vec<usize>,
+    pub(super) come: Rows<usize>,
 }
 
-/// The peers of each post of the roster, each list in a fixed order.
-pub(super) fn place(roster: &Roster<'_>, capacity: &Capacity<'_>) -> Vec<Placed> {
+/// The peers of each post of the roster.
+pub(super) fn place(roster: &Roster<'_>, capacity: &Capacity<'_>) -> Placed {
     let mut flow = Flow::new(roster, capacity);
     for post in 0..roster.posts.len() {
         while flow.missing[post] > 0 && flow.augment(post) == Augmented::Yes {}
@@ -33,13 +33,11 @@ struct Flow<'a> {
     roster: &'a Roster<'a>,
     capacity: &'a Capacity<'a>,
     /// Peers placed: post, rank of the class at the post.
-    placed: Vec<Vec<usize>>,
+    placed: Rows<usize>,
     /// Peers that each post still lacks.
     missing: Vec<usize>,
     /// Peers of each class that are not placed.
     unplaced: Vec<usize>,
-    /// Posts, and ranks of the class there, of each class.
-    of_class: Vec<Vec<(usize, usize)>>,
     displaced: Displaced,
 }
 
@@ -77,18 +75,14 @@ impl<'a> Flow<'a> {
     /// Everybody who can stay stays.
     fn new(roster: &'a Roster<'a>, capacity: &'a Capacity<'a>) -> Self {
         let mut unplaced = roster.class_sizes.clone();
-        let mut of_class = vec![Vec::new(); unplaced.len()];
         let mut missing = capacity.counts().to_vec();
-        let mut placed = Vec::with_capacity(missing.len());
-        for (index, post) in roster.posts.iter().enumerate() {
-            let mut stay = vec![0; post.classes.len()];
-            for (rank, class) in post.classes.iter().enumerate() {
-                of_class[*class].push((index, rank));
-                stay[rank] = post.held[rank].min(missing[index]);
-                missing[index] -= stay[rank];
-                unplaced[*class] -= stay[rank];
+        let mut placed = roster.held.clone();
+        for (post, missing) in missing.iter_mut().enumerate() {
+            for (class, stay) in roster.able[post].iter().zip(&mut placed[post]) {
+                *stay = (*stay).min(*missing);
+                *missing -= *stay;
+                unplaced[*class] -= *stay;
             }
-            placed.push(stay);
         }
         Flow {
             roster,
@@ -96,7 +90,6 @@ impl<'a> Flow<'a> {
             placed,
             missing,
             unplaced,
-            of_class,
             displaced: Displaced::Nobody,
         }
     }
@@ -106,7 +99,7 @@ impl<'a> Flow<'a> {
         if self.displaced == Displaced::Nobody
             && let Some(rank) = self.free_rank(post)
         {
-            let class = self.roster.posts[post].classes[rank];
+            let class = self.roster.able[post][rank];
             let amount = self.missing[post].min(self.unplaced[class]);
             self.placed[post][rank] += amount;
             self.unplaced[class] -= amount;
@@ -137,7 +130,7 @@ impl<'a> Flow<'a> {
     }
 
     fn free_rank(&self, post: usize) -> Option<usize> {
-        let mut classes = self.roster.posts[post].classes.iter();
+        let mut classes = self.roster.able[post].iter();
         classes.position(|class| self.unplaced[*class] > 0)
     }
 
@@ -150,7 +143,7 @@ impl<'a> Flow<'a> {
             let gives = paths.to_posts[post].and_then(|(_, gives)| gives);
             steps.push(Exchange { post, takes, gives });
             let Some(gives) = gives else { break };
-            class = self.roster.posts[post].classes[gives];
+            class = self.roster.able[post][gives];
         }
         steps
     }
@@ -158,7 +151,7 @@ impl<'a> Flow<'a> {
     /// How many peers can be exchanged before one of them costs something else.
     fn most_at_this_cost(&self, step: &Exchange) -> usize {
         let Exchange { post, takes, gives } = *step;
-        let held = &self.roster.posts[post].held;
+        let held = &self.roster.held[post];
         let taken = match held[takes].saturating_sub(self.placed[post][takes]) {
             0 => usize::MAX,
             back_home => back_home,
@@ -175,14 +168,14 @@ impl<'a> Flow<'a> {
 
     /// What one more peer of a class costs a post.
     fn cost_of_taking(&self, post: usize, rank: usize) -> i64 {
-        i64::from(self.placed[post][rank] >= self.roster.posts[post].held[rank])
+        i64::from(self.placed[post][rank] >= self.roster.held[post][rank])
     }
 
     /// What giving one back saves; none when nobody may go.
     fn saved_by_giving(&self, post: usize, rank: usize) -> Option<i64> {
         let placed = self.placed[post][rank];
         let gives = placed > self.capacity.kept(post)[rank];
-        gives.then(|| i64::from(placed > self.roster.posts[post].held[rank]))
+        gives.then(|| i64::from(placed > self.roster.held[post][rank]))
     }
 
     /// Cheapest ways from a post to every class; costs may be negative where a move is undone.
@@ -206,7 +199,7 @@ impl<'a> Flow<'a> {
         let Some((so_far, _)) = paths.to_posts[post] else {
             return;
         };
-        for (rank, &class) in self.roster.posts[post].classes.iter().enumerate() {
+        for (rank, &class) in self.roster.able[post].iter().enumerate() {
             let cost = so_far + self.cost_of_taking(post, rank);
             if paths.to_classes[class].is_none_or(|(known, _, _)| cost < known) {
                 paths.to_classes[class] = Some((cost, post, rank));
@@ -219,7 +212,7 @@ impl<'a> Flow<'a> {
         let Some((so_far, _, _)) = paths.to_classes[class] else {
             return;
         };
-        for &(post, rank) in &self.of_class[class] {
+        for &(post, rank) in self.capacity.of_class(class) {
             let Some(saved) = self.saved_by_giving(post, rank) else {
                 continue;
             };
@@ -241,40 +234,37 @@ struct Paths {
 }
 
 /// From numbers to peers: those with the smallest slots stay, those with the smallest ids come.
-fn name_peers(roster: &Roster<'_>, placed: &[Vec<usize>]) -> Vec<Placed> {
-    let mut holders: Vec<Vec<(SlotId, usize)>> = vec![Vec::new(); placed.len()];
-    for (index, peer) in roster.peers.iter().enumerate() {
-        if let Some((post, slot)) = peer.holds {
-            holders[post].push((slot, index));
-        }
-    }
+fn name_peers(roster: &Roster<'_>, placed: &Rows<usize>) -> Placed {
+    let seated = roster.peers.iter().enumerate();
+    let seated = seated.filter_map(|(index, peer)| {
+        let (post, slot) = peer.holds?;
+        Some((post, (slot, index)))
+    });
+    let mut holders = Rows::grouped(placed.len(), seated);
     let mut stays = vec![false; roster.peers.len()];
-    let mut named = vec![Placed::default(); placed.len()];
-    let mut comers: Vec<Vec<usize>> = placed.to_vec();
-    for (post, mut holders) in holders.into_iter().enumerate() {
-        holders.sort_unstable();
-        for (_, index) in holders {
-            let Some(rank) = roster.posts[post].rank(roster.peers[index].class) else {
-                continue;
-            };
-            if comers[post][rank] > 0 {
-                comers[post][rank] -= 1;
-                stays[index] = true;
-                named[post].stay.push(index);
-            }
-        }
+    let mut stay = Rows::with_capacity(placed.len());
+    let mut comers = placed.clone();
+    for post in 0..placed.len() {
+        holders[post].sort_unstable();
+        stay.push(holders[post].iter().filter_map(|(_, index)| {
+            let rank = roster.rank(post, roster.peers[*index].class)?;
+            comers[post][rank] = comers[post][rank].checked_sub(1)?;
+            stays[*index] = true;
+            Some(*index)
+        }));
     }
-    let mut idle: Vec<Vec<usize>> = vec![Vec::new(); roster.class_sizes.len()];
-    for (index, peer) in roster.peers.iter().enumerate().rev() {
-        if !stays[index] {
-            idle[peer.class].push(index);
-        }
+    let idle = roster.peers.iter().enumerate();
+    let idle = idle.filter(|(index, _)| !stays[*index]);
+    let idle = idle.map(|(index, peer)| (peer.class, index));
+    let idle = Rows::grouped(roster.class_sizes.len(), idle);
+    let mut taken = vec![0; idle.len()];
+    let mut come = Rows::with_capacity(placed.len());
+    for (classes, comers) in roster.able.iter().zip(comers.iter()) {
+        come.push(classes.iter().zip(comers).flat_map(|(&class, amount)| {
+            let first = taken[class];
+            taken[class] = idle[class].len().min(first + amount);
+            idle[class][first..taken[class]].iter().copied()
+        }));
     }
-    for (post, comers) in comers.into_iter().enumerate() {
-        for (class, amount) in roster.posts[post].classes.iter().zip(comers) {
-            let left = idle[*class].len().saturating_sub(amount);
-            named[post].come.extend(idle[*class].drain(left..).rev());
-        }
-    }
-    named
+    Placed { stay, come }
 }

@@ -3,7 +3,7 @@
 
 use crate::config::Transport;
 use crate::ids::{GroupId, JobId, PeerId};
-use crate::replica::{JobRecord, Member, Replica};
+use crate::replica::{JobRecord, Member, Membership, Replica};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Joined peers that can send segments to each other, sorted.
@@ -42,43 +42,44 @@ pub(super) fn crews(replica: &Replica) -> Vec<Crew<'_>> {
 
 /// All joined peers, as if segments could reach each of them.
 pub(super) fn everybody(replica: &Replica) -> Crew<'_> {
+    Crew {
+        group: None,
+        peers: joined(&replica.membership).collect(),
+    }
+}
+
+fn one_for_each_group(replica: &Replica) -> Vec<Crew<'_>> {
     let membership = &replica.membership;
+    let mut groups: BTreeMap<GroupId, Vec<(PeerId, &Member)>> = BTreeMap::new();
+    for (peer, member) in joined(membership) {
+        groups.entry(member.group).or_default().push((peer, member));
+    }
+    let mut crews = Vec::with_capacity(groups.len());
+    for peer in &membership.peers {
+        if groups.is_empty() {
+            break;
+        }
+        let group = membership.members.get(peer).map(|member| member.group);
+        let first_seen = group.and_then(|group| groups.remove_entry(&group));
+        crews.extend(first_seen.map(|(group, peers)| Crew {
+            group: Some(group),
+            peers,
+        }));
+    }
+    crews
+}
+
+/// All joined peers, sorted.
+fn joined(membership: &Membership) -> impl Iterator<Item = (PeerId, &Member)> {
     let on_their_way = membership
         .prepared
         .values()
         .chain(membership.accepted.values());
     let on_their_way: BTreeSet<PeerId> = on_their_way.copied().collect();
-    let joined = membership
-        .members
-        .iter()
-        .filter(|(peer, _)| !on_their_way.contains(peer));
-    Crew {
-        group: None,
-        peers: joined.map(|(peer, member)| (*peer, member)).collect(),
-    }
-}
-
-fn one_for_each_group(replica: &Replica) -> Vec<Crew<'_>> {
-    let members = &replica.membership.members;
-    let mut crews: Vec<Crew<'_>> = Vec::new();
-    let mut of_group: BTreeMap<GroupId, usize> = BTreeMap::new();
-    for peer in &replica.membership.peers {
-        let Some(member) = members.get(peer) else {
-            continue;
-        };
-        let index = *of_group.entry(member.group).or_insert_with(|| {
-            crews.push(Crew {
-                group: Some(member.group),
-                peers: Vec::new(),
-            });
-            crews.len() - 1
-        });
-        crews[index].peers.push((*peer, member));
-    }
-    for crew in &mut crews {
-        crew.peers.sort_unstable_by_key(|(peer, _)| *peer);
-    }
-    crews
+    let members = membership.members.iter();
+    members
+        .filter(move |(peer, _)| !on_their_way.contains(peer))
+        .map(|(peer, member)| (*peer, member))
 }
 
 /// The process in which a job runs: that of its peers.
@@ -87,19 +88,23 @@ pub(super) fn home(replica: &Replica, job: JobId) -> Option<GroupId> {
     peers.find_map(|peer| Some(replica.membership.members.get(&peer)?.group))
 }
 
-/// The live jobs in the order of their submission.
-pub(super) fn live_jobs(replica: &Replica) -> impl Iterator<Item = Candidate<'_>> {
+/// The live jobs in the order of their submission, each with the process in which it runs.
+pub(super) fn live_jobs(
+    replica: &Replica,
+) -> impl Iterator<Item = (Option<GroupId>, Candidate<'_>)> {
     let live = replica.jobs.live.iter().enumerate();
     live.filter_map(|(index, job)| {
-        let state = match home(replica, *job) {
+        let home = home(replica, *job);
+        let state = match home {
             Some(_) => JobState::Running,
             None => JobState::Waiting,
         };
-        Some(Candidate {
+        let candidate = Candidate {
             index,
             id: *job,
             record: replica.record(*job)?,
             state,
-        })
+        };
+        Some((home, candidate))
     })
 }

@@ -3,6 +3,7 @@
 
 use super::classes::{Classes, Kinds};
 use super::reach::{Candidate, Crew, JobState};
+use super::rows::Rows;
 use crate::config::JobScheduler;
 use crate::ids::{JobId, PeerId, SlotId};
 use crate::job::{FluxPolicy, TaskScheduler};
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Peers and jobs. Peers, classes, posts, tasks and jobs go by their index here.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Roster<'a> {
     pub(super) job_scheduler: JobScheduler,
     /// Joined peers, sorted.
@@ -25,9 +26,13 @@ pub(super) struct Roster<'a> {
     pub(super) tasks: Vec<RosterTask<'a>>,
     /// The posts of all tasks, task by task.
     pub(super) posts: Vec<Post>,
+    /// Of each post, the classes that can do it, those that can do little else first.
+    pub(super) able: Rows<usize>,
+    /// Of each of these classes, how many peers hold the post now.
+    pub(super) held: Rows<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct RosterPeer {
     pub(super) id: PeerId,
     pub(super) class: usize,
@@ -35,7 +40,7 @@ pub(super) struct RosterPeer {
     pub(super) holds: Option<(usize, SlotId)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct RosterJob<'a> {
     pub(super) id: JobId,
     pub(super) record: &'a JobRecord,
@@ -45,7 +50,7 @@ pub(super) struct RosterJob<'a> {
     pub(super) state: JobState,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct RosterTask<'a> {
     pub(super) record: &'a TaskRecord,
     pub(super) posts: Range<usize>,
@@ -69,25 +74,9 @@ pub(super) enum Keeps {
 }
 
 /// Places of one task that are as good as each other: all of them, or those at one site.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Post {
     pub(super) task: usize,
-    /// The classes that can do it, those that can do little else first.
-    pub(super) classes: Vec<usize>,
-    /// Of each of these classes, how many peers hold it now.
-    pub(super) held: Vec<usize>,
-}
-
-impl Post {
-    /// Where a class stands among those that can do it.
-    pub(super) fn rank(&self, class: usize) -> Option<usize> {
-        self.classes.iter().position(|able| *able == class)
-    }
-
-    /// How many peers hold it now.
-    pub(super) fn holders(&self) -> usize {
-        self.held.iter().sum()
-    }
 }
 
 impl<'a> Roster<'a> {
@@ -112,7 +101,7 @@ impl<'a> Roster<'a> {
             false => Kinds::Anywhere,
         };
         let classes = Classes::of(crew, &tasks, kinds);
-        let posts = posts(&jobs, &mut tasks, &classes);
+        let (posts, able) = posts(&jobs, &mut tasks, &classes);
         let mut roster = Roster {
             job_scheduler: replica.agreed.job_scheduler,
             peers: Vec::new(),
@@ -120,9 +109,17 @@ impl<'a> Roster<'a> {
             jobs,
             tasks,
             posts,
+            held: able.filled(0),
+            able,
         };
         roster.seat(crew, &classes.of_peers, holders);
         roster
+    }
+
+    /// Whether these are its jobs: of one replica and crew, they alone make the question.
+    pub(super) fn is_about(&self, candidates: &[Candidate<'_>]) -> bool {
+        let jobs = self.jobs.iter().map(|job| (job.id, job.state));
+        jobs.eq(candidates.iter().map(|job| (job.id, job.state)))
     }
 
     pub(super) fn task_scheduler(&self, job: usize) -> TaskScheduler {
@@ -136,6 +133,16 @@ impl<'a> Roster<'a> {
             (Some(first), Some(last)) => first.posts.start..last.posts.end,
             _ => 0..0,
         }
+    }
+
+    /// Where a class stands among those that can do a post.
+    pub(super) fn rank(&self, post: usize, class: usize) -> Option<usize> {
+        self.able[post].iter().position(|able| *able == class)
+    }
+
+    /// How many peers hold a post now.
+    pub(super) fn holders(&self, post: usize) -> usize {
+        self.held[post].iter().sum()
     }
 
     /// Lists the peers, each with what it holds. Both lists are walked in the order of ids.
@@ -158,11 +165,10 @@ impl<'a> Roster<'a> {
     /// The post at which a peer of a class holds a task.
     fn hold(&mut self, task: usize, class: usize) -> Option<usize> {
         let posts = self.tasks[task].posts.clone();
-        posts.into_iter().find_map(|index| {
-            let post = &mut self.posts[index];
-            let rank = post.rank(class)?;
-            post.held[rank] += 1;
-            Some(index)
+        posts.into_iter().find_map(|post| {
+            let rank = self.rank(post, class)?;
+            self.held[post][rank] += 1;
+            Some(post)
         })
     }
 }
@@ -235,9 +241,15 @@ fn needs(record: &JobRecord, tasks: &[RosterTask<'_>]) -> u64 {
     }
 }
 
-/// One post for each task; for colocated jobs, one at each site that has room for a copy.
-fn posts(jobs: &[RosterJob<'_>], tasks: &mut [RosterTask<'_>], classes: &Classes) -> Vec<Post> {
+/// One post for each task; for colocated jobs, one at each site that has room for a copy. And the
+/// classes that can do each.
+fn posts(
+    jobs: &[RosterJob<'_>],
+    tasks: &mut [RosterTask<'_>],
+    classes: &Classes,
+) -> (Vec<Post>, Rows<usize>) {
     let mut posts = Vec::with_capacity(tasks.len());
+    let mut able = Rows::with_capacity(tasks.len());
     for job in jobs {
         let sites: Vec<Option<usize>> = match is_colocated(job.record) {
             true => classes.sites_of(job.tasks.len()).map(Some).collect(),
@@ -246,15 +258,11 @@ fn posts(jobs: &[RosterJob<'_>], tasks: &mut [RosterTask<'_>], classes: &Classes
         for index in job.tasks.clone() {
             let first = posts.len();
             for &site in &sites {
-                let able = classes.able(index, site);
-                posts.push(Post {
-                    task: index,
-                    held: vec![0; able.len()],
-                    classes: able,
-                });
+                able.push(classes.able(index, site));
+                posts.push(Post { task: index });
             }
             tasks[index].posts = first..posts.len();
         }
     }
-    posts
+    (posts, able)
 }

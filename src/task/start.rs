@@ -17,6 +17,7 @@ use crate::coordination::{
     Coordination, CoordinationError, Node, Put, SessionLease, Written, patiently, read_blob,
     read_job, write_blob,
 };
+use crate::functions::TaskFunction;
 use crate::ids::PeerId;
 use crate::job::{Job, Task, TaskKind};
 use crate::log::wants::{Assignment, TaskPhase};
@@ -243,10 +244,7 @@ impl StartFailed {
     }
 }
 
-fn function(
-    services: &TaskServices,
-    task: &Task,
-) -> Result<Option<crate::functions::TaskFunction>, Fault> {
+fn function(services: &TaskServices, task: &Task) -> Result<Option<TaskFunction>, Fault> {
     if task.function.is_none() {
         return Ok(None);
     }

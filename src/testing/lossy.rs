@@ -3,11 +3,10 @@
 use crate::ids::{GroupId, PeerId};
 use crate::messaging::{Inbox, InboxKind, Link, LinkClosed, Message, Transport};
 use crate::messaging::{TransportError, TrySendError};
-use crate::replica::{Member, Site};
+use crate::replica::{Member, SharedMap, Site};
 use futures_util::future::BoxFuture;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How much gets lost between peers. Real links tell their sender when they lose something; these do
@@ -119,7 +118,7 @@ impl Transport for Lossy {
         self.inner.site(group)
     }
 
-    fn learn_sites(&self, members: &BTreeMap<PeerId, Member>) {
+    fn learn_sites(&self, members: &SharedMap<PeerId, Member>) {
         self.inner.learn_sites(members);
     }
 

@@ -14,16 +14,19 @@ impl Report {
     /// Adds a round, and prints it.
     pub(crate) fn add(&mut self, round: Round) {
         if self.rounds.is_empty() {
-            println!("trouble        stall s  job s  missing  duplicates  in flight  foreign");
+            println!(
+                "trouble        stall s  job s  missing  duplicates  losses  in flight  foreign"
+            );
         }
         let difference = round.difference;
         println!(
-            "{:<13} {:>8.2} {:>6.1} {:>8} {:>11} {:>10} {:>8}",
+            "{:<13} {:>8.2} {:>6.1} {:>8} {:>11} {:>7} {:>10} {:>8}",
             format!("{:?}", round.trouble),
             round.stall.as_secs_f64(),
             round.took.as_secs_f64(),
             difference.missing,
             difference.duplicates,
+            round.losses,
             round.in_flight,
             difference.foreign
         );

@@ -6,7 +6,7 @@ use crate::trouble::{Happened, Trouble};
 use onyx::clock::{Clock, Millis};
 use rand::RngExt;
 use rand::rngs::StdRng;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// What a round has shown.
@@ -17,8 +17,10 @@ pub(crate) struct Round {
     pub(crate) stall: Duration,
     pub(crate) took: Duration,
     pub(crate) difference: Difference,
-    /// The most lines that can have been under way: what was written within the last two saves of
-    /// the input's position, and what the input may have pending.
+    /// How often peers of the job were lost: a machine that is busy may lose others too.
+    pub(crate) losses: u64,
+    /// The most lines that can have been under way, for each loss: what was written within the last
+    /// two saves of the input's position, and what the input may have pending.
     pub(crate) in_flight: u64,
 }
 
@@ -45,9 +47,8 @@ pub(crate) fn run(
         pause(BETWEEN_LOOKS);
     }
     let happened = trouble.happen(stage, random);
-    let begun = clock.now();
-    let in_flight = growth.lately(begun) / LINE_BYTES + PENDING;
-    let stall = completes(stage, flights, &job, happened, &clock, growth);
+    let under_way = growth.lately() / LINE_BYTES + PENDING;
+    let (stall, losses) = completes(stage, flights, &job, happened, &clock, growth);
     let took = Duration::from_millis(clock.now().0);
     stage.is_whole();
     Round {
@@ -55,12 +56,13 @@ pub(crate) fn run(
         stall,
         took,
         difference: flights.compare(),
-        in_flight,
+        losses,
+        in_flight: under_way * losses.max(1),
     }
 }
 
 /// Waits for the end of the job, puts right what has happened in time, and answers with the longest
-/// time without a write.
+/// time without a write, and with how often peers were lost.
 fn completes(
     stage: &mut Stage,
     flights: &Flights,
@@ -68,8 +70,9 @@ fn completes(
     happened: Happened,
     clock: &Clock,
     mut growth: Growth,
-) -> Duration {
+) -> (Duration, u64) {
     let begun = clock.now();
+    let mut losses = BTreeSet::new();
     growth.forget_stalls(begun);
     let mut open = Some(happened);
     let mut completed = false;
@@ -84,10 +87,11 @@ fn completes(
             let report = stage.job(happened.witness(), job);
             assert_ne!(report["state"], "killed", "{report}");
             completed = report["state"] == "completed";
+            losses.extend(stage.last_loss(happened.witness(), job));
         }
         pause(BETWEEN_LOOKS);
     }
-    growth.longest
+    (growth.longest, losses.len() as u64)
 }
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
@@ -118,7 +122,7 @@ impl Growth {
     const LATELY: Duration = CHECKPOINT.saturating_mul(2);
 
     /// How many bytes were written lately.
-    fn lately(&self, _now: Millis) -> u64 {
+    fn lately(&self) -> u64 {
         let first = self.samples.front().map_or(0, |sample| sample.1);
         self.bytes.saturating_sub(first)
     }

@@ -135,12 +135,17 @@ impl Stage {
         report.unwrap_or_default()
     }
 
+    /// Where in the log peers of a job were last lost, as a node sees it.
+    pub(crate) fn last_loss(&mut self, number: usize, job: &str) -> Option<u64> {
+        let replica = self.node(number).get("/replica/allocations")?;
+        replica["last-loss"][job].as_u64()
+    }
+
     fn log_of(&self, number: usize) -> PathBuf {
         self.folder.join(format!("node-{number}.log"))
     }
 
     fn options(&self) -> Options {
-        let driver = format!("/dev/shm/onyx-chaos-{}", std::process::id());
         let number = |value: Duration| value.as_millis().to_string();
         let level = std::env::var("CHAOS_LOG").unwrap_or_else(|_| "info".into());
         [
@@ -153,13 +158,26 @@ impl Stage {
             ("COORDINATION__CONNECTION_TIMEOUT_MS", "1000".into()),
             ("MESSAGING__TRANSPORT", "aeron".into()),
             ("MESSAGING__DRIVER", "external".into()),
-            ("MESSAGING__DRIVER_DIRECTORY", driver),
+            ("MESSAGING__DRIVER_DIRECTORY", driver_directory()),
             ("MESSAGING__ADDRESS", self.address.to_string()),
             ("MESSAGING__TERM_BYTES", "1048576".into()),
             ("TASK__CHECKPOINT_INTERVAL_MS", number(CHECKPOINT)),
         ]
         .map(|(name, value)| (format!("ONYX_{name}"), value))
         .to_vec()
+    }
+}
+
+fn driver_directory() -> String {
+    format!("/dev/shm/onyx-chaos-{}", std::process::id())
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.nodes.clear();
+        self.driver = None;
+        // A driver that is killed leaves its directory for the next one.
+        let _ = std::fs::remove_dir_all(driver_directory());
     }
 }
 

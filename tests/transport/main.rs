@@ -15,7 +15,7 @@ use onyx::acking::{Cause, Retries};
 use onyx::ids::{GroupId, IdSource, PeerId};
 use onyx::messaging::aeron::{AeronSettings, AeronTransport, DriverChoice};
 use onyx::messaging::{InboxKind, Link, LinkClosed, Message, Transport, TrySendError};
-use onyx::replica::{Member, Site};
+use onyx::replica::{Member, SharedMap, Site};
 use receiver::Receiver;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,14 +47,14 @@ fn transport(directory: &Path) -> AeronTransport {
     AeronTransport::start(settings).unwrap()
 }
 
-fn living_at(site: &str) -> std::collections::BTreeMap<PeerId, Member> {
+fn living_at(site: &str) -> SharedMap<PeerId, Member> {
     let member = Member {
         group: GroupId(IdSource::from_seed(2).uuid()),
         site: Site(site.into()),
         words: Arc::default(),
         tags: Arc::default(),
     };
-    [(peer(), member)].into()
+    [(peer(), member)].into_iter().collect()
 }
 
 async fn send(link: &mut dyn Link, mut message: Message) -> Result<(), TrySendError> {

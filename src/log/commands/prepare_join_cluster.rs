@@ -61,7 +61,7 @@ impl LogCommand for PrepareJoinCluster {
             membership.found(self.joiner, self.member.clone());
             return Applied::Changed(reallocate(&new, position));
         }
-        let Some(observer) = pick(&membership.candidates(), position) else {
+        let Some(observer) = pick(membership.candidates(), position) else {
             return Applied::Ignored(Reason::NoCandidate);
         };
         membership.prepare(observer, self.joiner, self.member.clone());
@@ -97,15 +97,17 @@ impl LogCommand for PrepareJoinCluster {
         if step.ignored != Some(Reason::NoCandidate) || self.joiner != me.me {
             return Vec::new();
         }
-        let suspect = pick(&step.new.membership.disallowed(), step.position);
+        let suspect = pick(step.new.membership.disallowed(), step.position);
         suspect.map(Effect::EvictIfGhost).into_iter().collect()
     }
 }
 
 /// The choice that every peer makes alike: by the position, of the sorted ones.
-fn pick(peers: &BTreeSet<PeerId>, position: LogPosition) -> Option<PeerId> {
+fn pick(peers: impl IntoIterator<Item = PeerId>, position: LogPosition) -> Option<PeerId> {
+    let mut peers: Vec<PeerId> = peers.into_iter().collect();
     let index = position.0.checked_rem(peers.len() as u64)?;
-    peers.iter().nth(index as usize).copied()
+    let (_, picked, _) = peers.select_nth_unstable(index as usize);
+    Some(*picked)
 }
 
 #[cfg(test)]

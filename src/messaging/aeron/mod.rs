@@ -32,7 +32,7 @@ pub use site::{AeronSite, DriverId, NotASite, stable_hash};
 
 use super::{Inbox, InboxKind, Link, LinkId, LocalTransport, Transport, TransportError};
 use crate::ids::{GroupId, PeerId};
-use crate::replica::{Member, Site};
+use crate::replica::{Member, SharedMap, Site};
 pub(super) use bell::Takings;
 use bell::{Bell, Opening, Wish};
 use courier::Courier;
@@ -40,7 +40,6 @@ use departures::OutLink;
 use link::{AeronLink, FrameSettings};
 use rusteron_client::AeronPublication;
 use shared::Shared;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -158,7 +157,7 @@ impl Transport for AeronTransport {
         self.site.into()
     }
 
-    fn learn_sites(&self, members: &BTreeMap<PeerId, Member>) {
+    fn learn_sites(&self, members: &SharedMap<PeerId, Member>) {
         let site = |member: &Member| member.site.0.parse().ok();
         let sites = members
             .iter()

@@ -24,7 +24,7 @@ fn started(local_peers: LocalPeers) -> AeronTransport {
 }
 
 /// All peers of the tests live at one site.
-fn living_at(site: AeronSite) -> BTreeMap<PeerId, Member> {
+fn living_at(site: AeronSite) -> SharedMap<PeerId, Member> {
     let member = Member {
         group: GroupId(IdSource::from_seed(1).uuid()),
         site: Site::from(site),
@@ -119,7 +119,7 @@ async fn links_that_are_still_asked_for_end_when_their_peer_has_left_the_cluster
     drop(receiving);
     sending.learn_sites(&living_at(site));
     let mut link = sending.link(peer(1), InboxKind::Task).unwrap();
-    sending.learn_sites(&BTreeMap::new());
+    sending.learn_sites(&SharedMap::default());
     closed(&mut *link).await;
     assert!(sending.link(peer(1), InboxKind::Task).is_err());
 }

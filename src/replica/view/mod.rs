@@ -91,11 +91,12 @@ fn view_jobs(replica: &Replica, shown: &mut Map<String, Value>) {
     shown.insert("jobs".into(), json!(jobs.live));
     shown.insert("completed-jobs".into(), json!(jobs.completed));
     shown.insert("killed-jobs".into(), json!(jobs.killed));
+    shown.insert("killed-by-loss".into(), json!(jobs.losses));
     shown.insert("tombstones".into(), json!(jobs.tombstones));
     let mut columns: BTreeMap<&str, Map<String, Value>> =
         JOB_KEYS.map(|(_, key)| (key, Map::new())).into();
     let mut submitted = Map::new();
-    for (job, record) in &jobs.records {
+    for (job, record) in jobs.records.iter() {
         let mut flat = json!(FlatJob::of(record));
         for (property, key) in JOB_KEYS {
             let value = flat.get_mut(property).map(Value::take);

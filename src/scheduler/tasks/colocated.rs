@@ -57,7 +57,7 @@ impl Copies {
             .map(|(rank, idle)| {
                 let site = CopySite {
                     rank,
-                    present: fewest(rank, &|post| roster.posts[post].holders()),
+                    present: fewest(rank, &|post| roster.holders(post)),
                     promised: fewest(rank, &|post| capacity.counts()[post]),
                     room: Room::Maybe,
                 };
@@ -141,9 +141,8 @@ fn idle_by_site(roster: &Roster<'_>, job: usize) -> Vec<usize> {
     for peer in roster.peers.iter().filter(|peer| peer.holds.is_none()) {
         idle[peer.class] += 1;
     }
-    let posts = &roster.posts[first.posts.clone()];
+    let posts = first.posts.clone();
     posts
-        .iter()
-        .map(|post| post.classes.iter().map(|class| idle[*class]).sum())
+        .map(|post| roster.able[post].iter().map(|class| idle[*class]).sum())
         .collect()
 }

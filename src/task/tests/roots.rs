@@ -6,7 +6,7 @@ use crate::acking::RootId;
 use crate::ids::GroupId;
 use crate::log::wants::TaskPhase;
 use crate::messaging::{Link, TransportError};
-use crate::replica::{Member, Site};
+use crate::replica::{Member, SharedMap, Site};
 use counters::Account;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -47,7 +47,7 @@ impl Transport for Narrow {
         self.0.site(group)
     }
 
-    fn learn_sites(&self, members: &BTreeMap<PeerId, Member>) {
+    fn learn_sites(&self, members: &SharedMap<PeerId, Member>) {
         self.0.learn_sites(members);
     }
 
