@@ -53,6 +53,7 @@ async fn send_all(link: &mut dyn Link) {
         source: ids.peer(),
         acker: ids.peer(),
         epoch: 1,
+        traced: 0,
     };
     for number in 0..BATCHES {
         let meta = BatchMeta::of_roots(origin, number * BATCH as u64, BATCH);

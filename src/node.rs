@@ -27,6 +27,7 @@ use crate::replica::{Agreed, Member};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
+use crate::task::traces::Traces;
 use actix::Actor;
 use futures_util::FutureExt;
 use root::Root;
@@ -199,12 +200,14 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         tags: Arc::new(config.peer.tags.clone()),
     };
     let clock = Clock::start();
+    let traces = Traces::one_in(config.task.trace_one_in);
     let task = TaskServices {
         session,
         lease: SessionLease::unproved(clock),
         transport,
         registry: registry.clone(),
         counters: counters.clone(),
+        traces: traces.clone(),
         clock,
         inbox_batches: config.messaging.inbox_batches.get(),
     };
@@ -219,7 +222,13 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         obituary,
     );
     let window = group.window();
-    let handle = NodeHandle::new(group.start(), window, registry, counters, handle_ids);
+    let handle = NodeHandle::new(
+        group.start(),
+        window,
+        registry,
+        (counters, traces),
+        handle_ids,
+    );
     (handle, ended)
 }
 

@@ -142,6 +142,7 @@ fn the_defaults_of_a_task_are_the_real_ones() {
         ("pending-timeout-ms", task.pending_timeout_ms),
         ("input-retry-timeout-ms", task.input_retry_timeout_ms),
         ("max-pending", task.max_pending),
+        ("max-retries", task.max_retries),
     ] {
         let cells = row(&page, key).unwrap();
         assert_eq!(cells.last(), Some(&default.to_string().as_str()), "{key}");

@@ -40,6 +40,7 @@ impl TestNode {
         let mut config = NodeConfig::default();
         config.node.peers = NonZeroUsize::new(peers).unwrap();
         config.http.port = 0;
+        config.task.trace_one_in = 2;
         config.http.max_body_bytes = NonZeroUsize::new(64 * 1024).unwrap();
         config.http.bearer_token = token.and_then(BearerToken::new);
         let (orders, inbox) = mpsc::channel();
@@ -124,7 +125,8 @@ impl TestNode {
         let body = if method == "HEAD" {
             Value::Null
         } else {
-            serde_json::from_str(&text).unwrap()
+            // What is no JSON is shown as text.
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
         };
         Answer {
             status,
@@ -294,6 +296,56 @@ fn a_job_runs_from_its_submission_to_its_results() {
         killed.error().contains("completed already"),
         "{}",
         killed.error()
+    );
+}
+
+#[test]
+fn what_became_of_all_that_was_read_is_told_by_job_by_metric_and_by_root() {
+    let node = TestNode::ready(3);
+    let folder = folder();
+    let filter = json!({ "fn": "expr/filter", "where": "name != 'a'" });
+    let id = node.submit(&job(folder.path(), filter));
+    let account = node.ended(&id)["account"].clone();
+    let expected = json!({
+        "in": 3, "out": 2, "filtered": 1, "dead-lettered": 0, "in-flight": 0, "relinquished": 0,
+        "unaccounted": 0,
+    });
+    assert_eq!(account, expected);
+    let page = node.get("/metrics").body;
+    let page = page.as_str().unwrap();
+    let of_read = format!("{{job=\"{id}\",task=\"read\"}}");
+    for line in [
+        format!("onyx_segments_acked_total{of_read} 3"),
+        format!("onyx_segments_filtered_total{of_read} 1"),
+        format!("onyx_unaccounted_segments{of_read} 0"),
+        "onyx_acker_entries 0".to_owned(),
+        "onyx_peers{state=\"joined\"} 3".to_owned(),
+    ] {
+        assert!(
+            page.lines().any(|it| it == line),
+            "{line} is not in\n{page}"
+        );
+    }
+    let roots = node.get("/trace").body["roots"].clone();
+    let second = roots
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|root| root.as_str().unwrap().ends_with(".2"));
+    let trace = node.get(&format!("/trace/{}", second.unwrap().as_str().unwrap()));
+    let events: Vec<&str> = trace.body["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    for happened in ["read", "received", "emitted", "written", "completed"] {
+        assert!(events.contains(&happened), "{events:?}");
+    }
+    let unknown = format!("/trace/{id}.1.9");
+    assert_eq!(
+        (node.get(&unknown).status, node.get("/trace/x").status),
+        (404, 400)
     );
 }
 

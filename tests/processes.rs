@@ -99,7 +99,7 @@ struct Node {
 }
 
 impl Node {
-    fn start(coordination: &Coordination, folder: &Path) -> Self {
+    fn start(coordination: &Coordination, folder: &Path, carrier: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
         command
             .arg("start")
@@ -118,7 +118,8 @@ impl Node {
             .env("ONYX_COORDINATION__CONNECT", &coordination.address)
             .env("ONYX_COORDINATION__SESSION_TIMEOUT_MS", "2000")
             .env("ONYX_COORDINATION__CONNECTION_TIMEOUT_MS", "1000")
-            .env("ONYX_TASK__CHECKPOINT_INTERVAL_MS", "100");
+            .env("ONYX_TASK__CHECKPOINT_INTERVAL_MS", "100")
+            .env("ONYX_MESSAGING__TRANSPORT", carrier);
         let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -222,7 +223,7 @@ fn scene() -> Scene {
         .replace("out.jsonl", &at("out.jsonl").display().to_string());
     fs::write(at("job.yaml"), job).unwrap();
     let coordination = Coordination::start();
-    let nodes = [0, 1].map(|_| Node::start(&coordination, folder.path()));
+    let nodes = [0, 1].map(|_| Node::start(&coordination, folder.path(), "local"));
     nodes.iter().for_each(Node::joined);
     let job = nodes[0].submit(&at("job.yaml"));
     let [one, two] = nodes;
@@ -314,6 +315,75 @@ fn the_work_of_a_process_that_stops_is_finished_by_another() {
         scene.other.written(&scene.job) > 0,
         "the job was over before"
     );
+}
+
+/// A job that needs more peers than one process has, all of which keep ledgers.
+#[cfg(feature = "aeron")]
+const SPREAD: &str = "\
+name: spread
+acker-percentage: 100
+workflow:
+  - [read, keep]
+  - [keep, write]
+catalog:
+  - name: read
+    type: input
+    plugin: file/csv
+    path: in.csv
+    types: { n: int }
+    batch-size: 50
+  - name: keep
+    type: function
+    fn: expr/filter
+    where: n % 3 != 0
+    n-peers: 4
+  - name: write
+    type: output
+    plugin: file/json-lines
+    path: out.jsonl
+";
+
+#[cfg(feature = "aeron")]
+#[test]
+fn ledgers_are_kept_in_two_processes_and_the_account_of_both_is_even() {
+    let folder = TempDir::new().unwrap();
+    let rows: String = (0..ROWS).map(|n| format!("{n}\n")).collect();
+    fs::write(folder.path().join("in.csv"), format!("n\n{rows}")).unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let job = SPREAD
+        .replace("in.csv", &at("in.csv").display().to_string())
+        .replace("out.jsonl", &at("out.jsonl").display().to_string());
+    fs::write(at("job.yaml"), job).unwrap();
+    let coordination = Coordination::start();
+    let nodes = [0, 1].map(|_| Node::start(&coordination, folder.path(), "aeron"));
+    nodes.iter().for_each(Node::joined);
+    let job = nodes[0].submit(&at("job.yaml"));
+    let path = format!("/jobs/{job}");
+    let sum = |key: &str| -> u64 {
+        let of = |node: &Node| node.get(&path)["account"][key].as_u64().unwrap();
+        nodes.iter().map(of).sum()
+    };
+    for node in &nodes {
+        node.until(&path, |job| job["state"] == "completed");
+        assert_eq!(node.get(&path)["account"]["unaccounted"], 0);
+    }
+    assert!(sum("out") + sum("filtered") >= ROWS as u64);
+    assert_eq!((sum("in-flight"), sum("dead-lettered")), (0, 0));
+    let text = fs::read_to_string(at("out.jsonl")).unwrap();
+    let rows = text.lines().map(|line| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        row["n"].as_u64().unwrap()
+    });
+    let rows: BTreeSet<u64> = rows.collect();
+    assert_eq!(rows, (0..ROWS as u64).filter(|n| n % 3 != 0).collect());
+    for node in &nodes {
+        let report = node.get("/peers");
+        let peers = report["children"].as_array().unwrap().iter();
+        let actors = peers.flat_map(|peer| peer["children"].as_array().unwrap());
+        let daemons = actors.filter(|actor| actor["actor"] == "acking-daemon");
+        let completed = daemons.map(|it| it["detail"]["completed"].as_u64().unwrap());
+        assert!(completed.sum::<u64>() > 0, "it kept no ledgers");
+    }
 }
 
 #[test]

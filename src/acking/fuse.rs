@@ -1,6 +1,6 @@
 //! The book-keeping of one batch: what a task has to ack for what it received and sent on.
 
-use super::acks::{Ack, AckGroup};
+use super::acks::{Ack, AckGroup, Reach};
 use crate::codec::BatchMeta;
 use crate::ids::PeerId;
 
@@ -12,6 +12,15 @@ pub struct Fuse<'a> {
     values: Vec<u64>,
     /// Which received segments are not acked; empty while there is none.
     withheld: Vec<bool>,
+    written: Written,
+}
+
+/// Of which received segments an output wrote something.
+#[derive(Debug)]
+enum Written {
+    None,
+    All,
+    Some(Vec<bool>),
 }
 
 /// What goes to one acker.
@@ -20,7 +29,38 @@ pub struct AckerAcks {
     /// The peer whose acking daemon keeps the ledger.
     pub acker: PeerId,
     /// The acks, by where their roots were read.
-    pub groups: Vec<AckGroup>,
+    groups: Vec<AckGroup>,
+}
+
+/// Of a group and of an ack on their way, at most.
+const GROUP_LEN: usize = 64;
+const ACK_LEN: usize = 16;
+
+impl AckerAcks {
+    /// The groups, in parts that take at most so many bytes on their way: one part, unless batches are
+    /// larger than what carries them. Takes them out.
+    pub fn take_parts(&mut self, bytes_max: usize) -> Vec<Vec<AckGroup>> {
+        let length = |groups: &[AckGroup]| -> usize {
+            let lengths = groups.iter();
+            lengths
+                .map(|group| GROUP_LEN + ACK_LEN * group.acks.len())
+                .sum()
+        };
+        let groups = std::mem::take(&mut self.groups);
+        if length(&groups) <= bytes_max {
+            return vec![groups];
+        }
+        let acks_max = (bytes_max.saturating_sub(GROUP_LEN) / ACK_LEN).max(1);
+        let mut parts = Vec::new();
+        for group in groups {
+            let part = |acks: &[Ack]| {
+                let acks = acks.to_vec();
+                vec![AckGroup { acks, ..group }]
+            };
+            parts.extend(group.acks.chunks(acks_max).map(part));
+        }
+        parts
+    }
 }
 
 impl<'a> Fuse<'a> {
@@ -30,6 +70,7 @@ impl<'a> Fuse<'a> {
             received,
             values: received.ack_values().to_vec(),
             withheld: Vec::new(),
+            written: Written::None,
         }
     }
 
@@ -46,10 +87,36 @@ impl<'a> Fuse<'a> {
         self.withheld[parent] = true;
     }
 
-    /// The acks, one per root, by acker.
+    /// An output wrote each received segment.
+    pub fn wrote_all(&mut self) {
+        self.written = Written::All;
+    }
+
+    /// An output wrote something that descends from this received segment.
+    pub fn wrote(&mut self, parent: usize) {
+        if !matches!(self.written, Written::Some(_)) {
+            self.written = Written::Some(vec![false; self.values.len()]);
+        }
+        if let Written::Some(written) = &mut self.written {
+            written[parent] = true;
+        }
+    }
+
+    fn reach(&self, index: usize) -> Reach {
+        match &self.written {
+            Written::None => Reach::Inside,
+            Written::All => Reach::Written,
+            Written::Some(written) if written[index] => Reach::Written,
+            Written::Some(_) => Reach::Inside,
+        }
+    }
+
+    /// The acks by acker: one for each root, or two when something of it was written and something
+    /// was not.
     pub fn finish(self) -> Vec<AckerAcks> {
+        const REACHES: [Reach; 2] = [Reach::Inside, Reach::Written];
         let origins = self.received.origins();
-        let mut by_origin: Vec<Roots> = vec![Roots::default(); origins.len()];
+        let mut by_origin: Vec<[Roots; 2]> = vec![Default::default(); origins.len()];
         for (index, row) in self.received.rows().enumerate() {
             if self.withheld.get(index) == Some(&true) {
                 continue;
@@ -58,17 +125,24 @@ impl<'a> Fuse<'a> {
                 root: row.root,
                 value: self.values[index],
             };
-            by_origin[usize::from(row.origin)].add(ack, self.values.len() - index);
+            let roots = &mut by_origin[usize::from(row.origin)][self.reach(index) as usize];
+            roots.add(ack, self.values.len() - index);
         }
         let mut fused: Vec<AckerAcks> = Vec::new();
-        for (origin, roots) in origins.iter().zip(by_origin) {
-            let acks = roots.fused();
+        let groups = origins.iter().zip(by_origin);
+        let groups = groups.flat_map(|(origin, roots)| {
+            let with = move |(reach, roots)| (origin, reach, roots);
+            REACHES.into_iter().zip(roots).map(with)
+        });
+        for (origin, reach, roots) in groups {
+            let acks = Roots::fused(roots);
             if acks.is_empty() {
                 continue;
             }
             let group = AckGroup {
                 source: origin.source,
                 epoch: origin.epoch,
+                reach,
                 acks,
             };
             match fused.iter_mut().find(|known| known.acker == origin.acker) {
@@ -147,18 +221,21 @@ mod tests {
                 source: sources[source],
                 acker: ackers[acker],
                 epoch: 3,
+                traced: 0,
             })
             .to_vec()
     }
 
-    type Acked = BTreeMap<(PeerId, PeerId, u64), u64>;
+    type Acked = BTreeMap<(PeerId, PeerId, u64, Reach), u64>;
 
     proptest! {
         #[test]
-        fn a_batch_acks_each_root_once_with_all_its_draws(
+        fn a_batch_acks_each_root_with_all_its_draws(
             rows in vec((0..4_u16, 0..6_u64, any::<u64>()), 0..40),
             children in vec((any::<prop::sample::Index>(), any::<u64>()), 0..40),
             withheld in proptest::option::of(any::<prop::sample::Index>()),
+            written in vec(any::<prop::sample::Index>(), 0..5),
+            bytes_max in prop_oneof![Just(GROUP_LEN + 4 * ACK_LEN), Just(usize::MAX)],
         ) {
             let rows = rows.into_iter().map(|(origin, root, ack_value)| Row { origin, root, ack_value });
             let received = BatchMeta::from_rows(origins(), rows).unwrap();
@@ -177,19 +254,29 @@ mod tests {
             if let Some(parent) = withheld {
                 fuse.withhold(parent);
             }
+            let mut is_written = vec![false; received.len()];
+            for parent in written.iter().filter(|_| !received.is_empty()) {
+                let parent = parent.index(received.len());
+                fuse.wrote(parent);
+                is_written[parent] = true;
+            }
             let mut expected = Acked::new();
             for (index, row) in received.rows().enumerate() {
                 if withheld != Some(index) {
                     let origin = received.origins()[usize::from(row.origin)];
-                    let key = (origin.acker, origin.source, row.root);
+                    let reach = if is_written[index] { Reach::Written } else { Reach::Inside };
+                    let key = (origin.acker, origin.source, row.root, reach);
                     *expected.entry(key).or_default() ^= values[index];
                 }
             }
             let mut acked = Acked::new();
-            for to in fuse.finish() {
-                for group in to.groups {
+            for mut to in fuse.finish() {
+                let parts = to.take_parts(bytes_max);
+                let fits = |part: &Vec<AckGroup>| part.len() == 1 && part[0].acks.len() <= 4;
+                prop_assert!(parts.len() == 1 || parts.iter().all(fits));
+                for group in parts.into_iter().flatten() {
                     for ack in group.acks {
-                        let key = (to.acker, group.source, ack.root);
+                        let key = (to.acker, group.source, ack.root, group.reach);
                         prop_assert_eq!(acked.insert(key, ack.value), None);
                     }
                 }

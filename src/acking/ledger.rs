@@ -5,7 +5,7 @@
 //! promises: epochs of one peer grow, links keep the order of messages but for the few around a
 //! reconnect, and a source has fewer roots in flight than the ring covers.
 
-use super::acks::{AckGroup, AckMessage, Completions};
+use super::acks::{AckGroup, AckMessage, Completions, Inquiry, Pace, Progress, Reach};
 use super::ring::{Ring, RingAck, Tick};
 use super::sequence_window::SequenceWindow;
 use crate::clock::Millis;
@@ -49,6 +49,8 @@ pub struct LedgerCounters {
     pub swept: u64,
     /// Roots given up for want of room.
     pub evicted: u64,
+    /// Roots given up because their source is gone.
+    pub forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -86,8 +88,37 @@ impl Ledger {
         Applied::Once
     }
 
-    /// Gives up roots whose first ack is older than this, and forgets peers that have been silent for
-    /// as long. Must be longer than a source waits before it replays. Returns how many roots.
+    /// Which of the roots that a source asks about move: at most two answers, of which none is empty.
+    /// A root that is complete is said to stand still. Its completion went out before this answer.
+    pub fn answer(&self, inquiry: Inquiry, now: Millis) -> Vec<Progress> {
+        let Inquiry {
+            source,
+            epoch,
+            quiet_ms,
+            roots,
+        } = inquiry;
+        let ring = self.sources.get(&source).filter(|it| it.epoch == epoch);
+        let limit = tick(Millis(now.0.saturating_sub(quiet_ms.into())));
+        let moves = |root: &u64| {
+            let last = ring.and_then(|source| source.ring.last_ack(*root));
+            last.is_some_and(|last| last >= limit)
+        };
+        let (moving, still): (Vec<u64>, Vec<u64>) = roots.into_iter().partition(moves);
+        [(Pace::Moving, moving), (Pace::Still, still)]
+            .into_iter()
+            .filter(|(_, roots)| !roots.is_empty())
+            .map(|(pace, roots)| Progress {
+                source,
+                epoch,
+                pace,
+                roots,
+            })
+            .collect()
+    }
+
+    /// Gives up roots whose last ack is older than this, and forgets sources without open roots that
+    /// have been silent for as long. Must be longer than a source waits before it replays. Returns how
+    /// many roots.
     pub fn sweep(&mut self, now: Millis, older_than: Duration) -> usize {
         let Some(limit) = now.0.checked_sub(Millis(0).plus(older_than).0).map(Millis) else {
             return 0;
@@ -97,17 +128,32 @@ impl Ledger {
             swept += source.ring.sweep(tick(limit));
             source.last_ack >= limit || source.ring.open() > 0
         });
-        // A repetition of anything older finds its roots complete, swept or without a source.
-        self.senders
-            .retain(|_, sender| sender.last_message >= limit);
         self.counters.swept += swept as u64;
         swept
     }
 
-    /// A peer is gone: nobody waits for its roots, and it sends no more.
-    pub fn forget(&mut self, peer: PeerId) {
-        self.sources.remove(&peer);
-        self.senders.remove(&peer);
+    /// Forgets sources that are gone and for which nothing came for `quiet`: nobody waits for their
+    /// roots. Senders that are gone are remembered for `memory`, in case a message of theirs is on
+    /// its way for the second time. Returns how many open roots went with the sources.
+    pub fn forget_gone(
+        &mut self,
+        is_here: impl Fn(PeerId) -> bool,
+        now: Millis,
+        quiet: Duration,
+        memory: Duration,
+    ) -> usize {
+        let mut forgotten = 0;
+        self.sources.retain(|peer, source| {
+            let stays = is_here(*peer) || now.since(source.last_ack) < quiet;
+            if !stays {
+                forgotten += source.ring.open();
+            }
+            stays
+        });
+        self.senders
+            .retain(|peer, sender| is_here(*peer) || now.since(sender.last_message) < memory);
+        self.counters.forgotten += forgotten as u64;
+        forgotten
     }
 
     /// How many roots have some of their acks.
@@ -153,34 +199,44 @@ impl Ledger {
         }
         source.last_ack = now;
         let now = tick(now);
-        let mut roots = Vec::new();
+        let (mut written, mut filtered) = (Vec::new(), Vec::new());
         for ack in &group.acks {
-            match source.ring.ack(ack.root, ack.value, now) {
+            match source.ring.ack(ack.root, ack.value, group.reach, now) {
                 RingAck::Open => {}
-                RingAck::Complete => roots.push(ack.root),
+                RingAck::Complete(Reach::Written) => written.push(ack.root),
+                RingAck::Complete(Reach::Inside) => filtered.push(ack.root),
                 RingAck::Late => self.counters.late += 1,
             }
         }
         self.counters.evicted += source.ring.take_evicted();
-        self.counters.completed += roots.len() as u64;
-        if roots.is_empty() {
-            return;
-        }
-        let known =
-            |known: &&mut Completions| known.source == group.source && known.epoch == group.epoch;
-        match completed.iter_mut().find(known) {
-            Some(known) => known.roots.append(&mut roots),
-            None => completed.push(Completions {
-                source: group.source,
-                epoch: group.epoch,
-                roots,
-            }),
-        }
+        self.counters.completed += (written.len() + filtered.len()) as u64;
+        add(completed, group, Reach::Written, written);
+        add(completed, group, Reach::Inside, filtered);
+    }
+}
+
+/// Adds roots of a group to what is complete.
+fn add(completed: &mut Vec<Completions>, group: &AckGroup, reach: Reach, mut roots: Vec<u64>) {
+    if roots.is_empty() {
+        return;
+    }
+    let whose = (group.source, group.epoch, reach);
+    let known = completed
+        .iter_mut()
+        .find(|known| (known.source, known.epoch, known.reach) == whose);
+    match known {
+        Some(known) => known.roots.append(&mut roots),
+        None => completed.push(Completions {
+            source: group.source,
+            epoch: group.epoch,
+            reach,
+            roots,
+        }),
     }
 }
 
 fn tick(time: Millis) -> Tick {
-    (time.0 >> 10) as Tick
+    (time.0 >> 6) as Tick
 }
 
 #[cfg(test)]
@@ -205,6 +261,7 @@ mod tests {
             groups: vec![AckGroup {
                 source: peer(100),
                 epoch: 1,
+                reach: Reach::Inside,
                 acks: acks
                     .iter()
                     .map(|&(root, value)| Ack { root, value })
@@ -348,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_for_too_long_is_swept_and_silent_peers_are_forgotten() {
+    fn what_stands_still_for_too_long_is_swept_and_silent_sources_are_forgotten() {
         let mut ledger = Ledger::default();
         let mut completed = Vec::new();
         ledger.apply(&message(7, 1, &[(1, 5)]), Millis(0), &mut completed);
@@ -359,15 +416,59 @@ mod tests {
         ledger.apply(&message(7, 3, &[(1, 5)]), later.plus(SWEEP), &mut completed);
         assert_eq!((completed.len(), ledger.counters().late), (0, 1));
         assert_eq!(ledger.sweep(later.plus(SWEEP * 3), SWEEP), 1);
-        assert!(ledger.sources.is_empty() && ledger.senders.is_empty());
+        assert!(ledger.sources.is_empty());
     }
 
     #[test]
-    fn a_peer_that_is_gone_leaves_nothing() {
+    fn a_root_that_moves_is_not_swept_however_old_it_is() {
+        let mut ledger = Ledger::default();
+        let mut now = Millis(0);
+        for sequence in 1..10 {
+            ledger.apply(
+                &message(7, sequence, &[(1, 1 << sequence)]),
+                now,
+                &mut Vec::new(),
+            );
+            now = now.plus(SWEEP / 2);
+            assert_eq!(ledger.sweep(now, SWEEP), 0);
+        }
+        assert_eq!(ledger.open(), 1);
+    }
+
+    #[test]
+    fn a_source_is_told_which_of_its_roots_move() {
+        let mut ledger = Ledger::default();
+        let mut completed = Vec::new();
+        let early = message(7, 1, &[(1, 5), (2, 5), (3, 0)]);
+        ledger.apply(&early, Millis(0), &mut completed);
+        ledger.apply(&message(7, 2, &[(2, 6)]), Millis(5_000), &mut completed);
+        let ask = |epoch| Inquiry {
+            source: peer(100),
+            epoch,
+            quiet_ms: 2_000,
+            roots: vec![1, 2, 3, 4],
+        };
+        let answers = |epoch| {
+            let answers = ledger.answer(ask(epoch), Millis(6_000)).into_iter();
+            answers.map(|it| (it.pace, it.roots)).collect::<Vec<_>>()
+        };
+        let (moving, still) = ((Pace::Moving, vec![2]), (Pace::Still, vec![1, 3, 4]));
+        assert_eq!(answers(1), [moving, still]);
+        assert_eq!(answers(2), [(Pace::Still, vec![1, 2, 3, 4])]);
+    }
+
+    #[test]
+    fn of_a_peer_that_is_gone_nothing_is_kept_for_long() {
         let mut ledger = Ledger::default();
         ledger.apply(&message(7, 1, &[(1, 5)]), Millis(0), &mut Vec::new());
-        ledger.forget(peer(100));
-        ledger.forget(peer(7));
-        assert!(ledger.sources.is_empty() && ledger.senders.is_empty());
+        let (quiet, nobody) = (SWEEP / 32, |_| false);
+        let now = Millis(0).plus(quiet);
+        assert_eq!(ledger.forget_gone(|_| true, now, quiet, SWEEP), 0);
+        assert_eq!(ledger.forget_gone(nobody, Millis(1), quiet, SWEEP), 0);
+        assert_eq!(ledger.forget_gone(nobody, now, quiet, SWEEP), 1);
+        assert!(ledger.sources.is_empty() && !ledger.senders.is_empty());
+        ledger.forget_gone(nobody, Millis(0).plus(SWEEP), quiet, SWEEP);
+        assert!(ledger.senders.is_empty());
+        assert_eq!(ledger.counters().forgotten, 1);
     }
 }

@@ -7,17 +7,28 @@
 //!
 //! Values only: time is a parameter, and random draws are made by whoever calls.
 
+mod ackers;
 mod acks;
 mod fuse;
+mod latency;
 mod ledger;
+mod limit;
 mod open_roots;
 mod pending;
+mod retry_rule;
 mod ring;
 mod sequence_window;
+#[cfg(test)]
+mod simulation;
 mod timeout_pool;
+mod troubles;
 
-pub use acks::{Ack, AckGroup, AckMessage, Completions};
+pub use ackers::Ackers;
+pub use acks::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, NoRootId, Pace, Progress};
+pub use acks::{Reach, Retries, RootId};
 pub use fuse::{AckerAcks, Fuse};
+pub use latency::{BOUNDS_MS, Latencies};
 pub use ledger::{Applied, Ledger, LedgerCounters};
-pub use pending::{Pending, PendingCounters, Replay};
+pub use pending::{Condemned, Pending, PendingCounters, PendingRules, Replay};
+pub use retry_rule::RetryRule;
 pub use timeout_pool::Timeouts;

@@ -1,6 +1,7 @@
 //! The roots that were handed out together, and which of them are still open.
 
 use crate::codec::Encoded;
+use crate::ids::PeerId;
 use std::ops::Range;
 
 /// One read, or one replay: consecutive roots and their segments.
@@ -14,6 +15,8 @@ pub(super) struct OpenRoots {
     open: usize,
     /// Where the segments come from.
     pub(super) reads: Reads,
+    /// Who keeps their ledger.
+    pub(super) acker: PeerId,
 }
 
 /// From which reads the segments are.
@@ -41,7 +44,7 @@ struct Bits {
 }
 
 impl OpenRoots {
-    pub(super) fn new(first: u64, segments: Encoded, reads: Reads) -> Self {
+    pub(super) fn new(first: u64, segments: Encoded, reads: Reads, acker: PeerId) -> Self {
         let count = segments.len();
         let mut bits = vec![Bits::default(); count.div_ceil(64)];
         for (word, bits) in bits.iter_mut().enumerate() {
@@ -55,6 +58,7 @@ impl OpenRoots {
             bits,
             open: count,
             reads,
+            acker,
         }
     }
 
@@ -71,12 +75,21 @@ impl OpenRoots {
             .is_some_and(|(word, bit)| self.bits[word].open & bit != 0)
     }
 
-    /// The segment of a root that is to be replayed, and its attempt so far.
-    pub(super) fn waiting(&self, root: u64) -> Option<(&[u8], Attempt)> {
-        let (word, bit) = self.place(root)?;
-        if self.bits[word].waiting & bit == 0 {
-            return None;
-        }
+    /// Whether a root is open and not to be replayed yet.
+    pub(super) fn is_under_way(&self, root: u64) -> bool {
+        self.place(root)
+            .is_some_and(|(word, bit)| self.bits[word].open & !self.bits[word].waiting & bit != 0)
+    }
+
+    /// Whether a root is to be replayed.
+    pub(super) fn is_waiting(&self, root: u64) -> bool {
+        self.place(root)
+            .is_some_and(|(word, bit)| self.bits[word].waiting & bit != 0)
+    }
+
+    /// The segment of an open root, and its attempt so far. Panics, as a slice does, when it is not
+    /// among these.
+    pub(super) fn segment(&self, root: u64) -> (&[u8], Attempt) {
         let index = (root - self.first) as usize;
         let attempt = match &self.reads {
             Reads::First(read) => Attempt {
@@ -85,7 +98,7 @@ impl OpenRoots {
             },
             Reads::Again(attempts) => attempts[index],
         };
-        Some((self.segments.raw(index), attempt))
+        (self.segments.raw(index), attempt)
     }
 
     /// Closes a root; false when it is not open.
@@ -107,22 +120,13 @@ impl OpenRoots {
         true
     }
 
-    /// Marks the open roots of a range for replay, and appends those that were not marked before.
-    pub(super) fn mark(&mut self, roots: Range<u64>, marked: &mut impl Extend<u64>) -> usize {
-        let own = self.roots();
-        let mut count = 0;
-        for root in roots.start.max(own.start)..roots.end.min(own.end) {
-            let Some((word, bit)) = self.place(root) else {
-                break;
-            };
-            let bits = &mut self.bits[word];
-            if bits.open & !bits.waiting & bit != 0 {
-                bits.waiting |= bit;
-                marked.extend([root]);
-                count += 1;
-            }
+    /// Marks a root for replay. False when it is not open, or was marked before.
+    pub(super) fn mark(&mut self, root: u64) -> bool {
+        let is_new = self.is_under_way(root);
+        if is_new && let Some((word, bit)) = self.place(root) {
+            self.bits[word].waiting |= bit;
         }
-        count
+        is_new
     }
 
     fn place(&self, root: u64) -> Option<(usize, u64)> {

@@ -1,14 +1,24 @@
 //! What an input task has read and not yet seen completed.
 //!
-//! A read is handed out as consecutive roots. A root that takes too long, or is given back, is
-//! replayed as a new root, so that the acks of its old tree no longer mean anything. The position up
-//! to which every read is complete, replays included, is where the input can start again.
+//! A read is handed out as consecutive roots. A root whose tree stands still, or that is given back,
+//! is replayed as a new root, so that the acks of its old tree no longer mean anything; after too many
+//! tries it goes to the dead letters. The position up to which every read is complete, replays and
+//! dead letters included, is where the input can start again.
+//!
+//! After its time-out a root is not replayed at once: its acker is asked whether its tree moves, and
+//! is asked again as long as it does. An acker that does not answer is taken for gone.
 
+use super::acks::{Cause, Pace, Reach};
+use super::latency::Latencies;
+use super::limit::Limit;
 use super::open_roots::{Attempt, OpenRoots, Reads};
+use super::retry_rule::RetryRule;
 use super::timeout_pool::{TimeoutPool, Timeouts};
+use super::troubles::{Then, Troubles};
 use crate::clock::Millis;
 use crate::codec::{Encoded, EncodedBuilder};
-use std::collections::VecDeque;
+use crate::ids::PeerId;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -16,10 +26,13 @@ use std::time::Duration;
 const TIDY_MIN: usize = 64;
 /// A replay of several segments takes at most so many bytes.
 const REPLAY_BYTES_MAX: usize = 8 << 20;
+/// A root that moves is asked about again after this part of the time-out.
+const ASK_AGAIN: u32 = 4;
 
 /// The pending roots of one epoch of an input task. `P` is the input's own position.
 #[derive(Debug)]
 pub struct Pending<P> {
+    rules: PendingRules,
     next_root: u64,
     /// By root.
     sent: VecDeque<OpenRoots>,
@@ -32,22 +45,47 @@ pub struct Pending<P> {
     next_read: u64,
     completed: Option<P>,
     timeouts: TimeoutPool,
+    troubles: Troubles,
+    /// What ackers are to be asked.
+    inquiries: BTreeMap<PeerId, Vec<u64>>,
     /// Roots marked for replay; some may have completed since.
-    waiting: VecDeque<u64>,
+    waiting: VecDeque<(u64, Try)>,
+    /// Roots for the dead letters, with the reason; some may have completed since.
+    condemned: VecDeque<(u64, String)>,
+    limit: Limit,
+    latencies: Latencies,
     in_flight: usize,
     counters: PendingCounters,
 }
 
-/// What was pending so far.
+/// What holds for every root of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingRules {
+    /// When roots are looked at.
+    pub timeouts: Timeouts,
+    /// How often they are tried.
+    pub retries: RetryRule,
+    /// How many there may be.
+    pub pending_max: usize,
+    /// How many are read at once.
+    pub batch_size: usize,
+}
+
+/// What was pending so far. At any moment `read` is the sum of `written`, `filtered`,
+/// `dead_lettered` and what is in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PendingCounters {
     /// Segments read.
     pub read: u64,
-    /// Segments completed.
-    pub completed: u64,
+    /// Segments completed, of which an output wrote something.
+    pub written: u64,
+    /// Segments completed, of which nothing was left to write.
+    pub filtered: u64,
+    /// Segments that went to the dead letters.
+    pub dead_lettered: u64,
     /// Segments sent again.
     pub replayed: u64,
-    /// Roots that pended for too long.
+    /// Roots that stood still for too long.
     pub timed_out: u64,
     /// Completions and retries of roots that are not open: completed before, or replayed since.
     pub unknown: u64,
@@ -60,23 +98,59 @@ pub struct Replay {
     pub first_root: u64,
     /// The segments.
     pub segments: Encoded,
-    /// The how-manieth time each of them is sent: 2 for the first replay.
+    /// What roots they had before.
+    pub before: Vec<u64>,
+    /// The how-manieth try of each of them it is: 2 for the first that follows a failure.
     pub attempts: Vec<u32>,
 }
+
+/// A segment for the dead letters. It is in flight until it is buried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condemned {
+    /// Its root.
+    pub root: u64,
+    /// The segment, encoded.
+    pub segment: Vec<u8>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What became of the last try.
+    pub reason: String,
+}
+
+/// Clocks count milliseconds: what is later is so by one at least.
+const ONE_MS: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 struct Read<P> {
     id: u64,
     position: P,
     read_at: Millis,
+    segments: u32,
+    course: Course,
     /// One for the roots of the read itself while any is open, and one for each open replay.
     open: usize,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    Straight,
+    /// Some of it was replayed: how long it takes says nothing about the pipeline.
+    Replayed,
+}
+
+/// Whether a replay counts as a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Try {
+    Another,
+    TheSame,
+}
+
 impl<P> Pending<P> {
     /// Nothing pending; roots begin at 1.
-    pub fn new(timeouts: Timeouts, now: Millis) -> Self {
+    pub fn new(rules: PendingRules, now: Millis) -> Self {
+        let timeout = rules.timeouts.pending;
         Pending {
+            rules,
             next_root: 1,
             sent: VecDeque::new(),
             sent_done: 0,
@@ -85,8 +159,13 @@ impl<P> Pending<P> {
             reads_done: 0,
             next_read: 0,
             completed: None,
-            timeouts: TimeoutPool::new(timeouts, now),
+            timeouts: TimeoutPool::new(rules.timeouts, now),
+            troubles: Troubles::default(),
+            inquiries: BTreeMap::new(),
             waiting: VecDeque::new(),
+            condemned: VecDeque::new(),
+            limit: Limit::new(rules.pending_max, rules.batch_size, timeout, now),
+            latencies: Latencies::default(),
             in_flight: 0,
             counters: PendingCounters::default(),
         }
@@ -94,18 +173,20 @@ impl<P> Pending<P> {
 
     /// Segments were read, and `position` is behind them. Returns the root of the first; the others
     /// follow. A read without segments only moves the position.
-    pub fn add(&mut self, segments: Encoded, position: P, now: Millis) -> u64 {
+    pub fn add(&mut self, segments: Encoded, position: P, acker: PeerId, now: Millis) -> u64 {
         let read = Read {
             id: self.next_read,
             position,
             read_at: now,
+            segments: segments.len() as u32,
+            course: Course::Straight,
             open: usize::from(!segments.is_empty()),
         };
         self.next_read += 1;
         self.reads_done += usize::from(read.open == 0);
         self.in_flight += segments.len();
         self.counters.read += segments.len() as u64;
-        let first_root = self.send(segments, Reads::First(read.id));
+        let first_root = self.send(segments, Reads::First(read.id), acker);
         self.reads.push_back(read);
         self.tidy();
         first_root
@@ -113,72 +194,117 @@ impl<P> Pending<P> {
 
     /// The tree of a root is complete. False when the root is not open, which is counted.
     #[inline]
-    pub fn complete(&mut self, root: u64) -> bool {
-        let Some(at) = self.find(root) else {
-            self.counters.unknown += 1;
-            return false;
-        };
-        let sent = &mut self.sent[at];
-        if !sent.close(root) {
+    pub fn complete(&mut self, root: u64, reach: Reach, now: Millis) -> bool {
+        if !self.close(root, now) {
             self.counters.unknown += 1;
             return false;
         }
-        self.in_flight -= 1;
-        self.counters.completed += 1;
-        let finished = match &sent.reads {
-            Reads::First(read) if sent.is_done() => Some(*read),
-            Reads::First(_) => None,
-            Reads::Again(attempts) => Some(attempts[(root - sent.roots().start) as usize].read),
-        };
-        self.sent_done += usize::from(sent.is_done());
-        if let Some(read) = finished {
-            self.release(read);
-            self.tidy();
+        match reach {
+            Reach::Written => self.counters.written += 1,
+            Reach::Inside => self.counters.filtered += 1,
         }
         true
     }
 
-    /// Marks for replay what has pended for too long. Returns how many roots those are.
-    pub fn expire(&mut self, now: Millis) -> usize {
+    /// Looks at what has pended for too long and at what has waited for its next try. Then there may
+    /// be something to ask, to replay or to bury.
+    pub fn expire(&mut self, now: Millis) {
         let due = self.timeouts.due(now);
-        let expired = self.mark(due);
-        self.counters.timed_out += expired as u64;
-        expired
+        if !due.is_empty() {
+            for root in self.under_way(due) {
+                self.ask(root, now);
+            }
+        }
+        while let Some((root, then)) = self.troubles.due(now) {
+            let Some(at) = self.find(root) else { continue };
+            if !self.sent[at].is_under_way(root) {
+                continue;
+            }
+            match then {
+                Then::Ask => self.ask(root, now),
+                Then::NoAnswer => self.stood_still(root, "its acker did not answer", now),
+                Then::Retry => self.mark(root, Try::Another),
+                Then::Repeat => self.mark(root, Try::TheSame),
+            }
+        }
     }
 
-    /// Marks one root for replay, as its tree asked for. False when the root is not open, which is
-    /// counted.
-    pub fn retry(&mut self, root: u64) -> bool {
-        let is_open = self
-            .find(root)
-            .is_some_and(|at| self.sent[at].is_open(root));
-        if is_open {
-            self.mark(root..root + 1);
-        } else {
-            self.counters.unknown += 1;
+    /// Takes what ackers are to be asked: which of these roots have had an ack within the time-out?
+    pub fn take_inquiries(&mut self) -> BTreeMap<PeerId, Vec<u64>> {
+        std::mem::take(&mut self.inquiries)
+    }
+
+    /// An acker has answered. What was not asked, or is not open any more, means nothing.
+    pub fn answered(&mut self, pace: Pace, roots: &[u64], now: Millis) {
+        for &root in roots {
+            let found = self.find(root);
+            let is_open = found.is_some_and(|at| self.sent[at].is_under_way(root));
+            if !self.troubles.answered(root) || !is_open {
+                continue;
+            }
+            match pace {
+                Pace::Still => self.stood_still(root, "no ack came within its time-out", now),
+                Pace::Moving => {
+                    let again = self.rules.timeouts.pending / ASK_AGAIN;
+                    self.troubles
+                        .at(now.plus(again.max(ONE_MS)), root, Then::Ask);
+                }
+            }
         }
-        is_open
+    }
+
+    /// Somebody gives a root back. False when it is not open, which is counted.
+    pub fn give_back(&mut self, root: u64, cause: Cause, reason: &str, now: Millis) -> bool {
+        let found = self.find(root).filter(|at| self.sent[*at].is_open(root));
+        let Some(at) = found else {
+            self.counters.unknown += 1;
+            return false;
+        };
+        let (_, attempt) = self.sent[at].segment(root);
+        match cause {
+            Cause::Failed => self.condemned.push_back((root, reason.into())),
+            Cause::Asked if !self.rules.retries.allows(attempt.attempt) => {
+                self.condemned.push_back((root, reason.into()));
+            }
+            Cause::Asked => self.mark(root, Try::Another),
+            Cause::GivenBack => self.mark(root, Try::TheSame),
+            Cause::Unacked => {
+                let soon = now.plus(self.rules.timeouts.tick.max(ONE_MS));
+                self.troubles.at(soon, root, Then::Repeat);
+            }
+        }
+        true
     }
 
     /// Marks everything for replay: a peer is gone, and nobody knows which trees it took along.
+    /// Returns how many roots that are.
     pub fn retry_all(&mut self) -> usize {
-        self.mark(0..self.next_root)
+        let roots = self.under_way(0..self.next_root);
+        roots.iter().for_each(|root| self.mark(*root, Try::TheSame));
+        roots.len()
     }
 
-    /// Takes at most `max` of the segments marked for replay, as new roots. What is not taken now
-    /// stays marked.
-    pub fn replay(&mut self, max: usize) -> Option<Replay> {
+    /// Marks for replay what an acker keeps: it is gone. Returns how many roots that are.
+    pub fn retry_of(&mut self, acker: PeerId) -> usize {
+        let its = self.sent.iter().filter(|sent| sent.acker == acker);
+        let roots: Vec<u64> = its.flat_map(|sent| self.under_way(sent.roots())).collect();
+        roots.iter().for_each(|root| self.mark(*root, Try::TheSame));
+        roots.len()
+    }
+
+    /// Takes at most `max` of the segments marked for replay, as new roots that this acker keeps.
+    /// What is not taken now stays marked.
+    pub fn replay(&mut self, max: usize, acker: PeerId) -> Option<Replay> {
         let mut segments = EncodedBuilder::default();
-        let mut attempts = Vec::new();
+        let (mut attempts, mut before) = (Vec::new(), Vec::new());
         while attempts.len() < max
-            && let Some(&root) = self.waiting.front()
+            && let Some(&(root, what)) = self.waiting.front()
         {
-            let at = self.find(root);
-            let found = at.and_then(|at| Some((at, self.sent[at].waiting(root)?)));
-            let Some((at, (raw, attempt))) = found else {
+            let Some(at) = self.find(root).filter(|at| self.sent[*at].is_waiting(root)) else {
                 self.waiting.pop_front();
                 continue;
             };
+            let (raw, mut attempt) = self.sent[at].segment(root);
             let is_full =
                 !segments.is_empty() && segments.byte_len() + raw.len() > REPLAY_BYTES_MAX;
             if is_full || segments.push_raw(raw).is_err() {
@@ -186,10 +312,11 @@ impl<P> Pending<P> {
             }
             self.waiting.pop_front();
             self.move_to_replay(at, root, attempt.read);
-            attempts.push(Attempt {
-                read: attempt.read,
-                attempt: attempt.attempt.saturating_add(1),
-            });
+            if what == Try::Another {
+                attempt.attempt = attempt.attempt.saturating_add(1);
+            }
+            attempts.push(attempt);
+            before.push(root);
         }
         if attempts.is_empty() {
             return None;
@@ -197,16 +324,41 @@ impl<P> Pending<P> {
         self.counters.replayed += attempts.len() as u64;
         let segments = segments.finish();
         let numbers = attempts.iter().map(|attempt| attempt.attempt).collect();
-        let first_root = self.send(segments.clone(), Reads::Again(attempts));
+        let first_root = self.send(segments.clone(), Reads::Again(attempts), acker);
         self.tidy();
         Some(Replay {
             first_root,
             segments,
+            before,
             attempts: numbers,
         })
     }
 
-    /// The root that the next segment to be read will have.
+    /// The next segment for the dead letters. Bury it when they have it.
+    pub fn next_condemned(&mut self) -> Option<Condemned> {
+        while let Some((root, reason)) = self.condemned.pop_front() {
+            let Some(at) = self.find(root).filter(|at| self.sent[*at].is_open(root)) else {
+                continue;
+            };
+            let (raw, attempt) = self.sent[at].segment(root);
+            return Some(Condemned {
+                root,
+                segment: raw.to_vec(),
+                attempts: attempt.attempt,
+                reason,
+            });
+        }
+        None
+    }
+
+    /// The dead letters have a segment: nothing waits for it any more.
+    pub fn bury(&mut self, root: u64, now: Millis) {
+        if self.close(root, now) {
+            self.counters.dead_lettered += 1;
+        }
+    }
+
+    /// The root that the next segment to be sent will have.
     pub fn next_root(&self) -> u64 {
         self.next_root
     }
@@ -216,9 +368,10 @@ impl<P> Pending<P> {
         !self.waiting.is_empty()
     }
 
-    /// When roots may next have pended for too long; never while nothing is pending.
+    /// When there may next be something to look at; never while nothing is pending.
     pub fn next_tick(&self) -> Option<Millis> {
-        (self.in_flight > 0).then(|| self.timeouts.next_tick())
+        let tick = (self.in_flight > 0).then(|| self.timeouts.next_tick())?;
+        Some(self.troubles.next().map_or(tick, |next| next.min(tick)))
     }
 
     /// How many segments are read and not completed.
@@ -226,14 +379,24 @@ impl<P> Pending<P> {
         self.in_flight
     }
 
+    /// How many more may be read now.
+    pub fn room(&self) -> usize {
+        self.limit.get().saturating_sub(self.in_flight)
+    }
+
+    /// How many may be pending at present: what was declared, or less while the pipeline is slow.
+    pub fn limit(&self) -> usize {
+        self.limit.get()
+    }
+
     /// Whether everything that was read is complete.
     pub fn is_empty(&self) -> bool {
         self.in_flight == 0
     }
 
-    /// For how long the oldest incomplete read has been pending.
-    pub fn oldest(&self, now: Millis) -> Option<Duration> {
-        self.reads.front().map(|read| now.since(read.read_at))
+    /// When the oldest incomplete read was made.
+    pub fn oldest(&self) -> Option<Millis> {
+        self.reads.front().map(|read| read.read_at)
     }
 
     /// The position up to which everything that was read is complete, if anything is.
@@ -246,16 +409,69 @@ impl<P> Pending<P> {
         self.counters
     }
 
+    /// How long reads took until all of them was complete, since this was asked last.
+    pub fn take_latencies(&mut self) -> Latencies {
+        std::mem::take(&mut self.latencies)
+    }
+
     /// Hands out roots for segments.
-    fn send(&mut self, segments: Encoded, reads: Reads) -> u64 {
+    fn send(&mut self, segments: Encoded, reads: Reads, acker: PeerId) -> u64 {
         let first_root = self.next_root;
         self.next_root += segments.len() as u64;
         if !segments.is_empty() {
             self.timeouts.add(first_root..self.next_root);
             self.sent
-                .push_back(OpenRoots::new(first_root, segments, reads));
+                .push_back(OpenRoots::new(first_root, segments, reads, acker));
         }
         first_root
+    }
+
+    #[inline]
+    fn close(&mut self, root: u64, now: Millis) -> bool {
+        let Some(at) = self.find(root) else {
+            return false;
+        };
+        let sent = &mut self.sent[at];
+        if !sent.close(root) {
+            return false;
+        }
+        self.in_flight -= 1;
+        let finished = match &sent.reads {
+            Reads::First(read) if sent.is_done() => Some(*read),
+            Reads::First(_) => None,
+            Reads::Again(attempts) => Some(attempts[(root - sent.roots().start) as usize].read),
+        };
+        self.sent_done += usize::from(sent.is_done());
+        if let Some(read) = finished {
+            self.release(read, now);
+            self.tidy();
+        }
+        true
+    }
+
+    fn ask(&mut self, root: u64, now: Millis) {
+        let Some(at) = self.find(root) else { return };
+        let acker = self.sent[at].acker;
+        let patience = self.rules.timeouts.tick.max(ONE_MS);
+        self.troubles.ask(root, now.plus(patience));
+        self.inquiries.entry(acker).or_default().push(root);
+    }
+
+    /// A root's tree did not move: another try, after a while, or none.
+    fn stood_still(&mut self, root: u64, reason: &str, now: Millis) {
+        let Some(at) = self.find(root) else { return };
+        let (_, Attempt { attempt, .. }) = self.sent[at].segment(root);
+        self.counters.timed_out += 1;
+        let timeout = self.rules.timeouts.pending.as_millis() as u64;
+        self.limit.cut(Millis(now.0.saturating_sub(timeout)), now);
+        let rule = self.rules.retries;
+        if !rule.allows(attempt) {
+            return self.condemned.push_back((root, reason.into()));
+        }
+        match rule.wait(attempt, root) {
+            Duration::ZERO => self.mark(root, Try::Another),
+            wait => self.troubles.at(now.plus(wait), root, Then::Retry),
+        }
     }
 
     /// The root closes here and opens again in the replay that is being made.
@@ -267,33 +483,51 @@ impl<P> Pending<P> {
             Reads::First(_) => sent.is_done(),
             Reads::Again(_) => true,
         };
-        if !keeps_its_count && let Some(read) = self.read_mut(read) {
-            read.open += 1;
+        if let Some(read) = self.read_mut(read) {
+            read.course = Course::Replayed;
+            read.open += usize::from(!keeps_its_count);
         }
     }
 
-    fn release(&mut self, read: u64) {
+    fn release(&mut self, read: u64, now: Millis) {
+        let pending = self.in_flight;
         let Some(read) = self.read_mut(read) else {
             return;
         };
         read.open -= 1;
-        if read.open == 0 {
-            self.reads_done += 1;
+        if read.open > 0 {
+            return;
+        }
+        let (read_at, roots, course) = (read.read_at, read.segments as usize, read.course);
+        self.reads_done += 1;
+        self.latencies.add(roots as u64, now.since(read_at));
+        if course == Course::Straight {
+            self.limit.completed(read_at, roots, pending + roots, now);
         }
     }
 
-    fn mark(&mut self, roots: Range<u64>) -> usize {
+    fn mark(&mut self, root: u64, what: Try) {
+        let Some(at) = self.find(root) else { return };
+        if self.sent[at].mark(root) {
+            self.waiting.push_back((root, what));
+        }
+    }
+
+    /// The roots of a range that are open and not to be replayed yet.
+    fn under_way(&self, roots: Range<u64>) -> Vec<u64> {
         let first = self
             .sent
             .partition_point(|sent| sent.roots().end <= roots.start);
-        let mut marked = 0;
-        for sent in self.sent.range_mut(first..) {
-            if sent.roots().start >= roots.end {
+        let mut found = Vec::new();
+        for sent in self.sent.range(first..) {
+            let own = sent.roots();
+            if own.start >= roots.end {
                 break;
             }
-            marked += sent.mark(roots.clone(), &mut self.waiting);
+            let both = roots.start.max(own.start)..roots.end.min(own.end);
+            found.extend(both.filter(|root| sent.is_under_way(*root)));
         }
-        marked
+        found
     }
 
     #[inline]
@@ -350,250 +584,4 @@ impl<P> Pending<P> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::segment::Segment;
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    const TICK_MS: u64 = 100;
-    const BUCKETS: u64 = 3;
-
-    fn pending() -> Pending<usize> {
-        let timeouts = Timeouts {
-            pending: Duration::from_millis(BUCKETS * TICK_MS),
-            tick: Duration::from_millis(TICK_MS),
-        };
-        Pending::new(timeouts, Millis(0))
-    }
-
-    /// Segments that say their number.
-    fn segments(numbers: Range<usize>) -> Encoded {
-        let mut builder = EncodedBuilder::default();
-        for number in numbers {
-            let segment: Segment = [("n", number as i64)].into_iter().collect();
-            builder.push(&segment).unwrap();
-        }
-        builder.finish()
-    }
-
-    fn numbers(encoded: &Encoded) -> Vec<usize> {
-        let number = |raw| crate::codec::read_field(raw, "n").unwrap().unwrap();
-        encoded
-            .iter()
-            .map(|raw| number(raw).as_int().unwrap() as usize)
-            .collect()
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Add(usize),
-        Complete(prop::sample::Index, usize),
-        CompleteAny(u64),
-        Retry(prop::sample::Index),
-        RetryAll,
-        Expire(u64),
-        Replay(usize),
-    }
-
-    fn any_step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            4 => (0..150_usize).prop_map(Step::Add),
-            10 => (any::<prop::sample::Index>(), 1..60_usize)
-                .prop_map(|(first, count)| Step::Complete(first, count)),
-            1 => (0..500_u64).prop_map(Step::CompleteAny),
-            2 => any::<prop::sample::Index>().prop_map(Step::Retry),
-            1 => Just(Step::RetryAll),
-            3 => (0..400_u64).prop_map(Step::Expire),
-            4 => (0..200_usize).prop_map(Step::Replay),
-        ]
-    }
-
-    /// The slow and obvious one: every segment on its own, for ever.
-    #[derive(Default)]
-    struct Model {
-        segments: Vec<ModelSegment>,
-        /// After how many segments each read ended, and when it was made.
-        reads: Vec<(usize, Millis)>,
-        ticks: u64,
-        now: Millis,
-    }
-
-    struct ModelSegment {
-        root: u64,
-        sent_at: u64,
-        attempt: u32,
-        state: ModelState,
-    }
-
-    #[derive(PartialEq)]
-    enum ModelState {
-        Open,
-        Waiting,
-        Done,
-    }
-
-    impl Model {
-        fn open(&self) -> BTreeMap<u64, usize> {
-            let open = self.segments.iter().enumerate();
-            open.filter(|(_, segment)| segment.state != ModelState::Done)
-                .map(|(number, segment)| (segment.root, number))
-                .collect()
-        }
-
-        fn mark(&mut self, which: impl Fn(&ModelSegment) -> bool) -> usize {
-            let open = self.segments.iter_mut();
-            open.filter(|segment| segment.state == ModelState::Open && which(segment))
-                .map(|segment| segment.state = ModelState::Waiting)
-                .count()
-        }
-
-        fn step(&mut self, step: &Step, pending: &mut Pending<usize>) {
-            match step {
-                Step::Add(count) => {
-                    let first = self.segments.len();
-                    let position = self.reads.len();
-                    let encoded = segments(first..first + count);
-                    let root = pending.add(encoded, position, self.now);
-                    self.reads.push((first + count, self.now));
-                    self.segments
-                        .extend((root..).take(*count).map(|root| ModelSegment {
-                            root,
-                            sent_at: self.ticks,
-                            attempt: 1,
-                            state: ModelState::Open,
-                        }));
-                }
-                Step::Complete(first, count) => {
-                    let open: Vec<(u64, usize)> = self.open().into_iter().collect();
-                    let first = if open.is_empty() {
-                        0
-                    } else {
-                        first.index(open.len())
-                    };
-                    for &(root, number) in open.iter().skip(first).take(*count) {
-                        assert!(pending.complete(root));
-                        self.segments[number].state = ModelState::Done;
-                    }
-                }
-                Step::CompleteAny(root) => {
-                    let number = self.open().get(root).copied();
-                    assert_eq!(pending.complete(*root), number.is_some());
-                    if let Some(number) = number {
-                        self.segments[number].state = ModelState::Done;
-                    }
-                }
-                Step::Retry(which) => {
-                    let open: Vec<u64> = self.open().into_keys().collect();
-                    if !open.is_empty() {
-                        let root = *which.get(&open);
-                        assert!(pending.retry(root));
-                        self.mark(|segment| segment.root == root);
-                    }
-                }
-                Step::RetryAll => assert_eq!(pending.retry_all(), self.mark(|_| true)),
-                Step::Expire(ms) => {
-                    self.now = Millis(self.now.0 + ms);
-                    self.ticks = self.now.0 / TICK_MS;
-                    let ticks = self.ticks;
-                    let expired = self.mark(|segment| ticks - segment.sent_at >= BUCKETS);
-                    assert_eq!(pending.expire(self.now), expired);
-                }
-                Step::Replay(max) => self.replay(pending.replay(*max), *max),
-            }
-        }
-
-        fn replay(&mut self, replay: Option<Replay>, max: usize) {
-            let is_waiting = |segment: &&ModelSegment| segment.state == ModelState::Waiting;
-            let waiting = self.segments.iter().filter(is_waiting).count();
-            let Some(replay) = replay else {
-                assert_eq!(waiting.min(max), 0);
-                return;
-            };
-            assert_eq!(replay.segments.len(), waiting.min(max));
-            let numbers = numbers(&replay.segments);
-            for ((root, number), attempt) in (replay.first_root..).zip(numbers).zip(replay.attempts)
-            {
-                let segment = &mut self.segments[number];
-                assert!(segment.state == ModelState::Waiting);
-                segment.attempt += 1;
-                assert_eq!(segment.attempt, attempt);
-                segment.root = root;
-                segment.sent_at = self.ticks;
-                segment.state = ModelState::Open;
-            }
-        }
-
-        fn check(&self, pending: &Pending<usize>) {
-            let open = self.open();
-            assert_eq!(pending.in_flight(), open.len());
-            assert_eq!(pending.is_empty(), open.is_empty());
-            let first_open = open.values().min().copied().unwrap_or(usize::MAX);
-            let complete = self
-                .reads
-                .iter()
-                .take_while(|(end, _)| *end <= first_open)
-                .count();
-            assert_eq!(
-                pending.completed_position().copied(),
-                complete.checked_sub(1)
-            );
-            let oldest = self
-                .reads
-                .get(complete)
-                .map(|(_, read_at)| self.now.since(*read_at));
-            assert_eq!(pending.oldest(self.now), oldest);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_pending_is_what_the_obvious_model_says(steps in vec(any_step(), 1..120)) {
-            let mut model = Model::default();
-            let mut pending = pending();
-            for step in &steps {
-                model.step(step, &mut pending);
-                model.check(&pending);
-            }
-            for root in model.open().into_keys() {
-                prop_assert!(pending.complete(root));
-            }
-            prop_assert!(pending.is_empty() && pending.sent.is_empty() && pending.reads.is_empty());
-            prop_assert_eq!(pending.completed_position().copied(), model.reads.len().checked_sub(1));
-        }
-    }
-
-    #[test]
-    fn one_straggler_does_not_keep_all_that_was_read_after_it() {
-        let mut pending = pending();
-        let straggler = pending.add(segments(0..1), 0, Millis(0));
-        for read in 1..10_000 {
-            let first = pending.add(segments(0..2), read, Millis(0));
-            assert!(pending.complete(first) && pending.complete(first + 1));
-        }
-        assert!(pending.sent.len() <= 2 * TIDY_MIN && pending.reads.len() <= 2 * TIDY_MIN);
-        assert_eq!(pending.completed_position(), None);
-        assert!(pending.complete(straggler));
-        assert_eq!(pending.completed_position(), Some(&9_999));
-        assert!(pending.sent.is_empty() && pending.reads.is_empty());
-    }
-
-    #[test]
-    fn the_old_root_of_a_replayed_segment_means_nothing() {
-        let mut pending = pending();
-        let first = pending.add(segments(0..2), 1, Millis(0));
-        assert!(pending.retry(first + 1));
-        let replay = pending.replay(10).unwrap();
-        assert_eq!(
-            (numbers(&replay.segments), replay.attempts),
-            (vec![1], vec![2])
-        );
-        assert!(!pending.complete(first + 1));
-        assert!(pending.complete(first));
-        assert_eq!(pending.completed_position(), None);
-        assert!(pending.complete(replay.first_root));
-        assert_eq!(pending.completed_position(), Some(&1));
-        assert_eq!(pending.counters().unknown, 1);
-    }
-}
+mod tests;

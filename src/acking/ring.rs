@@ -5,6 +5,7 @@
 //! from beginning a root again. A root whose very first ack comes after the ring has left it
 //! counts as late too; its source replays it.
 
+use super::acks::Reach;
 use std::collections::BTreeMap;
 
 /// How many consecutive roots the ring covers when it starts, and at most.
@@ -23,6 +24,8 @@ pub(super) struct Ring {
     /// Slot `root % len` belongs to `root`; a power of two of them.
     slots: Vec<Slot>,
     stragglers: BTreeMap<u64, Slot>,
+    /// How many roots have some of their acks.
+    open: usize,
     /// How many stragglers were given up for want of room.
     evicted: u64,
 }
@@ -32,22 +35,23 @@ pub(super) struct Ring {
 pub(super) enum RingAck {
     /// The tree is not complete yet.
     Open,
-    /// This was the last ack.
-    Complete,
+    /// This was the last ack, and the tree came so far.
+    Complete(Reach),
     /// The root had been completed or given up before; nothing changed.
     Late,
 }
 
-/// Time in units of 1024 ms: exact enough for a sweep after minutes, and small.
+/// Time in units of 64 ms: exact enough to tell what moves, and small.
 pub(super) type Tick = u32;
 
 /// Sixteen bytes, four to a cache line.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     value: u64,
-    /// When the first ack came.
-    since: Tick,
+    /// When the last ack came.
+    last: Tick,
     state: State,
+    reach: Reach,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +66,21 @@ enum State {
 
 const UNSEEN: Slot = Slot {
     value: 0,
-    since: 0,
+    last: 0,
     state: State::Unseen,
+    reach: Reach::Inside,
 };
+
+impl Slot {
+    /// Adds an ack, and says whether it was the last.
+    #[inline]
+    fn add(&mut self, value: u64, reach: Reach, now: Tick) -> bool {
+        self.value ^= value;
+        self.reach = self.reach.max(reach);
+        self.last = now;
+        self.value == 0
+    }
+}
 
 impl Ring {
     pub(super) fn new() -> Self {
@@ -73,15 +89,16 @@ impl Ring {
             highest: 0,
             slots: vec![UNSEEN; SLOTS_MIN as usize],
             stragglers: BTreeMap::new(),
+            open: 0,
             evicted: 0,
         }
     }
 
     /// Adds an ack to the XOR of its root.
     #[inline]
-    pub(super) fn ack(&mut self, root: u64, value: u64, now: Tick) -> RingAck {
+    pub(super) fn ack(&mut self, root: u64, value: u64, reach: Reach, now: Tick) -> RingAck {
         if root < self.base {
-            return self.ack_straggler(root, value);
+            return self.ack_straggler(root, value, reach, now);
         }
         if root - self.base >= self.slots.len() as u64 {
             self.make_room(root);
@@ -89,38 +106,50 @@ impl Ring {
         self.highest = self.highest.max(root);
         let at = self.place(root);
         let slot = &mut self.slots[at];
-        match slot.state {
-            State::Done => return RingAck::Late,
-            State::Unseen => slot.since = now,
-            State::Open => {}
+        if slot.state == State::Done {
+            return RingAck::Late;
         }
-        slot.value ^= value;
-        if slot.value == 0 {
+        let was_open = usize::from(slot.state == State::Open);
+        if slot.add(value, reach, now) {
             slot.state = State::Done;
-            return RingAck::Complete;
+            let reach = slot.reach;
+            self.open -= was_open;
+            return RingAck::Complete(reach);
         }
         slot.state = State::Open;
+        self.open += 1 - was_open;
         RingAck::Open
     }
 
-    /// Gives up what has been open since before `limit`, and says how many roots that were.
+    /// When the last ack of a root came, while it is open.
+    pub(super) fn last_ack(&self, root: u64) -> Option<Tick> {
+        if root < self.base {
+            return self.stragglers.get(&root).map(|slot| slot.last);
+        }
+        let is_covered = root - self.base < self.slots.len() as u64;
+        let slot = is_covered.then(|| self.slots[self.place(root)])?;
+        (slot.state == State::Open).then_some(slot.last)
+    }
+
+    /// Gives up what had its last ack before `limit`, and says how many roots that were.
     pub(super) fn sweep(&mut self, limit: Tick) -> usize {
         let mut swept = 0;
         for slot in &mut self.slots {
-            if slot.state == State::Open && slot.since < limit {
+            if slot.state == State::Open && slot.last < limit {
                 slot.state = State::Done;
                 swept += 1;
             }
         }
         let before = self.stragglers.len();
-        self.stragglers.retain(|_, slot| slot.since >= limit);
-        swept + before - self.stragglers.len()
+        self.stragglers.retain(|_, slot| slot.last >= limit);
+        swept += before - self.stragglers.len();
+        self.open -= swept;
+        swept
     }
 
     /// How many roots have some of their acks.
     pub(super) fn open(&self) -> usize {
-        let in_ring = self.slots.iter().filter(|slot| slot.state == State::Open);
-        in_ring.count() + self.stragglers.len()
+        self.open
     }
 
     /// How many stragglers were given up since the last time this was asked.
@@ -132,16 +161,17 @@ impl Ring {
         (root & (self.slots.len() as u64 - 1)) as usize
     }
 
-    fn ack_straggler(&mut self, root: u64, value: u64) -> RingAck {
+    fn ack_straggler(&mut self, root: u64, value: u64, reach: Reach, now: Tick) -> RingAck {
         let Some(slot) = self.stragglers.get_mut(&root) else {
             return RingAck::Late;
         };
-        slot.value ^= value;
-        if slot.value != 0 {
+        if !slot.add(value, reach, now) {
             return RingAck::Open;
         }
+        let reach = slot.reach;
         self.stragglers.remove(&root);
-        RingAck::Complete
+        self.open -= 1;
+        RingAck::Complete(reach)
     }
 
     /// Moves on and widens until `root` is covered.
@@ -162,6 +192,7 @@ impl Ring {
         self.base = base;
         while self.stragglers.len() > STRAGGLERS_MAX {
             self.stragglers.pop_first();
+            self.open -= 1;
             self.evicted += 1;
         }
     }
@@ -191,16 +222,22 @@ mod tests {
     #[test]
     fn a_root_left_behind_by_the_ring_still_completes() {
         let mut ring = Ring::new();
-        assert_eq!(ring.ack(1, 5, 0), RingAck::Open);
+        assert_eq!(ring.ack(1, 5, Reach::Inside, 0), RingAck::Open);
         for root in 2..4 * SLOTS_MAX {
-            assert_eq!(ring.ack(root, 9, 0), RingAck::Open);
-            assert_eq!(ring.ack(root, 9, 0), RingAck::Complete);
+            assert_eq!(ring.ack(root, 9, Reach::Inside, 0), RingAck::Open);
+            assert_eq!(
+                ring.ack(root, 9, Reach::Inside, 0),
+                RingAck::Complete(Reach::Inside)
+            );
         }
         assert_eq!(ring.slots.len() as u64, SLOTS_MAX);
         assert_eq!((ring.stragglers.len(), ring.open()), (1, 1));
-        assert_eq!(ring.ack(1, 5, 0), RingAck::Complete);
-        assert_eq!(ring.ack(1, 5, 0), RingAck::Late);
-        assert_eq!(ring.ack(2, 5, 0), RingAck::Late);
+        assert_eq!(
+            ring.ack(1, 5, Reach::Inside, 0),
+            RingAck::Complete(Reach::Inside)
+        );
+        assert_eq!(ring.ack(1, 5, Reach::Inside, 0), RingAck::Late);
+        assert_eq!(ring.ack(2, 5, Reach::Inside, 0), RingAck::Late);
         assert_eq!(ring.open(), 0);
     }
 
@@ -208,8 +245,8 @@ mod tests {
     fn a_ring_whose_roots_complete_stays_small() {
         let mut ring = Ring::new();
         for root in 1..10 * SLOTS_MAX {
-            ring.ack(root, 9, 0);
-            ring.ack(root, 9, 0);
+            ring.ack(root, 9, Reach::Inside, 0);
+            ring.ack(root, 9, Reach::Inside, 0);
         }
         assert_eq!(ring.slots.len() as u64, SLOTS_MIN);
         assert!(ring.stragglers.is_empty());
@@ -218,24 +255,66 @@ mod tests {
     #[test]
     fn a_leap_to_any_root_is_cheap_and_harmless() {
         let mut ring = Ring::new();
-        ring.ack(3, 1, 0);
+        ring.ack(3, 1, Reach::Inside, 0);
         for root in [1 << 40, 1 << 62, u64::MAX] {
-            assert_eq!(ring.ack(root, 7, 0), RingAck::Open);
+            assert_eq!(ring.ack(root, 7, Reach::Inside, 0), RingAck::Open);
         }
-        assert_eq!(ring.ack(0, 7, 0), RingAck::Late);
-        assert_eq!(ring.ack(u64::MAX, 7, 0), RingAck::Complete);
-        assert_eq!(ring.ack(1 << 40, 7, 0), RingAck::Complete);
-        assert_eq!(ring.ack(3, 1, 0), RingAck::Complete);
+        assert_eq!(ring.ack(0, 7, Reach::Inside, 0), RingAck::Late);
+        assert_eq!(
+            ring.ack(u64::MAX, 7, Reach::Inside, 0),
+            RingAck::Complete(Reach::Inside)
+        );
+        assert_eq!(
+            ring.ack(1 << 40, 7, Reach::Inside, 0),
+            RingAck::Complete(Reach::Inside)
+        );
+        assert_eq!(
+            ring.ack(3, 1, Reach::Inside, 0),
+            RingAck::Complete(Reach::Inside)
+        );
         assert_eq!(ring.open(), 1);
     }
 
     #[test]
     fn what_was_swept_does_not_begin_again() {
         let mut ring = Ring::new();
-        ring.ack(1, 5, 10);
-        ring.ack(2, 5, 20);
+        ring.ack(1, 5, Reach::Inside, 10);
+        ring.ack(2, 5, Reach::Inside, 20);
         assert_eq!(ring.sweep(15), 1);
-        assert_eq!(ring.ack(1, 5, 21), RingAck::Late);
-        assert_eq!(ring.ack(2, 5, 21), RingAck::Complete);
+        assert_eq!(ring.ack(1, 5, Reach::Inside, 21), RingAck::Late);
+        assert_eq!(
+            ring.ack(2, 5, Reach::Inside, 21),
+            RingAck::Complete(Reach::Inside)
+        );
+    }
+
+    #[test]
+    fn the_last_ack_of_an_open_root_is_known_wherever_it_is_kept() {
+        let mut ring = Ring::new();
+        ring.ack(1, 5, Reach::Inside, 10);
+        ring.ack(1, 6, Reach::Inside, 30);
+        assert_eq!(ring.last_ack(1), Some(30));
+        for root in 2..4 * SLOTS_MAX {
+            ring.ack(root, 0, Reach::Inside, 40);
+        }
+        assert_eq!((ring.last_ack(1), ring.stragglers.len()), (Some(30), 1));
+        ring.ack(1, 7, Reach::Inside, 50);
+        assert_eq!((ring.last_ack(1), ring.last_ack(2)), (Some(50), None));
+        assert_eq!(ring.last_ack(u64::MAX), None);
+        assert_eq!(ring.sweep(50), 0);
+        assert_eq!((ring.sweep(51), ring.last_ack(1)), (1, None));
+    }
+
+    #[test]
+    fn a_tree_reached_an_output_when_any_of_its_acks_says_so() {
+        let mut ring = Ring::new();
+        for (root, reach) in [(1, Reach::Inside), (2, Reach::Written)] {
+            ring.ack(root, 5, reach, 0);
+            ring.ack(root, 6, Reach::Inside, 0);
+            assert_eq!(
+                ring.ack(root, 3, Reach::Inside, 0),
+                RingAck::Complete(reach)
+            );
+        }
     }
 }

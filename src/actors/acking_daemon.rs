@@ -1,17 +1,22 @@
 //! The acking daemon: owns the XOR ledger of the roots that its peer reads, and its sweep.
 
 use super::supervision::{Obituary, runtime_has_ended};
-use crate::acking::{Completions, Ledger};
+use crate::acking::{Completions, Ledger, LedgerCounters, Progress, Reach};
 use crate::clock::Clock;
 use crate::ids::PeerId;
+use crate::messages::log_reader::Snapshot;
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
 use crate::messaging::{Inbox, InboxKind, LinkClosed, Links, Message, Transport, TrySendError};
+use crate::task::TaskServices;
+use crate::task::counters::Counters;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The settings of an acking daemon.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +29,14 @@ pub struct AckingSettings {
     pub sweep_interval: Duration,
 }
 
+/// What a daemon has added to the counters of its node.
+#[derive(Default)]
+struct Told {
+    open: u64,
+    ledger: LedgerCounters,
+    undeliverable: u64,
+}
+
 /// Applies acks and tells sources what is complete.
 pub struct AckingDaemon {
     ledger: Ledger,
@@ -32,7 +45,14 @@ pub struct AckingDaemon {
     /// To the tasks of sources.
     links: Links,
     /// Completions for which their source, in its epoch, had no room yet.
-    undelivered: BTreeMap<(PeerId, u64), Vec<u64>>,
+    undelivered: BTreeMap<(PeerId, u64, Reach), Vec<u64>>,
+    /// Answers to sources; each follows the completions that came before its question.
+    answers: Vec<Progress>,
+    /// What is shown of all daemons of the node, and what this one has added to it.
+    counters: Counters,
+    told: Told,
+    /// Who is in the cluster.
+    latest: watch::Receiver<Snapshot>,
     settings: AckingSettings,
     clock: Clock,
     misdirected: u64,
@@ -45,11 +65,12 @@ impl AckingDaemon {
     /// The daemon of the peer `me`.
     pub fn new(
         me: PeerId,
-        transport: Arc<dyn Transport>,
+        services: &TaskServices,
         settings: AckingSettings,
-        clock: Clock,
+        latest: watch::Receiver<Snapshot>,
         obituary: Obituary,
     ) -> Result<Self, String> {
+        let transport = services.transport.clone();
         let inbox = transport
             .open_inbox(me, InboxKind::Acker, settings.inbox_messages)
             .map_err(|error| error.to_string())?;
@@ -59,8 +80,12 @@ impl AckingDaemon {
             transport,
             links: Links::to(InboxKind::Task),
             undelivered: BTreeMap::new(),
+            answers: Vec::new(),
+            counters: services.counters.clone(),
+            told: Told::default(),
+            latest,
             settings,
-            clock,
+            clock: services.clock,
             misdirected: 0,
             undeliverable: 0,
             _obituary: obituary,
@@ -74,7 +99,7 @@ impl AckingDaemon {
             return;
         };
         let mut links = std::mem::replace(&mut self.links, Links::to(InboxKind::Task));
-        let full = self.undelivered.keys().next().map(|(source, _)| *source);
+        let full = self.undelivered.keys().next().map(|(source, ..)| *source);
         let next = async move {
             let heard = tokio::select! {
                 biased;
@@ -114,6 +139,10 @@ impl AckingDaemon {
             Message::Acks(acks) => {
                 self.ledger.apply(&acks, self.clock.now(), completed);
             }
+            Message::Inquiry(inquiry) => {
+                let answers = self.ledger.answer(inquiry, self.clock.now());
+                self.answers.extend(answers);
+            }
             _ => self.misdirected += 1,
         }
     }
@@ -123,11 +152,12 @@ impl AckingDaemon {
         for Completions {
             source,
             epoch,
+            reach,
             roots,
         } in completed
         {
             self.undelivered
-                .entry((source, epoch))
+                .entry((source, epoch, reach))
                 .or_default()
                 .extend(roots);
         }
@@ -138,18 +168,19 @@ impl AckingDaemon {
     /// bounded by what a source may have pending. A source that is gone has taken its pending set
     /// with it.
     fn tell(&mut self) {
-        for ((source, epoch), roots) in std::mem::take(&mut self.undelivered) {
+        for ((source, epoch, reach), roots) in std::mem::take(&mut self.undelivered) {
             if roots.is_empty() {
                 continue;
             }
             let message = Message::Completions(Completions {
                 source,
                 epoch,
+                reach,
                 roots,
             });
             match self.links.try_send(&*self.transport, source, message) {
                 Err(TrySendError::Full(Message::Completions(back))) => {
-                    self.undelivered.insert((source, epoch), back.roots);
+                    self.undelivered.insert((source, epoch, reach), back.roots);
                 }
                 Err(TrySendError::Closed(Message::Completions(lost))) => {
                     self.undeliverable += lost.roots.len() as u64;
@@ -157,6 +188,80 @@ impl AckingDaemon {
                 _ => {}
             }
         }
+        self.answer();
+        self.show();
+    }
+
+    /// Answers the sources that have room. One that has none asks again, or takes the silence for an
+    /// answer; one that has not heard of all completions yet could replay what is complete.
+    fn answer(&mut self) {
+        for answer in std::mem::take(&mut self.answers) {
+            let waits = |key: &(PeerId, u64, Reach)| key.0 == answer.source;
+            if self.undelivered.keys().any(waits) {
+                continue;
+            }
+            let (source, message) = (answer.source, Message::Progress(answer));
+            // What cannot be delivered is as good as no answer.
+            let _ = self.links.try_send(&*self.transport, source, message);
+        }
+    }
+
+    /// Adds to the counters of the node what is new.
+    fn show(&mut self) {
+        let now = Told {
+            open: self.ledger.open() as u64,
+            ledger: self.ledger.counters(),
+            undeliverable: self.undeliverable,
+        };
+        let before = std::mem::replace(&mut self.told, now);
+        let (now, shown) = (&self.told, self.counters.ackers());
+        let given_up = |it: &LedgerCounters| it.swept + it.evicted + it.forgotten;
+        for (cell, before, now) in [
+            (&shown.refused, before.ledger.refused, now.ledger.refused),
+            (&shown.late, before.ledger.late, now.ledger.late),
+            (
+                &shown.given_up,
+                given_up(&before.ledger),
+                given_up(&now.ledger),
+            ),
+            (
+                &shown.undeliverable,
+                before.undeliverable,
+                now.undeliverable,
+            ),
+        ] {
+            cell.fetch_add(now - before, Ordering::Relaxed);
+        }
+        shown.open.fetch_add(now.open, Ordering::Relaxed);
+        shown.open.fetch_sub(before.open, Ordering::Relaxed);
+    }
+
+    /// Gives up what stands still for too long, and what nobody waits for any more.
+    fn sweep(&mut self) {
+        let (now, settings) = (self.clock.now(), self.settings);
+        let members = self.latest.borrow().replica.membership.clone();
+        let is_here = |peer: PeerId| members.members.contains_key(&peer);
+        let quiet = settings.sweep_interval;
+        let forgotten = self
+            .ledger
+            .forget_gone(is_here, now, quiet, settings.timeout);
+        let swept = self.ledger.sweep(now, settings.timeout);
+        if swept + forgotten > 0 {
+            tracing::warn!(
+                swept,
+                forgotten,
+                "incomplete roots were given up; their sources replay them, if they live"
+            );
+        }
+        self.show();
+    }
+}
+
+/// Nothing of a daemon that has ended is open.
+impl Drop for AckingDaemon {
+    fn drop(&mut self) {
+        let open = &self.counters.ackers().open;
+        open.fetch_sub(self.told.open, Ordering::Relaxed);
     }
 }
 
@@ -186,15 +291,7 @@ impl Actor for AckingDaemon {
             return;
         }
         self.listen(ctx);
-        ctx.run_interval(self.settings.sweep_interval, |this, _| {
-            let swept = this.ledger.sweep(this.clock.now(), this.settings.timeout);
-            if swept > 0 {
-                tracing::warn!(
-                    swept,
-                    "incomplete roots were given up; their sources replay them"
-                );
-            }
-        });
+        ctx.run_interval(self.settings.sweep_interval, |this, _| this.sweep());
     }
 }
 
@@ -217,6 +314,8 @@ impl Handler<Observe> for AckingDaemon {
             "completed": counters.completed,
             "refused": counters.refused,
             "swept": counters.swept,
+            "forgotten": counters.forgotten,
+            "late": counters.late,
             "undelivered": self.undelivered.values().map(Vec::len).sum::<usize>(),
             "undeliverable": self.undeliverable,
             "misdirected": self.misdirected,

@@ -115,9 +115,9 @@ impl VirtualPeer {
         );
         let daemon = AckingDaemon::new(
             id,
-            services.task.transport.clone(),
+            &services.task,
             services.acking,
-            services.task.clock,
+            self.published.latest.clone(),
             obituary(Child::AckingDaemon),
         )?;
         let reader = LogReader::new(self.published.clone(), obituary(Child::LogReader));

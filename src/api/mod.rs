@@ -4,6 +4,7 @@ mod collection;
 mod error;
 mod files_in_use;
 mod jobs;
+mod measurements;
 mod report;
 mod submission;
 mod subscription;
@@ -11,6 +12,7 @@ mod subscription;
 pub use error::ApiError;
 use files_in_use::FilesInUse;
 pub use jobs::JobOutcome;
+pub use measurements::{Measurements, TaskMeasurements};
 pub use report::{JobReport, JobSummary, NodeStatus};
 pub use submission::{Submitted, check_job, with_checks};
 pub use subscription::{LogEvent, LogSubscription};
@@ -26,6 +28,7 @@ use crate::messages::supervision::{ActorReport, Observe};
 use crate::replica::JobState;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
+use crate::task::traces::Traces;
 use actix::Addr;
 use std::sync::{Arc, Mutex};
 
@@ -36,6 +39,7 @@ pub struct NodeHandle {
     window: GroupWindow,
     registry: Arc<Registry>,
     counters: Counters,
+    traces: Traces,
     ids: Arc<Mutex<IdSource>>,
     files: FilesInUse,
 }
@@ -46,7 +50,7 @@ impl NodeHandle {
         group: Addr<PeerGroup>,
         window: GroupWindow,
         registry: Arc<Registry>,
-        counters: Counters,
+        (counters, traces): (Counters, Traces),
         ids: IdSource,
     ) -> Self {
         NodeHandle {
@@ -54,6 +58,7 @@ impl NodeHandle {
             window,
             registry,
             counters,
+            traces,
             ids: Arc::new(Mutex::new(ids)),
             files: FilesInUse::default(),
         }
@@ -134,6 +139,11 @@ impl NodeHandle {
             .await
             .map(NodeStatus::of)
             .map_err(|_| ApiError::NodeEnded)
+    }
+
+    /// What this node knows of single roots.
+    pub fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// What jobs can name on this node.

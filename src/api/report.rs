@@ -6,7 +6,7 @@ use crate::messages::peer_group::GroupStatus;
 use crate::nearest::counted;
 use crate::replica::{JobState, Replica};
 use crate::scheduler::{Explanation, explain};
-use crate::task::counters::TaskFigures;
+use crate::task::counters::{Account, TaskFigures};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -69,6 +69,8 @@ pub struct JobReport {
     /// What killed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
+    /// What became of all that its inputs read on this node.
+    pub account: Account,
     /// Its tasks in topological order.
     pub tasks: Vec<TaskReport>,
 }
@@ -121,6 +123,7 @@ impl JobReport {
             });
         JobReport {
             exception,
+            account: sum(figures.values()).account(),
             tasks: tasks.collect(),
             share: shares.as_ref().map(|shares| shares.share.to_string()),
             summary,
@@ -129,10 +132,12 @@ impl JobReport {
 
     /// The sums of the figures over all tasks.
     pub fn totals(&self) -> TaskFigures {
-        self.tasks
-            .iter()
-            .fold(TaskFigures::default(), |sum, task| sum.plus(&task.counts))
+        sum(self.tasks.iter().map(|task| &task.counts))
     }
+}
+
+fn sum<'a>(figures: impl Iterator<Item = &'a TaskFigures>) -> TaskFigures {
+    figures.fold(TaskFigures::default(), |sum, figures| sum.plus(figures))
 }
 
 /// How a node is doing.

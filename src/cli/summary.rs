@@ -74,18 +74,23 @@ impl Summary<'_> {
     }
 
     fn dead_letters(&self, task: &Task, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rejected = self.figures(task).rejected;
-        match &task.dead_letter {
-            Some(path) if rejected > 0 => {
-                write!(
-                    f,
-                    "\n  {}: {} rejected, see {path}",
-                    task.name,
-                    grouped(rejected)
-                )
-            }
-            _ => Ok(()),
+        let TaskFigures {
+            rejected,
+            dead_lettered,
+            ..
+        } = self.figures(task);
+        let see = match &task.dead_letter {
+            Some(path) => format!(", see {path}"),
+            None => String::new(),
+        };
+        if rejected > 0 && task.dead_letter.is_some() {
+            write!(f, "\n  {}: {} rejected{see}", task.name, grouped(rejected))?;
         }
+        if dead_lettered > 0 {
+            let count = grouped(dead_lettered);
+            write!(f, "\n  {}: {count} given up{see}", task.name)?;
+        }
+        Ok(())
     }
 
     fn output_paths(&self, task: &Task) -> Vec<String> {

@@ -24,6 +24,8 @@ pub struct Origin {
     pub acker: PeerId,
     /// The epoch of the source's task. Root sequences start again in each.
     pub epoch: u64,
+    /// Which of the roots are traced: those divisible by this; none for 0.
+    pub traced: u32,
 }
 
 /// What the runtime knows of one segment.
@@ -291,6 +293,7 @@ pub(super) mod tests {
             source: ids.peer(),
             acker: ids.peer(),
             epoch: seed,
+            traced: seed as u32,
         }
     }
 

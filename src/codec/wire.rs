@@ -3,7 +3,7 @@
 //! | field | size |
 //! |---|---|
 //! | segments n, origins m | 4, 4 |
-//! | origins: source, acker, epoch | m × (16 + 16 + 8) |
+//! | origins: source, acker, epoch, which roots are traced | m × (16 + 16 + 8 + 4) |
 //! | form of the rows | 1 |
 //! | origin column, unless all name the first | n × 2 |
 //! | root column, or the first root of consecutive ones | n × 8, or 8 |
@@ -17,7 +17,7 @@ use crate::ids::PeerId;
 use bytes::Bytes;
 
 const COUNTS_LEN: usize = 4 + 4;
-const ORIGIN_LEN: usize = 16 + 16 + 8;
+const ORIGIN_LEN: usize = 16 + 16 + 8 + 4;
 const FORM_LEN: usize = 1;
 /// Of one segment, its own bytes apart.
 pub(super) const ROW_LEN: usize = 2 + 8 + 8 + 4;
@@ -61,6 +61,7 @@ impl Batch {
             out.extend_from_slice(origin.source.0.as_bytes());
             out.extend_from_slice(origin.acker.0.as_bytes());
             out.extend_from_slice(&origin.epoch.to_le_bytes());
+            out.extend_from_slice(&origin.traced.to_le_bytes());
         }
         let form = form_of(meta);
         out.push(form);
@@ -146,6 +147,7 @@ fn origin_from(reader: &mut ColumnReader) -> Result<Origin, CodecError> {
         source: PeerId(reader.id()?),
         acker: PeerId(reader.id()?),
         epoch: reader.u64()?,
+        traced: reader.u32()?,
     })
 }
 

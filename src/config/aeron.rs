@@ -27,6 +27,8 @@ pub struct AeronConfig {
     pub liveness: Duration,
     /// How peers of this process are reached.
     pub local_peers: LocalPeersMode,
+    /// Whether frames are compressed.
+    pub compression: Compression,
 }
 
 /// Whose media driver it is.
@@ -47,6 +49,15 @@ pub enum LocalPeersMode {
     Aeron,
 }
 
+/// Whether frames are compressed. Whoever receives them sees it by the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// They are not.
+    None,
+    /// Those that get shorter by it.
+    Deflate,
+}
+
 const TERM_BYTES_MIN: usize = 64 << 10;
 const TERM_BYTES_MAX: usize = 1 << 30;
 const MTU_BYTES_MIN: u32 = 256;
@@ -65,6 +76,7 @@ impl Default for AeronConfig {
             mtu_bytes: 0,
             liveness: Duration::from_millis(2500),
             local_peers: LocalPeersMode::Memory,
+            compression: Compression::None,
         }
     }
 }
@@ -81,6 +93,7 @@ impl AeronConfig {
             mtu_bytes: keys.get("mtu-bytes", default.mtu_bytes),
             liveness: keys.get("liveness-ms", default.liveness),
             local_peers: keys.get("local-peers", default.local_peers),
+            compression: keys.get("compression", default.compression),
         };
         config.check(keys);
         config
@@ -123,6 +136,18 @@ impl OptionValue for DriverMode {
         match text {
             "embedded" => Some(DriverMode::Embedded),
             "external" => Some(DriverMode::External),
+            _ => None,
+        }
+    }
+}
+
+impl OptionValue for Compression {
+    const EXPECTED: &'static str = "\"none\" or \"deflate\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "none" => Some(Compression::None),
+            "deflate" => Some(Compression::Deflate),
             _ => None,
         }
     }

@@ -24,7 +24,7 @@ mod shutdown;
 mod task;
 mod value;
 
-pub use aeron::{AeronConfig, DriverMode, LocalPeersMode};
+pub use aeron::{AeronConfig, Compression, DriverMode, LocalPeersMode};
 pub use collection::CollectionConfig;
 pub use coordination::{
     ConnectString, CoordinationConfig, CoordinationMode, RetryConfig, TlsFiles, TlsIdentityFiles,

@@ -8,12 +8,15 @@ use std::time::Duration;
 pub struct TaskConfig {
     /// How often the position of an input is saved.
     pub checkpoint_interval: Duration,
+    /// Of so many roots that an input reads, one is traced; none for 0.
+    pub trace_one_in: u32,
 }
 
 impl Default for TaskConfig {
     fn default() -> Self {
         TaskConfig {
             checkpoint_interval: Duration::from_secs(1),
+            trace_one_in: 0,
         }
     }
 }
@@ -23,6 +26,7 @@ impl TaskConfig {
         let default = TaskConfig::default();
         TaskConfig {
             checkpoint_interval: keys.get("checkpoint-interval-ms", default.checkpoint_interval),
+            trace_one_in: keys.get("trace-one-in", default.trace_one_in),
         }
     }
 }

@@ -7,12 +7,14 @@ mod gc;
 mod health;
 mod job;
 mod jobs;
+mod metrics;
 mod peers;
 mod refusal;
 mod replica;
 mod routes;
 mod served;
 mod submission;
+mod trace;
 
 use crate::api::NodeHandle;
 use crate::config::HttpConfig;

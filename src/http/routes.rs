@@ -1,7 +1,7 @@
 //! Which endpoints there are, and what is said to those who look for others.
 
 use super::refusal::Refusal;
-use super::{gc, health, job, jobs, peers, replica};
+use super::{gc, health, job, jobs, metrics, peers, replica, trace};
 use crate::nearest::nearest;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -28,12 +28,15 @@ pub(super) enum Verb {
 }
 
 /// Every endpoint.
-const ENDPOINTS: [&Endpoint; 10] = [
+const ENDPOINTS: [&Endpoint; 13] = [
     &health::LIVE,
     &health::READY,
     &jobs::ENDPOINT,
     &job::ENDPOINT,
     &peers::ENDPOINT,
+    &metrics::ENDPOINT,
+    &trace::ALL,
+    &trace::ONE,
     &gc::ENDPOINT,
     &replica::WHOLE,
     &replica::PEERS,

@@ -116,8 +116,14 @@ pub struct Task {
     /// Inputs: the most roots that may be unacknowledged at once.
     #[serde(default = "defaults::max_pending")]
     pub max_pending: NonZeroU32,
-    /// Where segments that could not be read are written, as JSON lines with the reason; none
-    /// counts and logs them only.
+    /// Inputs: after so many retries that failed, a root goes to the dead letters.
+    #[serde(
+        default = "defaults::max_retries",
+        skip_serializing_if = "defaults::is_max_retries"
+    )]
+    pub max_retries: NonZeroU32,
+    /// Where segments that could not be read, or not be brought to an end, are written, as JSON lines
+    /// with the reason; none counts and logs them only.
     #[serde(default)]
     pub dead_letter: Option<String>,
     /// What its function and plugin were given: every other key of the catalog entry.
@@ -127,7 +133,7 @@ pub struct Task {
 
 impl Task {
     /// The keys of a catalog entry that every task may have; the others are its own, in `params`.
-    pub const KEYS: [&'static str; 16] = [
+    pub const KEYS: [&'static str; 17] = [
         "name",
         "type",
         "fn",
@@ -143,14 +149,16 @@ impl Task {
         "pending-timeout-ms",
         "input-retry-timeout-ms",
         "max-pending",
+        "max-retries",
         "dead-letter",
     ];
 
     /// Those of the keys that mean something to inputs only.
-    pub const INPUT_KEYS: [&'static str; 3] = [
+    pub const INPUT_KEYS: [&'static str; 4] = [
         "pending-timeout-ms",
         "input-retry-timeout-ms",
         "max-pending",
+        "max-retries",
     ];
 
     /// A task with every default, for what comes from code rather than from a file.
@@ -170,6 +178,7 @@ impl Task {
             pending_timeout_ms: defaults::pending_timeout_ms(),
             input_retry_timeout_ms: defaults::input_retry_timeout_ms(),
             max_pending: defaults::max_pending(),
+            max_retries: defaults::max_retries(),
             dead_letter: None,
             params: Segment::new(),
         }
@@ -441,5 +450,15 @@ pub mod defaults {
     /// Roots that may be unacknowledged at once.
     pub const fn max_pending() -> NonZeroU32 {
         positive(10_000)
+    }
+
+    /// Retries of a root that may fail.
+    pub const fn max_retries() -> NonZeroU32 {
+        positive(10)
+    }
+
+    /// Whether it is the default, which is not stored.
+    pub fn is_max_retries(retries: &NonZeroU32) -> bool {
+        *retries == max_retries()
     }
 }

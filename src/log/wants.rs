@@ -61,6 +61,8 @@ pub struct Assignment {
     pub downstream: Vec<(TaskName, Vec<(SlotId, PeerId)>)>,
     /// Whether this output slot should be sealed now.
     pub seal: Seal,
+    /// Who keeps the ledgers of the job; none when each source is its own acker. Only inputs ask.
+    pub ackers: Vec<PeerId>,
 }
 
 /// Whether a slot reads its medium.
@@ -231,6 +233,10 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
             .map(|to| (to.clone(), reach.ready_slots(allocation, to)))
             .collect(),
         seal: seal(record, task_record.kind, progress, &task, slot),
+        ackers: match task_record.kind {
+            TaskKind::Input => allocation.ackers.clone(),
+            TaskKind::Function | TaskKind::Output => Vec::new(),
+        },
         task,
     })
 }

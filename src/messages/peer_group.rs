@@ -1,5 +1,6 @@
 //! What the peer group is told.
 
+use crate::clock::Millis;
 use crate::coordination::collection::Collected;
 use crate::coordination::{CoordinationError, SessionState};
 use crate::ids::{GroupId, LogPosition, PeerId};
@@ -85,4 +86,12 @@ pub struct GroupStatus {
     pub session: SessionState,
     /// The transport, or what is wrong with it.
     pub transport: Result<(), String>,
+    /// What arrived and was not taken by the transport, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+    /// How often the session was opened again.
+    pub session_restarts: u64,
+    /// How often peers were started again.
+    pub peer_restarts: u64,
+    /// The present time of the node's clock.
+    pub now: Millis,
 }

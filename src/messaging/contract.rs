@@ -1,7 +1,8 @@
 //! What every transport promises to who sends and who receives. Run for each of them.
 
-use super::{Inbox, InboxKind, Link, LinkClosed, Message, Retries, SegmentsMessage, Transport};
+use super::{Inbox, InboxKind, Link, LinkClosed, Message, SegmentsMessage, Transport};
 use super::{TransportError, TrySendError};
+use crate::acking::{Cause, Retries};
 use crate::codec::{Batch, BatchMeta, EncodedBuilder, Origin};
 use crate::ids::{IdSource, LogPosition, PeerId};
 use crate::segment::Segment;
@@ -21,6 +22,8 @@ pub(super) fn message(sender: u64, number: u64) -> Message {
     Message::Retries(Retries {
         source: peer(sender),
         epoch: sender,
+        cause: Cause::Asked,
+        reason: String::new(),
         roots: vec![number],
     })
 }
@@ -36,6 +39,7 @@ pub(super) fn segments(count: usize, text: usize) -> Message {
         source: peer(1),
         acker: peer(2),
         epoch: 1,
+        traced: 0,
     };
     let meta = BatchMeta::of_roots(origin, 0, count);
     Message::Segments(SegmentsMessage {

@@ -132,14 +132,17 @@ impl fmt::Debug for Links {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acking::{Cause, Retries};
     use crate::ids::IdSource;
-    use crate::messaging::{LocalTransport, Retries};
+    use crate::messaging::LocalTransport;
 
     fn message() -> Message {
         let source = IdSource::from_seed(1).peer();
         Message::Retries(Retries {
             source,
             epoch: 1,
+            cause: Cause::Asked,
+            reason: String::new(),
             roots: vec![1],
         })
     }

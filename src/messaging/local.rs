@@ -122,8 +122,8 @@ impl Link for Door {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acking::{Cause, Retries};
     use crate::ids::IdSource;
-    use crate::messaging::Retries;
     use crate::messaging::contract::Ends;
 
     fn peer(seed: u64) -> PeerId {
@@ -134,6 +134,8 @@ mod tests {
         Message::Retries(Retries {
             source: peer(1),
             epoch: 1,
+            cause: Cause::Asked,
+            reason: String::new(),
             roots: vec![root],
         })
     }

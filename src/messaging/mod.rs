@@ -14,14 +14,13 @@ mod local;
 
 pub use frames::{
     Cargo, Control, Envelope, FRAME_BYTES_MAX, FrameError, LinkId, Open, RefuseReason,
-    decode_frame, encode_control, encode_frame,
+    decode_frame, deflate_frame, encode_control, encode_frame,
 };
 pub use inbox::{Inbox, InboxCounts};
 pub use links::Links;
 pub use local::LocalTransport;
 
-use crate::acking::AckMessage;
-use crate::acking::Completions;
+use crate::acking::{AckMessage, Completions, Inquiry, Progress, Retries};
 use crate::codec::Batch;
 use crate::ids::{AllocationVersion, GroupId, JobId, PeerId, TaskName};
 use crate::replica::{Member, SharedMap, Site};
@@ -37,8 +36,12 @@ pub enum Message {
     Acks(AckMessage),
     /// From an acking daemon to the source: these roots are complete.
     Completions(Completions),
-    /// From any task to the source: these roots are to be replayed now.
+    /// From any task to the source: these roots could not be brought to an end.
     Retries(Retries),
+    /// From the source to an acking daemon: do these roots move?
+    Inquiry(Inquiry),
+    /// The answer.
+    Progress(Progress),
 }
 
 /// Segments on their way to the next task.
@@ -56,17 +59,6 @@ pub struct SegmentsMessage {
     pub batch: Batch,
 }
 
-/// Roots of one source that are to be replayed without waiting for their time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retries {
-    /// Who read the roots.
-    pub source: PeerId,
-    /// The epoch of that source's task.
-    pub epoch: u64,
-    /// The sequences of the roots.
-    pub roots: Vec<u64>,
-}
-
 /// Every virtual peer has two addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InboxKind {
@@ -80,8 +72,11 @@ impl Message {
     /// Which of a peer's inboxes this is for.
     pub fn inbox(&self) -> InboxKind {
         match self {
-            Message::Acks(_) => InboxKind::Acker,
-            Message::Segments(_) | Message::Completions(_) | Message::Retries(_) => InboxKind::Task,
+            Message::Acks(_) | Message::Inquiry(_) => InboxKind::Acker,
+            Message::Segments(_)
+            | Message::Completions(_)
+            | Message::Retries(_)
+            | Message::Progress(_) => InboxKind::Task,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What a running task has, and what a batch carries from phase to phase.
 
-use super::counters::TaskCounters;
+use super::counters::{Oldest, TaskCounters};
 use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
 use super::outbound::Outbound;
-use crate::acking::Pending;
+use super::traces::{Here, Traced, Traces, traced_rows};
+use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
 use crate::clock::Millis;
-use crate::codec::{BatchMeta, Decoder, Encoded, Origin};
+use crate::codec::{BatchMeta, Decoder, Encoded};
 use crate::coordination::SessionLease;
 use crate::functions::TaskFunction;
 use crate::ids::{AllocationVersion, JobId, PeerId, SlotId};
@@ -15,7 +16,7 @@ use crate::messaging::{Inbox, Message, SegmentsMessage};
 use crate::plugins::{Input, Output, Position};
 use crate::segment::Segment;
 use rand::rngs::SmallRng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A running task: everything its phases may use.
@@ -44,18 +45,30 @@ pub struct TaskContext {
     pub(super) draws: SmallRng,
     /// What is counted.
     pub(super) counters: Arc<TaskCounters>,
+    /// What is known of single roots.
+    pub(super) traces: Traces,
     /// The present time, read once a batch.
     pub(super) now: Millis,
-    /// What this run has added to the count of roots in flight.
-    pub(super) in_flight_told: u64,
+    /// What this run has told of its roots.
+    pub(super) told: RootsTold,
     /// Rejected pieces that were logged; the others are counted and buried only.
     pub(super) rejections_told: usize,
+    /// Segments that were logged when they were given up.
+    pub(super) burials_told: usize,
 }
 
-/// Nothing of a run that has ended is in flight.
+/// What has been added to the counters for the roots of one run.
+#[derive(Debug, Default)]
+pub(super) struct RootsTold {
+    counters: PendingCounters,
+    in_flight: u64,
+}
+
+/// Nothing of a run that has ended is in flight. Whoever has the slot next reads it again.
 impl Drop for TaskContext {
     fn drop(&mut self) {
-        self.counters.move_in_flight(self.in_flight_told, 0);
+        self.tell_roots();
+        self.counters.relinquish(self.told.in_flight);
     }
 }
 
@@ -92,6 +105,12 @@ pub(super) struct InputSide {
     pub(super) plugin: Box<dyn Input>,
     /// What was read and is not complete.
     pub(super) pending: Pending<Position>,
+    /// Who keeps the ledgers of what is read.
+    pub(super) ackers: Ackers,
+    /// Where others see how old the oldest of it is.
+    pub(super) oldest: Arc<Oldest>,
+    /// Those of the open roots that are traced.
+    pub(super) traced: BTreeSet<u64>,
     /// Where rejected pieces go.
     pub(super) dead_letters: Option<DeadLetters>,
     /// What the plugin said last.
@@ -128,10 +147,20 @@ pub struct BatchWork {
     pub(super) sentinel: Sentinel,
     /// What the function made.
     pub(super) made: Made,
-    /// Received segments whose roots are to be played again.
-    pub(super) retries: Vec<usize>,
+    /// Received segments that are not brought to an end here, and so are not acked.
+    pub(super) given_back: Vec<GivenBack>,
     /// The rows sent along each route, whose ack values stand for the new segments.
     pub(super) children: Vec<BatchMeta>,
+}
+
+/// A received segment that goes back to its source.
+pub(super) struct GivenBack {
+    /// Which of the batch.
+    pub(super) index: usize,
+    /// Why.
+    pub(super) cause: Cause,
+    /// In words.
+    pub(super) reason: String,
 }
 
 /// The segments a task passes on.
@@ -149,8 +178,18 @@ pub(super) enum Made {
     },
 }
 
+impl Made {
+    /// Whether anything was made of the received segment with this index.
+    pub(super) fn stems_from(&self, index: usize) -> bool {
+        match self {
+            Made::Untouched => true,
+            Made::New { parents, .. } => parents.contains(&(index as u32)),
+        }
+    }
+}
+
 /// Whether roots are new.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Freshness {
     /// Read just now.
     #[default]
@@ -159,6 +198,8 @@ pub(super) enum Freshness {
     Replayed {
         /// The first of their new roots.
         first_root: u64,
+        /// What roots they had before, and the how-manieth try of each it is.
+        before: Vec<(u64, u32)>,
     },
 }
 
@@ -173,25 +214,55 @@ pub(super) enum Sentinel {
 }
 
 impl TaskContext {
-    /// The origin of roots that this task reads. The source's own daemon keeps their ledger, so that
-    /// a completion is local and the ledger dies with the pending set it serves.
-    pub(super) fn origin(&self) -> Origin {
-        let Identity { peer, epoch, .. } = self.identity;
-        Origin {
-            source: peer,
-            acker: peer,
-            epoch,
+    /// Counts what has become of roots since it was counted last: all of it at once, so that what
+    /// was read is always what has ended and what is in flight.
+    pub(super) fn tell_roots(&mut self) {
+        let Role::Input(input) = &mut self.role else {
+            return;
+        };
+        let told = RootsTold {
+            counters: input.pending.counters(),
+            in_flight: input.pending.in_flight() as u64,
+        };
+        input.oldest.is(input.pending.oldest());
+        let latencies = input.pending.take_latencies();
+        if latencies != Latencies::default() {
+            self.counters.add_latencies(&latencies);
+        }
+        let before = std::mem::replace(&mut self.told, told);
+        self.counters
+            .move_roots(&before.counters, &self.told.counters);
+        self.counters
+            .move_in_flight(before.in_flight, self.told.in_flight);
+    }
+
+    /// Writes down what happened to a traced root.
+    pub(super) fn note(&self, root: RootId, what: Traced) {
+        let here = Here {
+            at: self.now,
+            job: self.identity.job,
+            task: &self.identity.task.name,
+            peer: self.identity.peer,
+        };
+        self.traces.note(root, here.event(what));
+    }
+
+    /// Writes the same down of every traced root of a batch.
+    pub(super) fn note_rows(&self, meta: &BatchMeta, what: impl Fn(usize) -> Option<Traced>) {
+        for (index, root) in traced_rows(meta) {
+            if let Some(what) = what(index) {
+                self.note(root, what);
+            }
         }
     }
 
-    /// Tells how many roots are pending now.
-    pub(super) fn tell_in_flight(&mut self) {
-        let Role::Input(input) = &self.role else {
-            return;
-        };
-        let now = input.pending.in_flight() as u64;
-        self.counters.move_in_flight(self.in_flight_told, now);
-        self.in_flight_told = now;
+    /// A root of this input, by its name in the cluster.
+    pub(super) fn root_id(&self, root: u64) -> RootId {
+        RootId {
+            source: self.identity.peer,
+            epoch: self.identity.epoch,
+            root,
+        }
     }
 
     /// What lifecycle calls are told.

@@ -1,5 +1,7 @@
 //! What a job has done so far, counted where it happens and read from anywhere.
 
+use crate::acking::{BOUNDS_MS, Latencies, PendingCounters};
+use crate::clock::Millis;
 use crate::ids::{JobId, TaskName};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -9,18 +11,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The counters of one task on this node. They outlive a restarted peer.
 #[derive(Debug, Default)]
 pub struct TaskCounters {
-    read: AtomicU64,
-    rejected: AtomicU64,
-    received: AtomicU64,
-    emitted: AtomicU64,
-    written: AtomicU64,
-    completed: AtomicU64,
-    retried: AtomicU64,
+    counts: [AtomicU64; Count::COUNT],
     in_flight: AtomicU64,
-    misdirected: AtomicU64,
-    damaged: AtomicU64,
-    exceptions: AtomicU64,
+    latencies: [AtomicU64; BOUNDS_MS.len() + 1],
+    latency_sum_ms: AtomicU64,
+    /// When the oldest pending read of each run was made.
+    oldest: Mutex<Vec<Arc<Oldest>>>,
 }
+
+/// When the oldest pending read of a run was made.
+#[derive(Debug)]
+pub struct Oldest(AtomicU64);
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,31 +38,110 @@ pub enum Count {
     Written,
     /// Roots whose whole tree was acknowledged.
     Completed,
+    /// Those of them of which nothing was left to write.
+    Filtered,
+    /// Roots that went to the dead letters.
+    DeadLettered,
+    /// Roots that were in flight when their run ended. Whoever has the slot next reads them again.
+    Relinquished,
     /// Roots that were played again.
     Retried,
+    /// Roots whose tree stood still for its time-out.
+    TimedOut,
+    /// Milliseconds in which a batch was ready to be sent and nobody had room for it.
+    BlockedMs,
     /// Messages that were meant for somebody else: an earlier task or incarnation.
     Misdirected,
     /// Segments that could not be decoded.
     Damaged,
+    /// Segments that were too large to be sent.
+    Oversized,
     /// Exceptions in user code and plugins.
     Exceptions,
+}
+
+impl Count {
+    const COUNT: usize = Count::Exceptions as usize + 1;
 }
 
 impl TaskCounters {
     /// Counts `n` more.
     pub fn add(&self, count: Count, n: u64) {
-        self.cell(count).fetch_add(n, Ordering::Relaxed);
+        self.counts[count as usize].fetch_add(n, Ordering::Relaxed);
     }
 
-    /// One slot has so many roots pending now, and had so many when it said so last.
+    /// What became of the roots of a run, given what was told of them before.
+    pub fn move_roots(&self, before: &PendingCounters, now: &PendingCounters) {
+        let completed = |it: &PendingCounters| it.written + it.filtered;
+        for (count, before, now) in [
+            (Count::Read, before.read, now.read),
+            (Count::Completed, completed(before), completed(now)),
+            (Count::Filtered, before.filtered, now.filtered),
+            (Count::DeadLettered, before.dead_lettered, now.dead_lettered),
+            (Count::Retried, before.replayed, now.replayed),
+            (Count::TimedOut, before.timed_out, now.timed_out),
+        ] {
+            if now > before {
+                self.add(count, now - before);
+            }
+        }
+    }
+
+    /// One run has so many roots pending now, and had so many when it said so last.
     pub fn move_in_flight(&self, before: u64, now: u64) {
-        self.in_flight.fetch_add(now, Ordering::Relaxed);
-        self.in_flight.fetch_sub(before, Ordering::Relaxed);
+        if now != before {
+            self.in_flight.fetch_add(now, Ordering::Relaxed);
+            self.in_flight.fetch_sub(before, Ordering::Relaxed);
+        }
+    }
+
+    /// A run ended with so many roots in flight.
+    pub fn relinquish(&self, in_flight: u64) {
+        self.add(Count::Relinquished, in_flight);
+        self.move_in_flight(in_flight, 0);
+    }
+
+    /// Roots completed, each after some time.
+    pub fn add_latencies(&self, latencies: &Latencies) {
+        for (cell, count) in self.latencies.iter().zip(latencies.counts) {
+            if count > 0 {
+                cell.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+        self.latency_sum_ms
+            .fetch_add(latencies.sum_ms, Ordering::Relaxed);
+    }
+
+    /// Where a run says when its oldest pending read was made.
+    pub fn oldest_of_run(&self) -> Arc<Oldest> {
+        let mut runs = self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.retain(|run| Arc::strong_count(run) > 1);
+        let run = Arc::new(Oldest(AtomicU64::new(NOTHING_PENDING)));
+        runs.push(run.clone());
+        run
+    }
+
+    /// When the oldest pending read was made; none while nothing is pending.
+    pub fn oldest(&self) -> Option<Millis> {
+        let runs = self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = runs.iter().filter(|run| Arc::strong_count(run) > 1);
+        let oldest = running.map(|run| run.0.load(Ordering::Relaxed)).min();
+        oldest.filter(|at| *at != NOTHING_PENDING).map(Millis)
+    }
+
+    /// How long roots took, since the start.
+    pub fn latencies(&self) -> Latencies {
+        let mut latencies = Latencies::default();
+        for (count, cell) in latencies.counts.iter_mut().zip(&self.latencies) {
+            *count = cell.load(Ordering::Relaxed);
+        }
+        latencies.sum_ms = self.latency_sum_ms.load(Ordering::Relaxed);
+        latencies
     }
 
     /// All figures.
     pub fn figures(&self) -> TaskFigures {
-        let get = |count| self.cell(count).load(Ordering::Relaxed);
+        let get = |count: Count| self.counts[count as usize].load(Ordering::Relaxed);
         TaskFigures {
             read: get(Count::Read),
             rejected: get(Count::Rejected),
@@ -69,27 +149,28 @@ impl TaskCounters {
             emitted: get(Count::Emitted),
             written: get(Count::Written),
             completed: get(Count::Completed),
+            filtered: get(Count::Filtered),
+            dead_lettered: get(Count::DeadLettered),
+            relinquished: get(Count::Relinquished),
             retried: get(Count::Retried),
+            timed_out: get(Count::TimedOut),
             in_flight: self.in_flight.load(Ordering::Relaxed),
+            blocked_ms: get(Count::BlockedMs),
             misdirected: get(Count::Misdirected),
             damaged: get(Count::Damaged),
+            oversized: get(Count::Oversized),
             exceptions: get(Count::Exceptions),
         }
     }
+}
 
-    fn cell(&self, count: Count) -> &AtomicU64 {
-        match count {
-            Count::Read => &self.read,
-            Count::Rejected => &self.rejected,
-            Count::Received => &self.received,
-            Count::Emitted => &self.emitted,
-            Count::Written => &self.written,
-            Count::Completed => &self.completed,
-            Count::Retried => &self.retried,
-            Count::Misdirected => &self.misdirected,
-            Count::Damaged => &self.damaged,
-            Count::Exceptions => &self.exceptions,
-        }
+const NOTHING_PENDING: u64 = u64::MAX;
+
+impl Oldest {
+    /// It is this one now.
+    pub fn is(&self, read_at: Option<Millis>) {
+        let at = read_at.map_or(NOTHING_PENDING, |at| at.0);
+        self.0.store(at, Ordering::Relaxed);
     }
 }
 
@@ -104,10 +185,16 @@ pub struct TaskFigures {
     pub emitted: u64,
     pub written: u64,
     pub completed: u64,
+    pub filtered: u64,
+    pub dead_lettered: u64,
+    pub relinquished: u64,
     pub retried: u64,
+    pub timed_out: u64,
     pub in_flight: u64,
+    pub blocked_ms: u64,
     pub misdirected: u64,
     pub damaged: u64,
+    pub oversized: u64,
     pub exceptions: u64,
 }
 
@@ -121,19 +208,70 @@ impl TaskFigures {
             emitted: self.emitted + other.emitted,
             written: self.written + other.written,
             completed: self.completed + other.completed,
+            filtered: self.filtered + other.filtered,
+            dead_lettered: self.dead_lettered + other.dead_lettered,
+            relinquished: self.relinquished + other.relinquished,
             retried: self.retried + other.retried,
+            timed_out: self.timed_out + other.timed_out,
             in_flight: self.in_flight + other.in_flight,
+            blocked_ms: self.blocked_ms + other.blocked_ms,
             misdirected: self.misdirected + other.misdirected,
             damaged: self.damaged + other.damaged,
+            oversized: self.oversized + other.oversized,
             exceptions: self.exceptions + other.exceptions,
+        }
+    }
+
+    /// What became of all that was read.
+    pub fn account(&self) -> Account {
+        let Self {
+            read,
+            completed,
+            filtered,
+            dead_lettered,
+            relinquished,
+            in_flight,
+            ..
+        } = *self;
+        let ended = completed + dead_lettered + relinquished + in_flight;
+        Account {
+            r#in: read,
+            out: completed.saturating_sub(filtered),
+            filtered,
+            dead_lettered,
+            in_flight,
+            relinquished,
+            unaccounted: read as i64 - ended as i64,
         }
     }
 }
 
-/// The counters of every task that has run on this node. Clones share them.
+/// What became of the roots of a job: `in` is the sum of all others, and `unaccounted` is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Account {
+    /// Segments that inputs read. Each is a root.
+    pub r#in: u64,
+    /// Roots that are complete, and of which an output wrote something.
+    pub out: u64,
+    /// Roots that are complete, and of which nothing was left to write.
+    pub filtered: u64,
+    /// Roots that went to the dead letters.
+    pub dead_lettered: u64,
+    /// Roots that are none of these yet.
+    pub in_flight: u64,
+    /// Roots that were in flight when their input stopped. Its successor reads them again, and they
+    /// count again.
+    pub relinquished: u64,
+    /// What is missing. It is 0 whenever no input is in the middle of a batch.
+    pub unaccounted: i64,
+}
+
+/// The counters of every task that has run on this node, and of its ackers. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     tasks: Arc<Mutex<BTreeMap<JobId, Tasks>>>,
+    ackers: Arc<AckerCounters>,
 }
 
 type Tasks = BTreeMap<TaskName, Arc<TaskCounters>>;
@@ -157,5 +295,79 @@ impl Counters {
         of_job
             .map(|(task, counters)| (task.clone(), counters.figures()))
             .collect()
+    }
+
+    /// The counters of every task, by job.
+    pub fn all(&self) -> Vec<(JobId, TaskName, Arc<TaskCounters>)> {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = tasks.iter().flat_map(|(job, tasks)| {
+            let named = tasks.iter();
+            named.map(|(task, counters)| (*job, task.clone(), counters.clone()))
+        });
+        all.collect()
+    }
+
+    /// The counters of the acking daemons.
+    pub fn ackers(&self) -> &AckerCounters {
+        &self.ackers
+    }
+}
+
+/// What the acking daemons of this node have seen.
+#[derive(Debug, Default)]
+pub struct AckerCounters {
+    /// Roots that have some of their acks.
+    pub open: AtomicU64,
+    /// Ack messages that were refused, as applied before.
+    pub refused: AtomicU64,
+    /// Acks for roots that were complete or given up already.
+    pub late: AtomicU64,
+    /// Roots given up.
+    pub given_up: AtomicU64,
+    /// Completions whose source was gone.
+    pub undeliverable: AtomicU64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_what_ended_what_is_in_flight_and_what_was_given_up() {
+        let counters = TaskCounters::default();
+        let before = PendingCounters::default();
+        let now = PendingCounters {
+            read: 10,
+            written: 4,
+            filtered: 2,
+            dead_lettered: 1,
+            ..before
+        };
+        counters.move_roots(&before, &now);
+        counters.move_in_flight(0, 3);
+        let account = counters.figures().account();
+        assert_eq!((account.r#in, account.out, account.filtered), (10, 4, 2));
+        assert_eq!((account.dead_lettered, account.in_flight), (1, 3));
+        assert_eq!(account.unaccounted, 0);
+        counters.relinquish(3);
+        let account = counters.figures().account();
+        assert_eq!((account.in_flight, account.relinquished), (0, 3));
+        assert_eq!(account.unaccounted, 0);
+        counters.add(Count::Read, 1);
+        assert_eq!(counters.figures().account().unaccounted, 1);
+    }
+
+    #[test]
+    fn the_oldest_read_is_that_of_runs_that_still_go_on() {
+        let counters = TaskCounters::default();
+        let (one, other) = (counters.oldest_of_run(), counters.oldest_of_run());
+        assert_eq!(counters.oldest(), None);
+        one.is(Some(Millis(5)));
+        other.is(Some(Millis(9)));
+        assert_eq!(counters.oldest(), Some(Millis(5)));
+        drop(one);
+        assert_eq!(counters.oldest(), Some(Millis(9)));
+        other.is(None);
+        assert_eq!(counters.oldest(), None);
     }
 }

@@ -1,12 +1,24 @@
-//! Dead letters: what an input could not read as a segment, kept with the reason.
+//! Dead letters: what an input could not read as a segment, and segments that could not be brought
+//! to an end, kept with the reason.
 
+use crate::acking::RootId;
 use crate::plugins::{Rejected, Start};
+use crate::segment::Segment;
 use serde_json::json;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes rejected pieces as JSON lines; opened when the first one comes.
+/// A segment that is not tried again.
+#[derive(Debug)]
+pub(super) struct GivenUp<'a> {
+    pub(super) root: RootId,
+    pub(super) reason: &'a str,
+    pub(super) attempts: u32,
+    pub(super) segment: &'a Segment,
+}
+
+/// Writes what is rejected or given up as JSON lines; opened when the first one comes.
 #[derive(Debug)]
 pub(super) struct DeadLetters {
     path: PathBuf,
@@ -38,6 +50,19 @@ impl DeadLetters {
             lines.push(b'\n');
         }
         self.open()?.write_all(&lines)
+    }
+
+    /// Writes a segment that was given up.
+    pub(super) fn write_segment(&mut self, given_up: &GivenUp<'_>) -> io::Result<()> {
+        let letter = json!({
+            "root": given_up.root.to_string(),
+            "reason": given_up.reason,
+            "attempts": given_up.attempts,
+            "segment": given_up.segment,
+        });
+        let mut line = serde_json::to_vec(&letter)?;
+        line.push(b'\n');
+        self.open()?.write_all(&line)
     }
 
     fn open(&mut self) -> io::Result<&mut File> {

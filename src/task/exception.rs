@@ -109,6 +109,9 @@ pub const SEGMENT_TEXT_BYTES_MAX: usize = 2_000;
 /// The longest message of an exception. Users format whole values into theirs.
 pub const MESSAGE_BYTES_MAX: usize = 8_000;
 
+/// The longest reason for which a root is given back. It travels to its source.
+pub const REASON_BYTES_MAX: usize = 300;
+
 /// A text of bounded length; what was cut off is told by an ellipsis.
 pub fn shortened(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {

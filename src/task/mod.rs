@@ -14,6 +14,7 @@ pub mod registry;
 mod retries;
 mod run;
 mod start;
+pub mod traces;
 
 pub use run::{TaskRun, Turn, WaitFor};
 pub use start::{StartFailed, TaskServices, save_position};

@@ -2,6 +2,8 @@
 //! further batch is read before everything has been taken by a link.
 
 use super::counters::{Count, TaskCounters};
+use super::retries::RetriesBySource;
+use crate::acking::{AckGroup, Cause, Retries};
 use crate::ids::{PeerId, SlotId, TaskName};
 use crate::messaging::{InboxKind, Links, Message, SegmentsMessage, Transport, TrySendError};
 use std::collections::{BTreeMap, VecDeque};
@@ -14,6 +16,8 @@ pub(super) struct Outbound {
     ackers: Links,
     sources: Links,
     queue: VecDeque<Parcel>,
+    /// Acks that their acker cannot have any more.
+    undelivered: Vec<(PeerId, AckGroup)>,
     counters: Arc<TaskCounters>,
 }
 
@@ -62,6 +66,7 @@ impl Outbound {
             ackers,
             sources,
             queue,
+            undelivered: Vec::new(),
             counters,
         }
     }
@@ -136,8 +141,15 @@ impl Outbound {
             };
             match (sent, to) {
                 (Ok(()), _) => {}
-                // An acker or source that cannot be reached has died, and its ledger or pending set
-                // with it: what was meant for it is counted and forgotten.
+                // An acker that cannot be reached has died, and its ledger with it, or the link broke
+                // and what was on it is lost. Those who read the roots can only play them again.
+                (Err(TrySendError::Closed(Message::Acks(acks))), To::Acker(acker)) => {
+                    self.counters.add(Count::Misdirected, 1);
+                    let groups = acks.groups.into_iter().map(|group| (acker, group));
+                    self.undelivered.extend(groups);
+                }
+                // A source has taken its pending set along: what was meant for it is counted and
+                // forgotten.
                 (Err(TrySendError::Closed(_)), To::Acker(_) | To::Source(_)) => {
                     self.counters.add(Count::Misdirected, 1);
                 }
@@ -154,7 +166,8 @@ impl Outbound {
                     _,
                 ) => {
                     tracing::error!(bytes, limit, "a message is too large for the transport");
-                    self.counters.add(Count::Misdirected, 1);
+                    self.counters.add(Count::Oversized, 1);
+                    self.fail_first(&message, bytes, limit);
                     if let Some(message) = without_first(message) {
                         self.queue.push_front(Parcel { to, message });
                     }
@@ -162,6 +175,46 @@ impl Outbound {
             }
         }
         Flushed::All
+    }
+
+    /// Takes out the acks that could not be delivered since this was asked last, with the ackers for
+    /// which they were.
+    pub(super) fn take_undelivered(&mut self) -> Vec<(PeerId, AckGroup)> {
+        std::mem::take(&mut self.undelivered)
+    }
+
+    /// The root of a segment that can never be sent fails.
+    fn fail_first(&mut self, message: &Message, bytes: usize, limit: usize) {
+        let Message::Segments(segments) = message else {
+            return;
+        };
+        if segments.batch.is_empty() {
+            return;
+        }
+        let reason = format!(
+            "a segment for task `{}` has {bytes} bytes on its way, and the transport carries at most \
+             {limit}",
+            segments.task
+        );
+        let mut back = RetriesBySource::default();
+        back.add(segments.batch.meta(), 0, Cause::Failed, &reason);
+        for retry in back.into_messages() {
+            self.push(To::Source(retry.source), Message::Retries(retry));
+        }
+    }
+
+    /// Tells the sources of acks that got lost.
+    pub(super) fn give_back(&mut self, undelivered: Vec<(PeerId, AckGroup)>) {
+        for (_, group) in undelivered {
+            let retries = Retries {
+                source: group.source,
+                epoch: group.epoch,
+                cause: Cause::Unacked,
+                reason: String::new(),
+                roots: group.acks.iter().map(|ack| ack.root).collect(),
+            };
+            self.push(To::Source(group.source), Message::Retries(retries));
+        }
     }
 
     /// Waits until the first message that is blocked may be taken. Waits for ever when its task has

@@ -1,14 +1,17 @@
 //! A running task: turns of the batch loop, and waiting when there is nothing to do.
 
-use super::context::{BatchWork, InputSide, Role, Supply, TaskContext};
-use super::counters::Count;
+use super::context::{BatchWork, Identity, InputSide, Role, Supply, TaskContext};
+use super::counters::{Count, TaskCounters};
+use super::dead_letters::GivenUp;
 use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
 use super::lifecycles::Handling;
 use super::outbound::{Flushed, To};
 use super::phases;
 use super::retries::RetriesBySource;
+use super::traces::Traced;
+use crate::acking::{Inquiry, RootId};
 use crate::clock::{Clock, Millis};
-use crate::ids::LogPosition;
+use crate::ids::{LogPosition, PeerId};
 use crate::log::wants::{Assignment, Read, Seal, TaskPhase};
 use crate::messaging::Message;
 use crate::plugins::Position;
@@ -85,6 +88,11 @@ impl TaskRun {
     pub fn reassign(&mut self, assignment: Assignment) {
         self.context.outbound.reroute(&assignment.downstream);
         self.context.identity.version = assignment.version;
+        if let Role::Input(input) = &mut self.context.role {
+            // Ackers that are replaced keep the ledgers that they have; those that are lost or moved
+            // are a loss.
+            input.ackers.rename(&assignment.ackers);
+        }
         let lost = |assignment: &Assignment| assignment.last_loss.unwrap_or(LogPosition(0));
         if lost(&assignment) > lost(&self.assignment)
             && let Role::Input(input) = &mut self.context.role
@@ -106,8 +114,14 @@ impl TaskRun {
             return Ok(Turn::Wait(WaitFor::LEASE));
         }
         self.take_control_messages();
+        if self.flush() == Flushed::Blocked {
+            return Ok(Turn::Wait(self.wait_for(Room::Needed)));
+        }
+        // Not while the output is blocked: what has not left stands still for no fault of its own,
+        // and could not be sent again either.
         self.expire_pending();
-        if self.context.outbound.flush() == Flushed::Blocked {
+        self.bury().map_err(|fault| self.exception(fault))?;
+        if self.flush() == Flushed::Blocked {
             return Ok(Turn::Wait(self.wait_for(Room::Needed)));
         }
         if !self.has_work() {
@@ -116,8 +130,7 @@ impl TaskRun {
         phases::run_all(&mut self.context, &mut self.batch)
             .map_err(|fault| self.exception(fault))?;
         self.advance();
-        let flushed = self.context.outbound.flush();
-        match flushed {
+        match self.flush() {
             Flushed::All => Ok(Turn::Worked),
             Flushed::Blocked => Ok(Turn::Wait(self.wait_for(Room::Needed))),
         }
@@ -127,6 +140,7 @@ impl TaskRun {
     /// is blocked: a source that did not listen could block the acker that its own peers wait for.
     fn take_control_messages(&mut self) {
         let context = &mut self.context;
+        let mut traced = Vec::new();
         let Role::Input(input) = &mut context.role else {
             return;
         };
@@ -136,35 +150,138 @@ impl TaskRun {
                 .pop_front()
                 .or_else(|| context.inbox.try_next());
             let Some(message) = next else { break };
+            let Identity { peer, epoch, .. } = context.identity;
+            let is_mine = |(source, of): (PeerId, u64)| (source, of) == (peer, epoch);
+            let (pending, now) = (&mut input.pending, context.now);
             match message {
-                Message::Completions(done)
-                    if done.source == context.identity.peer
-                        && done.epoch == context.identity.epoch =>
-                {
-                    let mut completed = 0;
+                Message::Completions(done) if is_mine((done.source, done.epoch)) => {
                     for root in done.roots {
-                        completed += u64::from(input.pending.complete(root));
+                        let is_news = pending.complete(root, done.reach, now);
+                        if is_news && !input.traced.is_empty() && input.traced.remove(&root) {
+                            traced.push((root, done.reach));
+                        }
                     }
-                    context.counters.add(Count::Completed, completed);
                 }
-                Message::Retries(forced)
-                    if forced.source == context.identity.peer
-                        && forced.epoch == context.identity.epoch =>
-                {
-                    for root in forced.roots {
-                        input.pending.retry(root);
+                Message::Retries(back) if is_mine((back.source, back.epoch)) => {
+                    for root in back.roots {
+                        pending.give_back(root, back.cause, &back.reason, now);
                     }
+                }
+                Message::Progress(answer) if is_mine((answer.source, answer.epoch)) => {
+                    pending.answered(answer.pace, &answer.roots, now);
                 }
                 _ => context.counters.add(Count::Misdirected, 1),
             }
         }
-        context.tell_in_flight();
+        for (root, reach) in traced {
+            context.note(context.root_id(root), Traced::completed(reach));
+        }
+        context.tell_roots();
     }
 
+    /// Asks ackers about roots that have pended for their time-out.
     fn expire_pending(&mut self) {
-        if let Role::Input(input) = &mut self.context.role {
-            input.pending.expire(self.context.now);
+        let context = &mut self.context;
+        let Role::Input(input) = &mut context.role else {
+            return;
+        };
+        let mut asked = Vec::new();
+        input.pending.expire(context.now);
+        for (acker, roots) in input.pending.take_inquiries() {
+            let traced: Vec<u64> = match input.traced.is_empty() {
+                true => Vec::new(),
+                false => roots
+                    .iter()
+                    .filter(|root| input.traced.contains(root))
+                    .copied()
+                    .collect(),
+            };
+            asked.extend(traced);
+            let inquiry = Inquiry {
+                source: context.identity.peer,
+                epoch: context.identity.epoch,
+                quiet_ms: context.identity.task.pending_timeout_ms.get(),
+                roots,
+            };
+            context
+                .outbound
+                .push(To::Acker(acker), Message::Inquiry(inquiry));
         }
+        for root in asked {
+            context.note(context.root_id(root), Traced::Asked);
+        }
+    }
+
+    /// Sends what links take. Acks that cannot be delivered any more make their roots be played
+    /// again; an input gives no more roots to an acker that it cannot reach.
+    fn flush(&mut self) -> Flushed {
+        let context = &mut self.context;
+        let flushed = context.outbound.flush();
+        let undelivered = context.outbound.take_undelivered();
+        if undelivered.is_empty() {
+            return flushed;
+        }
+        let Role::Input(input) = &mut context.role else {
+            context.outbound.give_back(undelivered);
+            return context.outbound.flush();
+        };
+        for (acker, _) in undelivered {
+            if input.ackers.avoid(acker) {
+                let roots = input.pending.retry_of(acker);
+                tracing::warn!(%acker, roots, "an acker cannot be reached; its roots are played again");
+            }
+        }
+        flushed
+    }
+
+    /// Writes what is not tried again to the dead letters.
+    fn bury(&mut self) -> Result<(), Fault> {
+        let context = &mut self.context;
+        let Role::Input(input) = &mut context.role else {
+            return Ok(());
+        };
+        let fault = |text: String| Fault::in_phase(Phase::ReadBatch, text);
+        let mut buried = Vec::new();
+        while let Some(condemned) = input.pending.next_condemned() {
+            let Identity { peer, epoch, .. } = context.identity;
+            let root = RootId {
+                source: peer,
+                epoch,
+                root: condemned.root,
+            };
+            let segment = context.decoder.decode(&condemned.segment);
+            let segment = segment.map_err(|error| fault(error.to_string()))?;
+            let given_up = GivenUp {
+                root,
+                reason: &condemned.reason,
+                attempts: condemned.attempts,
+                segment: &segment,
+            };
+            if let Some(letters) = &mut input.dead_letters {
+                let written = letters.write_segment(&given_up);
+                written.map_err(|error| fault(format!("cannot write a dead letter: {error}")))?;
+            }
+            if context.burials_told < BURIALS_TOLD_MAX {
+                context.burials_told += 1;
+                tracing::error!(
+                    job = %context.identity.job, task = %context.identity.task.name, %root,
+                    attempts = condemned.attempts, reason = condemned.reason,
+                    "a segment is given up"
+                );
+            }
+            input.pending.bury(condemned.root, context.now);
+            input.traced.remove(&condemned.root);
+            let reason = condemned.reason;
+            buried.push((root, Traced::DeadLettered { reason }));
+        }
+        if buried.is_empty() {
+            return Ok(());
+        }
+        for (root, what) in buried {
+            context.note(root, what);
+        }
+        context.tell_roots();
+        Ok(())
     }
 
     /// Whether a batch could be read now.
@@ -207,7 +324,7 @@ impl TaskRun {
 
     /// Whether one more root may be pending.
     fn has_room(&self, input: &InputSide) -> bool {
-        input.pending.in_flight() < self.context.identity.task.max_pending.get() as usize
+        input.pending.room() > 0
     }
 
     fn wait_for(&self, room: Room) -> WaitFor {
@@ -230,7 +347,11 @@ impl TaskRun {
             Supply::NotBefore(moment) if could_read => Some(moment),
             _ => None,
         };
-        let expiry = input.pending.next_tick();
+        // Nothing expires while the output is blocked.
+        let expiry = match room {
+            Room::Needed => None,
+            Room::Enough => input.pending.next_tick(),
+        };
         let moment = [supply, expiry].into_iter().flatten().min();
         WaitFor {
             arrival: Arrival::Wanted,
@@ -254,8 +375,15 @@ impl TaskRun {
             outbound,
             arrived,
             lease,
+            counters,
             ..
         } = &mut self.context;
+        let clock = self.clock;
+        let _blocked = (wait.room == Room::Needed).then(|| Blocked {
+            since: now,
+            clock,
+            counters,
+        });
         let leased = async {
             if lease.held().await.is_err() {
                 // The end of the peer is on its way.
@@ -357,6 +485,9 @@ impl TaskRun {
             while context.outbound.flush() == Flushed::Blocked {
                 context.outbound.writable().await;
             }
+            let undelivered = context.outbound.take_undelivered();
+            context.outbound.give_back(undelivered);
+            context.outbound.flush();
         };
         // What is not said by then is found out by its time-out.
         let _ = tokio::time::timeout(RELEASE_MAX, send).await;
@@ -393,6 +524,24 @@ impl TaskRun {
         }
     }
 }
+
+/// Counts the time for which the output is blocked, also when the wait is dropped.
+struct Blocked<'a> {
+    since: Millis,
+    clock: Clock,
+    counters: &'a TaskCounters,
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        let blocked = self.clock.now().since(self.since);
+        self.counters
+            .add(Count::BlockedMs, blocked.as_millis() as u64);
+    }
+}
+
+/// A run tells of so many segments that were given up; all of them are counted and buried.
+const BURIALS_TOLD_MAX: usize = 10;
 
 /// How long a stop waits for sources to take what it gives back.
 const RELEASE_MAX: Duration = Duration::from_secs(1);

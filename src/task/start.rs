@@ -1,6 +1,6 @@
 //! Starting a task: read what the job is, make the function and the plugin, open the inbox.
 
-use super::context::{BatchWork, Identity, InputSide, Role, Supply, TaskContext};
+use super::context::{BatchWork, Identity, InputSide, Role, RootsTold, Supply, TaskContext};
 use super::counters::Counters;
 use super::dead_letters::DeadLetters;
 use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
@@ -8,7 +8,8 @@ use super::lifecycles::{Handling, LifecycleCalls};
 use super::outbound::Outbound;
 use super::registry::Registry;
 use super::run::TaskRun;
-use crate::acking::{Pending, Timeouts};
+use super::traces::Traces;
+use crate::acking::{Ackers, Pending, PendingRules, RetryRule, Timeouts};
 use crate::clock::Clock;
 use crate::codec::Decoder;
 use crate::codec::{from_payload, to_payload};
@@ -25,7 +26,7 @@ use crate::plugins::{PluginContext, PluginFactory, Position, Start};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct TaskServices {
     pub registry: Arc<Registry>,
     /// What is counted.
     pub counters: Counters,
+    /// What is known of single roots.
+    pub traces: Traces,
     /// The time.
     pub clock: Clock,
     /// Batches that wait in an inbox before it pushes back.
@@ -106,7 +109,7 @@ impl TaskRun {
         };
         let counters = services.counters.of(assignment.job, &task.name);
         let function = function(services, &task).map_err(fail)?;
-        let role = role(services, &task, &assignment, start).map_err(fail)?;
+        let role = role(services, &identity, &assignment, start, seed).map_err(fail)?;
         let inbox = services
             .transport
             .open_inbox(peer, InboxKind::Task, services.inbox_batches)
@@ -126,9 +129,11 @@ impl TaskRun {
             decoder: Decoder::default(),
             draws: SmallRng::seed_from_u64(seed),
             counters,
+            traces: services.traces.clone(),
             now: services.clock.now(),
-            in_flight_told: 0,
+            told: RootsTold::default(),
             rejections_told: 0,
+            burials_told: 0,
         };
         before_start(&context, &lifecycles).map_err(fail)?;
         context.lifecycles = lifecycles;
@@ -253,10 +258,12 @@ fn function(services: &TaskServices, task: &Task) -> Result<Option<TaskFunction>
 
 fn role(
     services: &TaskServices,
-    task: &Task,
+    identity: &Identity,
     assignment: &Assignment,
     start: Start,
+    seed: u64,
 ) -> Result<Role, Fault> {
+    let task = &*identity.task;
     let Some(name) = &task.plugin else {
         return Ok(Role::Function);
     };
@@ -277,21 +284,38 @@ fn role(
             .map_err(|error| fault(error.to_string())),
         PluginFactory::Input(make) => {
             let plugin = make(&context).map_err(|error| fault(error.to_string()))?;
-            let millis = |n: std::num::NonZeroU32| Duration::from_millis(n.get().into());
-            let timeouts = Timeouts {
-                pending: millis(task.pending_timeout_ms),
-                tick: millis(task.input_retry_timeout_ms),
-            };
-            let pending = Pending::new(timeouts, services.clock.now());
+            let counters = services.counters.of(identity.job, &task.name);
             Ok(Role::Input(Box::new(InputSide {
                 plugin,
-                pending,
+                pending: Pending::new(pending_rules(task, seed), services.clock.now()),
+                ackers: Ackers::of(identity.peer, &assignment.ackers),
+                oldest: counters.oldest_of_run(),
+                traced: BTreeSet::new(),
                 dead_letters: dead_letters(task, &start)?,
                 supply: Supply::More,
                 drained: false,
             })))
         }
     })
+}
+
+fn pending_rules(task: &Task, seed: u64) -> PendingRules {
+    let millis = |n: std::num::NonZeroU32| Duration::from_millis(n.get().into());
+    let timeouts = Timeouts {
+        pending: millis(task.pending_timeout_ms),
+        tick: millis(task.input_retry_timeout_ms),
+    };
+    PendingRules {
+        timeouts,
+        retries: RetryRule {
+            retries_max: task.max_retries.get(),
+            first_wait: timeouts.tick,
+            longest_wait: timeouts.pending,
+            seed,
+        },
+        pending_max: task.max_pending.get() as usize,
+        batch_size: task.batch_size.get() as usize,
+    }
 }
 
 fn dead_letters(task: &Task, start: &Start) -> Result<Option<DeadLetters>, Fault> {

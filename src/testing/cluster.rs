@@ -1,12 +1,13 @@
 //! A cluster of several nodes in one thread, over coordination in memory.
 
 use super::crash::{Victim, crash};
+use super::lossy::{Loss, Lossy};
 use crate::actors::peer_group::Connector;
 use crate::actors::running_task::Placement;
 use crate::actors::supervision::{Census, remember_panics};
 use crate::api::{ApiError, JobOutcome, NodeHandle};
 use crate::codec::from_payload;
-use crate::config::{NodeConfig, Transport};
+use crate::config::{self, NodeConfig};
 use crate::coordination::Coordination;
 use crate::coordination::memory::MemoryServer;
 use crate::ids::{IdSource, JobId};
@@ -15,7 +16,7 @@ use crate::log::Entry;
 use crate::log::commands::Command;
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Exit, Stop};
-use crate::messaging::LocalTransport;
+use crate::messaging::{LocalTransport, Transport};
 use crate::node::{Parts, assemble};
 use crate::replica::{Agreed, Replica};
 use crate::task::registry::Registry;
@@ -35,6 +36,8 @@ pub struct Setup {
     pub registry: Registry,
     /// Their configuration. What it says of coordination, transport and HTTP has no meaning here.
     pub config: NodeConfig,
+    /// What gets lost between peers.
+    pub loss: Loss,
     /// Seeds every id and draw.
     pub seed: u64,
 }
@@ -46,6 +49,7 @@ impl Default for Setup {
             peers: 4,
             registry: Registry::with_built_in(),
             config: NodeConfig::default(),
+            loss: Loss::default(),
             seed: 1,
         }
     }
@@ -108,13 +112,13 @@ impl TestCluster {
         let agreed = Agreed {
             job_scheduler: config.scheduler.jobs,
             // All nodes share one transport, which reaches every peer.
-            messaging: Transport::Aeron,
+            messaging: config::Transport::Aeron,
         };
         let parts = Parts {
             session: Arc::new(self.server.connect()),
             agreed,
             connector,
-            transport: Arc::new(self.transport.clone()),
+            transport: self.transport(),
             registry: Arc::new(self.setup.registry.clone()),
             ids: IdSource::from_seed(self.ids.bits()),
             placement: Placement::SystemArbiter,
@@ -126,6 +130,14 @@ impl TestCluster {
             ended: Some(ended),
         });
         self.nodes.len() - 1
+    }
+
+    fn transport(&mut self) -> Arc<dyn Transport> {
+        let shared = Arc::new(self.transport.clone());
+        match self.setup.loss {
+            loss if loss == Loss::default() => shared,
+            loss => Arc::new(Lossy::new(shared, loss, self.ids.bits())),
+        }
     }
 
     /// What can be done with a node, counted from 0. Panics when there is none.

@@ -36,7 +36,9 @@
 
 mod cluster;
 mod crash;
+mod lossy;
 pub mod plugins;
 
 pub use cluster::{Setup, TestCluster, commands};
 pub use crash::{Victim, crash};
+pub use lossy::Loss;

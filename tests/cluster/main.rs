@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says where"
 )]
 
+mod acking;
 mod chaos;
 mod collection;
 mod crashes;

@@ -11,9 +11,10 @@ mod driver;
 mod receiver;
 
 use driver::Driver;
+use onyx::acking::{Cause, Retries};
 use onyx::ids::{GroupId, IdSource, PeerId};
 use onyx::messaging::aeron::{AeronSettings, AeronTransport, DriverChoice};
-use onyx::messaging::{InboxKind, Link, LinkClosed, Message, Retries, Transport, TrySendError};
+use onyx::messaging::{InboxKind, Link, LinkClosed, Message, Transport, TrySendError};
 use onyx::replica::{Member, SharedMap, Site};
 use receiver::Receiver;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ fn message(number: u64) -> Message {
     Message::Retries(Retries {
         source: peer(),
         epoch: 1,
+        cause: Cause::Asked,
+        reason: String::new(),
         roots: vec![number],
     })
 }

@@ -1,17 +1,25 @@
 //! The acking daemon alone.
 
 use super::*;
-use crate::acking::{Ack, AckGroup, AckMessage};
+use crate::acking::{Ack, AckGroup, AckMessage, Inquiry, Pace};
 use crate::actors::probe::{Probe, heard};
+use crate::coordination::SessionLease;
+use crate::coordination::memory::MemoryServer;
 use crate::ids::IdSource;
 use crate::messages::supervision::Exit;
 use crate::messaging::LocalTransport;
+use crate::replica::Replica;
+use crate::replica::sample::member;
+use crate::task::registry::Registry;
+use crate::task::traces::Traces;
 use actix::Addr;
 
 struct Rig {
     transport: LocalTransport,
     daemon: Addr<AckingDaemon>,
     probe: Addr<Probe>,
+    counters: Counters,
+    members: watch::Sender<Snapshot>,
     sequence: u64,
 }
 
@@ -30,12 +38,32 @@ fn start() -> Rig {
         sweep_interval: Duration::from_secs(15),
     };
     let obituary = Probe::obituary(&probe, Child::AckingDaemon);
-    let shared: Arc<dyn Transport> = Arc::new(transport.clone());
-    let daemon = AckingDaemon::new(peer(ME), shared, settings, Clock::start(), obituary).unwrap();
+    let clock = Clock::start();
+    let services = TaskServices {
+        session: Arc::new(MemoryServer::default().connect()),
+        lease: SessionLease::unproved(clock),
+        transport: Arc::new(transport.clone()),
+        registry: Arc::new(Registry::with_built_in()),
+        counters: Counters::default(),
+        traces: Traces::default(),
+        clock,
+        inbox_batches: 8,
+    };
+    let (members, latest) = watch::channel(Snapshot::default());
+    members.send_modify(|snapshot| {
+        let mut replica = Replica::default();
+        let membership = Arc::make_mut(&mut replica.membership);
+        membership.members.insert(peer(ME), member());
+        snapshot.replica = Arc::new(replica);
+    });
+    let counters = services.counters.clone();
+    let daemon = AckingDaemon::new(peer(ME), &services, settings, latest, obituary).unwrap();
     Rig {
         transport,
         daemon: daemon.start(),
         probe,
+        counters,
+        members,
         sequence: 0,
     }
 }
@@ -52,12 +80,25 @@ impl Rig {
             groups: vec![AckGroup {
                 source: peer(ME),
                 epoch,
+                reach: Reach::Inside,
                 acks,
             }],
         });
         let mut link = self.transport.link(peer(ME), InboxKind::Acker).unwrap();
         link.ready().await.unwrap();
         link.try_send(message).unwrap();
+    }
+
+    /// The source asks how its roots do.
+    fn ask(&self, roots: &[u64]) {
+        let mut link = self.transport.link(peer(ME), InboxKind::Acker).unwrap();
+        let inquiry = Inquiry {
+            source: peer(ME),
+            epoch: 1,
+            quiet_ms: 5_000,
+            roots: roots.to_vec(),
+        };
+        link.try_send(Message::Inquiry(inquiry)).unwrap();
     }
 
     async fn detail(&self, name: &str) -> u64 {
@@ -154,4 +195,40 @@ async fn its_inbox_closes_with_it_and_it_dies_once() {
     let deaths = heard(&rig.probe).await.deaths;
     assert_eq!(deaths.len(), 1);
     assert_eq!(deaths[0].exit, Exit::Stopped);
+}
+
+#[actix::test]
+async fn a_source_that_asks_hears_what_moves_after_what_is_complete() {
+    let mut rig = start();
+    let mut source = rig.source(8);
+    rig.ack(1, 1, 7).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    rig.ack(1, 2, 7).await;
+    rig.ack(1, 3, 0).await;
+    rig.ask(&[1, 2, 3]);
+    assert_eq!(completed(&mut source).await, (1, vec![3]));
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        match source.next().await {
+            Some(Message::Progress(answer)) => answers.push((answer.pace, answer.roots)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        answers,
+        [(Pace::Moving, vec![2]), (Pace::Still, vec![1, 3])]
+    );
+}
+
+#[actix::test]
+async fn roots_of_a_peer_that_is_gone_are_given_up_at_the_next_sweep() {
+    let mut rig = start();
+    let open = |rig: &Rig| rig.counters.ackers().open.load(Ordering::Relaxed);
+    rig.ack(1, 1, 7).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(open(&rig), 1);
+    rig.members
+        .send_modify(|snapshot| *snapshot = Snapshot::default());
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!((open(&rig), rig.detail("forgotten").await), (0, 1));
 }

@@ -180,6 +180,10 @@ impl Handler<Status> for PeerGroup {
             lag_entries: behind.max().unwrap_or(0),
             session: *self.services.task.session.state().borrow(),
             transport: self.services.task.transport.alive(),
+            refused: self.services.task.transport.refused(),
+            session_restarts: self.session_restarts,
+            peer_restarts: self.slots.iter().map(|slot| slot.restarts).sum(),
+            now: self.services.task.clock.now(),
         })
     }
 }

@@ -54,6 +54,7 @@ prop_compose! {
         task.max_peers = (input || numbers[3].get() % 2 == 0).then_some(peers);
         if input {
             task.max_pending = numbers[2];
+            task.max_retries = numbers[3];
             task.input_retry_timeout_ms = NonZeroU32::new(retry).unwrap();
             task.pending_timeout_ms = NonZeroU32::new(retry * times).unwrap();
         }

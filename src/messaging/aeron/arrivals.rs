@@ -245,10 +245,11 @@ fn place(id: LinkId) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acking::{Cause, Retries};
     use crate::ids::IdSource;
     use crate::messaging::aeron::site::DriverId;
     use crate::messaging::inbox::Inbox;
-    use crate::messaging::{LocalTransport, Retries, Transport};
+    use crate::messaging::{LocalTransport, Transport};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -273,6 +274,8 @@ mod tests {
         Message::Retries(Retries {
             source: peer(),
             epoch: 1,
+            cause: Cause::Asked,
+            reason: String::new(),
             roots: vec![root],
         })
     }

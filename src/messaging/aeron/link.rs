@@ -3,8 +3,9 @@
 use super::bell::{Bell, Wish};
 use super::departures::{OutLink, Readiness};
 use super::pieces::{is_longer, parts, pieces, rest};
+use crate::config::Compression;
 use crate::messaging::{
-    Envelope, FrameError, Link, LinkClosed, Message, TrySendError, encode_frame,
+    Envelope, FrameError, Link, LinkClosed, Message, TrySendError, deflate_frame, encode_frame,
 };
 use futures_util::future::BoxFuture;
 use rusteron_client::AeronOfferError;
@@ -14,9 +15,16 @@ use std::sync::Arc;
 /// The link. Dropping it tells the other end.
 pub(super) struct AeronLink {
     out: Arc<OutLink>,
-    cluster: u64,
-    frame_max: usize,
+    settings: FrameSettings,
     bell: Bell,
+}
+
+/// How links of a transport write their frames.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameSettings {
+    pub(super) cluster: u64,
+    pub(super) bytes_max: usize,
+    pub(super) compression: Compression,
 }
 
 /// What became of one frame.
@@ -36,11 +44,10 @@ thread_local! {
 const ADMIN_TRIES: usize = 3;
 
 impl AeronLink {
-    pub(super) fn new(out: Arc<OutLink>, cluster: u64, frame_max: usize, bell: Bell) -> Self {
+    pub(super) fn new(out: Arc<OutLink>, settings: FrameSettings, bell: Bell) -> Self {
         AeronLink {
             out,
-            cluster,
-            frame_max,
+            settings,
             bell,
         }
     }
@@ -54,7 +61,7 @@ impl AeronLink {
         FRAME.with_borrow_mut(|frame| {
             frame.clear();
             match self.encode(message, frame) {
-                Ok(()) if frame.len() <= self.frame_max => self.offer_frame(frame),
+                Ok(()) if frame.len() <= self.settings.bytes_max => self.offer_frame(frame),
                 Ok(()) => Offered::TooLong(frame.len()),
                 Err(FrameError::TooLong(length)) => Offered::TooLong(length),
                 // A list or a text with more than 2³² parts.
@@ -66,12 +73,16 @@ impl AeronLink {
     fn encode(&self, message: &Message, frame: &mut Vec<u8>) -> Result<(), FrameError> {
         let heading = self.out.heading();
         let envelope = Envelope {
-            cluster: self.cluster,
+            cluster: self.settings.cluster,
             epoch: heading.epoch,
             link: heading.link,
             sequence: heading.sequence,
         };
-        encode_frame(&envelope, message, frame)
+        encode_frame(&envelope, message, frame)?;
+        if self.settings.compression == Compression::Deflate {
+            deflate_frame(frame);
+        }
+        Ok(())
     }
 
     fn offer_frame(&self, frame: &[u8]) -> Offered {
@@ -113,7 +124,7 @@ impl AeronLink {
     )]
     fn send_in_pieces(&self, message: Message) -> Result<(), TrySendError> {
         let mut sent = 0;
-        for piece in pieces(&message, self.frame_max) {
+        for piece in pieces(&message, self.settings.bytes_max) {
             match self.offer(&piece) {
                 Offered::Sent => sent += parts(&piece),
                 Offered::Wait => return Err(TrySendError::Full(rest(message, sent))),
@@ -122,7 +133,7 @@ impl AeronLink {
                     return Err(TrySendError::TooLarge {
                         message: rest(message, sent),
                         bytes,
-                        limit: self.frame_max,
+                        limit: self.settings.bytes_max,
                     });
                 }
             }
@@ -133,7 +144,8 @@ impl AeronLink {
 
 impl Link for AeronLink {
     fn try_send(&mut self, message: Message) -> Result<(), TrySendError> {
-        if self.out.readiness() == Readiness::Ready && is_longer(&message, self.frame_max) {
+        if self.out.readiness() == Readiness::Ready && is_longer(&message, self.settings.bytes_max)
+        {
             return self.send_in_pieces(message);
         }
         match self.offer(&message) {

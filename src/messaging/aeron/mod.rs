@@ -37,7 +37,7 @@ pub(super) use bell::Takings;
 use bell::{Bell, Opening, Wish};
 use courier::Courier;
 use departures::OutLink;
-use link::AeronLink;
+use link::{AeronLink, FrameSettings};
 use rusteron_client::AeronPublication;
 use shared::Shared;
 use std::fmt;
@@ -50,8 +50,7 @@ pub struct AeronTransport {
     local: LocalTransport,
     local_peers: LocalPeers,
     site: AeronSite,
-    cluster: u64,
-    frame_max: usize,
+    frames: FrameSettings,
     links: AtomicU64,
     bell: Bell,
     shared: Arc<Shared>,
@@ -69,7 +68,11 @@ impl AeronTransport {
         let local = LocalTransport::new();
         let shared = Arc::new(Shared::default());
         let (bell, wishes) = Bell::new();
-        let (cluster, frame_max) = (settings.cluster, settings.frame_max());
+        let frames = FrameSettings {
+            cluster: settings.cluster,
+            bytes_max: settings.frame_max(),
+            compression: settings.compression,
+        };
         let local_peers = settings.local_peers;
         let (connected, is_connected) = mpsc::sync_channel(1);
         let courier = std::thread::Builder::new()
@@ -95,8 +98,7 @@ impl AeronTransport {
             local,
             local_peers,
             site,
-            cluster,
-            frame_max,
+            frames,
             links: AtomicU64::new(1),
             bell,
             shared,
@@ -139,16 +141,11 @@ impl Transport for AeronTransport {
         let out = Arc::new(OutLink::new(id, to, kind, site));
         self.bell.say(Wish::Open(Opening::of(out.clone())));
         let bell = self.bell.clone();
-        Ok(Box::new(AeronLink::new(
-            out,
-            self.cluster,
-            self.frame_max,
-            bell,
-        )))
+        Ok(Box::new(AeronLink::new(out, self.frames, bell)))
     }
 
     fn segment_bytes_max(&self) -> usize {
-        self.frame_max - pieces::OVERHEAD_MAX
+        self.frames.bytes_max - pieces::OVERHEAD_MAX
     }
 
     fn shut(&self, peer: PeerId) {

@@ -1,10 +1,13 @@
 //! Messages that are longer than a frame may be, in pieces that are not.
 
+use crate::acking::{Completions, Inquiry, Progress, Retries};
 use crate::messaging::frames::HEADER_LEN;
 use crate::messaging::{Message, SegmentsMessage};
 
-/// Of a list of roots: source, epoch, count.
-const ROOTS_OVERHEAD: usize = HEADER_LEN + 16 + 8 + 4;
+/// Of a list of roots: source, epoch, word, width, first, count; and what else a message has of
+/// fixed length.
+const ROOTS_OVERHEAD: usize = HEADER_LEN + 16 + 8 + 1 + 1 + 8 + 4 + 4;
+/// Of a root, at most.
 const ROOT_LEN: usize = 8;
 /// Of segments: the length of the task's name.
 const TASK_OVERHEAD: usize = HEADER_LEN + 4;
@@ -17,9 +20,10 @@ pub(super) fn is_longer(message: &Message, frame_max: usize) -> bool {
         Message::Segments(it) => {
             TASK_OVERHEAD + it.task.as_str().len() + it.batch.wire_len() > frame_max
         }
-        Message::Completions(_) | Message::Retries(_) => {
-            ROOTS_OVERHEAD + parts(message) * ROOT_LEN > frame_max
-        }
+        Message::Completions(_)
+        | Message::Retries(_)
+        | Message::Inquiry(_)
+        | Message::Progress(_) => roots_overhead(message) + parts(message) * ROOT_LEN > frame_max,
         // Acks are written to be seen.
         Message::Acks(_) => false,
     }
@@ -28,7 +32,8 @@ pub(super) fn is_longer(message: &Message, frame_max: usize) -> bool {
 /// The message in pieces whose frames have at most so many bytes. What cannot be cut, such as one
 /// large segment, is a piece on its own: whoever sends it finds that it is too long.
 pub(super) fn pieces(message: &Message, frame_max: usize) -> Vec<Message> {
-    let roots_max = (frame_max.saturating_sub(ROOTS_OVERHEAD) / ROOT_LEN).max(1);
+    let room = frame_max.saturating_sub(roots_overhead(message));
+    let roots_max = (room / ROOT_LEN).max(1);
     match message {
         Message::Segments(whole) => {
             let overhead = TASK_OVERHEAD + whole.task.as_str().len();
@@ -44,22 +49,45 @@ pub(super) fn pieces(message: &Message, frame_max: usize) -> Vec<Message> {
         }
         Message::Completions(whole) => {
             let parts = whole.roots.chunks(roots_max).map(|roots| {
-                let mut part = whole.clone();
-                part.roots = roots.into();
-                Message::Completions(part)
+                let roots = roots.into();
+                Message::Completions(Completions { roots, ..*whole })
             });
             parts.collect()
         }
         Message::Retries(whole) => {
             let parts = whole.roots.chunks(roots_max).map(|roots| {
-                let mut part = whole.clone();
-                part.roots = roots.into();
-                Message::Retries(part)
+                let (roots, reason) = (roots.into(), whole.reason.clone());
+                Message::Retries(Retries {
+                    roots,
+                    reason,
+                    ..*whole
+                })
+            });
+            parts.collect()
+        }
+        Message::Inquiry(whole) => {
+            let parts = whole.roots.chunks(roots_max).map(|roots| {
+                let roots = roots.into();
+                Message::Inquiry(Inquiry { roots, ..*whole })
+            });
+            parts.collect()
+        }
+        Message::Progress(whole) => {
+            let parts = whole.roots.chunks(roots_max).map(|roots| {
+                let roots = roots.into();
+                Message::Progress(Progress { roots, ..*whole })
             });
             parts.collect()
         }
         // One ack message is applied as a whole.
         Message::Acks(_) => vec![message.clone()],
+    }
+}
+
+fn roots_overhead(message: &Message) -> usize {
+    match message {
+        Message::Retries(it) => ROOTS_OVERHEAD + it.reason.len(),
+        _ => ROOTS_OVERHEAD,
     }
 }
 
@@ -69,6 +97,8 @@ pub(super) fn parts(message: &Message) -> usize {
         Message::Segments(it) => it.batch.len(),
         Message::Completions(it) => it.roots.len(),
         Message::Retries(it) => it.roots.len(),
+        Message::Inquiry(it) => it.roots.len(),
+        Message::Progress(it) => it.roots.len(),
         Message::Acks(_) => 0,
     }
 }
@@ -79,6 +109,8 @@ pub(super) fn rest(mut message: Message, sent: usize) -> Message {
         Message::Segments(it) => it.batch = it.batch.split_at(sent).1,
         Message::Completions(it) => drop(it.roots.drain(..sent)),
         Message::Retries(it) => drop(it.roots.drain(..sent)),
+        Message::Inquiry(it) => drop(it.roots.drain(..sent)),
+        Message::Progress(it) => drop(it.roots.drain(..sent)),
         Message::Acks(_) => {}
     }
     message
@@ -87,9 +119,10 @@ pub(super) fn rest(mut message: Message, sent: usize) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acking::Cause;
     use crate::codec::{Batch, BatchMeta, EncodedBuilder, Origin};
     use crate::ids::{IdSource, LogPosition};
-    use crate::messaging::{Envelope, LinkId, Retries, encode_frame};
+    use crate::messaging::{Envelope, LinkId, encode_frame};
     use crate::segment::Segment;
     use proptest::prelude::*;
 
@@ -104,6 +137,7 @@ mod tests {
             source: ids.peer(),
             acker: ids.peer(),
             epoch: 1,
+            traced: 0,
         };
         let meta = BatchMeta::of_roots(origin, 1, count);
         Message::Segments(SegmentsMessage {
@@ -137,7 +171,13 @@ mod tests {
         ) {
             let source = IdSource::from_seed(2).peer();
             let roots = (0..roots as u64).collect();
-            let retries = Message::Retries(Retries { source, epoch: 1, roots });
+            let retries = Message::Retries(Retries {
+                source,
+                epoch: 1,
+                cause: Cause::Asked,
+                reason: "because".into(),
+                roots,
+            });
             for message in [segments(count, text), retries] {
                 prop_assert!(is_longer(&message, frame_max) || frame_len(&message) <= frame_max);
                 let mut sent = 0;

@@ -1,6 +1,6 @@
 //! What the transport has to know before it starts.
 
-use crate::config::{AeronConfig, DriverMode, LocalPeersMode};
+use crate::config::{AeronConfig, Compression, DriverMode, LocalPeersMode};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub struct AeronSettings {
     pub liveness: Duration,
     /// How peers of this process are reached.
     pub local_peers: LocalPeers,
+    /// Whether frames are compressed.
+    pub compression: Compression,
 }
 
 /// Where the media driver is.
@@ -68,6 +70,7 @@ impl AeronSettings {
             mtu_bytes: None,
             liveness: Duration::from_millis(2500),
             local_peers: LocalPeers::ShortCircuit,
+            compression: Compression::None,
         }
     }
 
@@ -91,6 +94,7 @@ impl AeronSettings {
                 LocalPeersMode::Memory => LocalPeers::ShortCircuit,
                 LocalPeersMode::Aeron => LocalPeers::OverAeron,
             },
+            compression: config.compression,
             ..AeronSettings::new(cluster, epoch)
         }
     }

@@ -1,25 +1,155 @@
-//! Acks, completions and retries as the bodies of frames.
+//! Acks, completions and the other words about roots as the bodies of frames: one layout for all.
 
-use crate::acking::{Ack, AckGroup, AckMessage};
-use crate::codec::{CodecError, ColumnReader, put_column, put_count};
+use super::FrameError;
+use crate::acking::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, Pace, Progress};
+use crate::acking::{Reach, Retries};
+use crate::codec::{CodecError, ColumnReader, put_column, put_count, put_text};
 use crate::ids::PeerId;
 
-pub(super) fn write_roots(
+/// Roots of one source in one epoch, and a word about all of them.
+struct Roots {
     source: PeerId,
     epoch: u64,
-    roots: &[u64],
-    out: &mut Vec<u8>,
-) -> Result<(), CodecError> {
-    out.extend_from_slice(source.0.as_bytes());
-    out.extend_from_slice(&epoch.to_le_bytes());
-    put_count(out, "list of roots", roots.len())?;
-    put_column(out, roots.iter().map(|root| root.to_le_bytes()));
+    word: u8,
+    roots: Vec<u64>,
+}
+
+impl Roots {
+    /// Source 16, epoch 8, word 1, width 1, first root 8, count 4; then how far each root is from the
+    /// first, in as many bytes as the farthest needs: 2, 4 or 8.
+    fn write(
+        (source, epoch, word): (PeerId, u64, u8),
+        roots: impl ExactSizeIterator<Item = u64> + Clone,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        let first = roots.clone().min().unwrap_or(0);
+        let span = roots.clone().max().unwrap_or(0) - first;
+        let width = match span {
+            0..=0xffff => 2,
+            0x1_0000..=0xffff_ffff => 4,
+            _ => 8,
+        };
+        out.extend_from_slice(source.0.as_bytes());
+        out.extend_from_slice(&epoch.to_le_bytes());
+        out.extend_from_slice(&[word, width]);
+        out.extend_from_slice(&first.to_le_bytes());
+        put_count(out, "list of roots", roots.len())?;
+        let offsets = roots.map(|root| root - first);
+        match width {
+            2 => put_column(out, offsets.map(|offset| (offset as u16).to_le_bytes())),
+            4 => put_column(out, offsets.map(|offset| (offset as u32).to_le_bytes())),
+            _ => put_column(out, offsets.map(u64::to_le_bytes)),
+        }
+        Ok(())
+    }
+
+    fn read(reader: &mut ColumnReader) -> Result<Roots, FrameError> {
+        let source = PeerId(reader.id()?);
+        let epoch = reader.u64()?;
+        let (word, width, first) = (reader.u8()?, reader.u8()?, reader.u64()?);
+        let count = reader.count()?;
+        let from = |offset: u64| first.wrapping_add(offset);
+        let roots = match width {
+            2 => reader.column(count, |offset| from(u16::from_le_bytes(offset).into()))?,
+            4 => reader.column(count, |offset| from(u32::from_le_bytes(offset).into()))?,
+            8 => reader.column(count, |offset| from(u64::from_le_bytes(offset)))?,
+            other => return Err(FrameError::Word(other)),
+        };
+        Ok(Roots {
+            source,
+            epoch,
+            word,
+            roots,
+        })
+    }
+}
+
+/// The value that stands at this place of a list.
+fn named<T: Copy>(all: &[T], word: u8) -> Result<T, FrameError> {
+    all.get(usize::from(word))
+        .copied()
+        .ok_or(FrameError::Word(word))
+}
+
+const REACHES: [Reach; 2] = [Reach::Inside, Reach::Written];
+const PACES: [Pace; 2] = [Pace::Moving, Pace::Still];
+
+pub(super) fn write_completions(it: &Completions, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let head = (it.source, it.epoch, it.reach as u8);
+    Roots::write(head, it.roots.iter().copied(), out)
+}
+
+pub(super) fn read_completions(reader: &mut ColumnReader) -> Result<Completions, FrameError> {
+    let Roots {
+        source,
+        epoch,
+        word,
+        roots,
+    } = Roots::read(reader)?;
+    Ok(Completions {
+        source,
+        epoch,
+        reach: named(&REACHES, word)?,
+        roots,
+    })
+}
+
+pub(super) fn write_retries(it: &Retries, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let head = (it.source, it.epoch, it.cause as u8);
+    Roots::write(head, it.roots.iter().copied(), out)?;
+    put_text(out, &it.reason)
+}
+
+pub(super) fn read_retries(reader: &mut ColumnReader) -> Result<Retries, FrameError> {
+    let Roots {
+        source,
+        epoch,
+        word,
+        roots,
+    } = Roots::read(reader)?;
+    Ok(Retries {
+        source,
+        epoch,
+        cause: named(&Cause::ALL, word)?,
+        reason: reader.text()?,
+        roots,
+    })
+}
+
+pub(super) fn write_inquiry(it: &Inquiry, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    Roots::write((it.source, it.epoch, 0), it.roots.iter().copied(), out)?;
+    out.extend_from_slice(&it.quiet_ms.to_le_bytes());
     Ok(())
 }
 
-pub(super) fn read_roots(reader: &mut ColumnReader) -> Result<Vec<u64>, CodecError> {
-    let count = reader.count()?;
-    reader.column(count, u64::from_le_bytes)
+pub(super) fn read_inquiry(reader: &mut ColumnReader) -> Result<Inquiry, FrameError> {
+    let roots = Roots::read(reader)?;
+    Ok(Inquiry {
+        source: roots.source,
+        epoch: roots.epoch,
+        quiet_ms: reader.u32()?,
+        roots: roots.roots,
+    })
+}
+
+pub(super) fn write_progress(it: &Progress, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let head = (it.source, it.epoch, it.pace as u8);
+    Roots::write(head, it.roots.iter().copied(), out)
+}
+
+pub(super) fn read_progress(reader: &mut ColumnReader) -> Result<Progress, FrameError> {
+    let Roots {
+        source,
+        epoch,
+        word,
+        roots,
+    } = Roots::read(reader)?;
+    Ok(Progress {
+        source,
+        epoch,
+        pace: named(&PACES, word)?,
+        roots,
+    })
 }
 
 pub(super) fn write_acks(message: &AckMessage, out: &mut Vec<u8>) -> Result<(), CodecError> {
@@ -27,11 +157,9 @@ pub(super) fn write_acks(message: &AckMessage, out: &mut Vec<u8>) -> Result<(), 
     out.extend_from_slice(&message.sequence.to_le_bytes());
     put_count(out, "list of groups", message.groups.len())?;
     for group in &message.groups {
-        out.extend_from_slice(group.source.0.as_bytes());
-        out.extend_from_slice(&group.epoch.to_le_bytes());
-        put_count(out, "list of acks", group.acks.len())?;
-        let pairs = group.acks.iter().flat_map(|ack| [ack.root, ack.value]);
-        put_column(out, pairs.map(u64::to_le_bytes));
+        let head = (group.source, group.epoch, group.reach as u8);
+        Roots::write(head, group.acks.iter().map(|ack| ack.root), out)?;
+        put_column(out, group.acks.iter().map(|ack| ack.value.to_le_bytes()));
     }
     Ok(())
 }
@@ -39,25 +167,24 @@ pub(super) fn write_acks(message: &AckMessage, out: &mut Vec<u8>) -> Result<(), 
 pub(super) fn read_acks(
     sender: PeerId,
     reader: &mut ColumnReader,
-) -> Result<AckMessage, CodecError> {
+) -> Result<AckMessage, FrameError> {
     let epoch = reader.u64()?;
     let sequence = reader.u64()?;
     let mut groups = Vec::new();
     for _ in 0..reader.count()? {
-        let source = PeerId(reader.id()?);
-        let epoch = reader.u64()?;
-        let count = reader.count()?;
-        let acks = reader.column(count, |pair: [u8; 16]| {
-            let pair = u128::from_le_bytes(pair);
-            Ack {
-                root: pair as u64,
-                value: (pair >> 64) as u64,
-            }
-        })?;
+        let Roots {
+            source,
+            epoch,
+            word,
+            roots,
+        } = Roots::read(reader)?;
+        let values = reader.column(roots.len(), u64::from_le_bytes)?;
+        let acks = roots.into_iter().zip(values);
         groups.push(AckGroup {
             source,
             epoch,
-            acks,
+            reach: named(&REACHES, word)?,
+            acks: acks.map(|(root, value)| Ack { root, value }).collect(),
         });
     }
     Ok(AckMessage {

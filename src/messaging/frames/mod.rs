@@ -7,8 +7,8 @@
 //! |---|---|---|
 //! | 0 | 2 | magic |
 //! | 2 | 1 | version of this layout |
-//! | 3 | 1 | kind: 1 segments, 2 acks, 3 completions, 4 retries; 16 open, 17 grant, 18 refuse, 19 leave |
-//! | 4 | 4 | flags, none so far |
+//! | 3 | 1 | kind: 1 segments, 2 acks, 3 completions, 4 retries, 5 inquiry, 6 progress; 16 open, 17 grant, 18 refuse, 19 leave |
+//! | 4 | 4 | flags: 1, the body is compressed |
 //! | 8 | 4 | length of the whole frame |
 //! | 12 | 4 | CRC-32 of everything but this field |
 //! | 16 | 8 | cluster: the hash of cluster and tenancy id |
@@ -23,23 +23,29 @@
 //! | kind | body |
 //! |---|---|
 //! | segments | task (length 4, text), batch (its own table) |
-//! | acks | epoch 8, sequence 8, groups 4 × (source 16, epoch 8, acks 4 × (root 8, value 8)) |
-//! | completions, retries | source 16, epoch 8, roots 4 × 8 |
+//! | roots, in those below | source 16, epoch 8, word 1, width 1, first root 8, count 4, count × offset from the first in 2, 4 or 8 bytes |
+//! | acks | epoch 8, sequence 8, groups 4 × (roots, count × value 8); the word: whether something was written |
+//! | completions | roots; the word: whether something was written |
+//! | retries | roots, reason (length 4, text); the word: the cause |
+//! | inquiry | roots, quiet 4 |
+//! | progress | roots; the word: whether they move |
 //! | open | link 8, sent 8, inbox 1, peer 16, site (length 4, text) |
 //! | grant | link 8, limit 8 |
 //! | refuse | link 8, reason 1 |
 //! | leave | link 8 |
+//! | any, compressed | length of the body 4, the body as a stream of DEFLATE |
 
 mod bodies;
 mod control;
+mod deflate;
 
 pub use control::{Control, LinkId, Open, RefuseReason};
+pub use deflate::deflate_frame;
 
 use super::Message;
-use crate::acking::Completions;
 use crate::codec::{Batch, CodecError, ColumnReader, WireError, put_text};
 use crate::ids::{JobId, LogPosition, PeerId, TaskName};
-use crate::messaging::{Retries, SegmentsMessage};
+use crate::messaging::SegmentsMessage;
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -47,8 +53,10 @@ use uuid::Uuid;
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
 const MAGIC: [u8; 2] = *b"Ox";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 pub(super) const HEADER_LEN: usize = 88;
+const FLAGS_AT: usize = 4;
+const FLAG_DEFLATED: u8 = 1;
 const LENGTH_AT: usize = 8;
 const CHECKSUM_AT: usize = 12;
 const CHECKSUM_END: usize = CHECKSUM_AT + 4;
@@ -57,6 +65,8 @@ const SEGMENTS: u8 = 1;
 const ACKS: u8 = 2;
 const COMPLETIONS: u8 = 3;
 const RETRIES: u8 = 4;
+const INQUIRY: u8 = 5;
+const PROGRESS: u8 = 6;
 
 /// What a frame says beside what it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +124,9 @@ pub enum FrameError {
     /// An unknown kind.
     #[error("frames of kind {0} are not known")]
     Kind(u8),
+    /// The compressed body is not what it says.
+    #[error("the compressed body of the frame cannot be read: {0}")]
+    Inflate(String),
     /// Flags that this version does not know.
     #[error("the frame has unknown flags {0:#010x}")]
     Flags(u32),
@@ -125,8 +138,8 @@ pub enum FrameError {
         /// What we are.
         own: u64,
     },
-    /// A word about a link that this version does not know.
-    #[error("the frame says {0} of a link, which is not known")]
+    /// A word about a link or about roots that this version does not know.
+    #[error("the frame says {0} of a link or of roots, which is not known")]
     Word(u8),
     /// The body does not fit the kind.
     #[error("the body of the frame: {0}")]
@@ -188,10 +201,12 @@ pub fn decode_frame(frame: Bytes, cluster: u64) -> Result<(Envelope, Cargo), Fra
         let found = computed;
         return Err(FrameError::Checksum { said, found });
     }
-    if flags != 0 {
-        return Err(FrameError::Flags(flags));
-    }
-    read(kind, cluster, reader)
+    let form = match flags {
+        0 => Form::Plain,
+        flags if flags == u32::from(FLAG_DEFLATED) => Form::Deflated,
+        flags => return Err(FrameError::Flags(flags)),
+    };
+    read((kind, form), cluster, reader)
 }
 
 fn enclose(
@@ -209,11 +224,22 @@ fn enclose(
         out.truncate(start);
         return Err(FrameError::TooLong(length));
     }
-    let frame = &mut out[start..];
-    frame[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&(length as u32).to_le_bytes());
+    seal(&mut out[start..]);
+    Ok(())
+}
+
+/// Fills in what depends on the whole frame.
+fn seal(frame: &mut [u8]) {
+    let length = frame.len() as u32;
+    frame[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&length.to_le_bytes());
     let checksum = checksum(frame).to_le_bytes();
     frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
-    Ok(())
+}
+
+/// How the body of a frame is written.
+enum Form {
+    Plain,
+    Deflated,
 }
 
 fn checksum(frame: &[u8]) -> u32 {
@@ -256,6 +282,8 @@ fn write_message(
         Message::Acks(it) => (ACKS, Subject(0, it.sender.0, Uuid::nil())),
         Message::Completions(_) => (COMPLETIONS, Subject::default()),
         Message::Retries(_) => (RETRIES, Subject::default()),
+        Message::Inquiry(_) => (INQUIRY, Subject::default()),
+        Message::Progress(_) => (PROGRESS, Subject::default()),
     };
     put_header(out, envelope, kind, subject);
     match message {
@@ -264,14 +292,20 @@ fn write_message(
             message.batch.write_to(out)?;
         }
         Message::Acks(message) => bodies::write_acks(message, out)?,
-        Message::Completions(it) => bodies::write_roots(it.source, it.epoch, &it.roots, out)?,
-        Message::Retries(it) => bodies::write_roots(it.source, it.epoch, &it.roots, out)?,
+        Message::Completions(it) => bodies::write_completions(it, out)?,
+        Message::Retries(it) => bodies::write_retries(it, out)?,
+        Message::Inquiry(it) => bodies::write_inquiry(it, out)?,
+        Message::Progress(it) => bodies::write_progress(it, out)?,
     }
     Ok(())
 }
 
 /// Reads from the cluster on.
-fn read(kind: u8, own: u64, mut reader: ColumnReader) -> Result<(Envelope, Cargo), FrameError> {
+fn read(
+    (kind, form): (u8, Form),
+    own: u64,
+    mut reader: ColumnReader,
+) -> Result<(Envelope, Cargo), FrameError> {
     let cluster = reader.u64()?;
     if cluster != own {
         let found = cluster;
@@ -286,6 +320,9 @@ fn read(kind: u8, own: u64, mut reader: ColumnReader) -> Result<(Envelope, Cargo
     let version = LogPosition(reader.u64()?);
     let sender = PeerId(reader.id()?);
     let job = JobId(reader.id()?);
+    if let Form::Deflated = form {
+        reader = ColumnReader::new(deflate::inflated(&reader.rest())?);
+    }
     let message = match kind {
         SEGMENTS => Message::Segments(SegmentsMessage {
             job,
@@ -295,16 +332,10 @@ fn read(kind: u8, own: u64, mut reader: ColumnReader) -> Result<(Envelope, Cargo
             batch: Batch::read_from(reader.rest())?,
         }),
         ACKS => Message::Acks(bodies::read_acks(sender, &mut reader)?),
-        COMPLETIONS => Message::Completions(Completions {
-            source: PeerId(reader.id()?),
-            epoch: reader.u64()?,
-            roots: bodies::read_roots(&mut reader)?,
-        }),
-        RETRIES => Message::Retries(Retries {
-            source: PeerId(reader.id()?),
-            epoch: reader.u64()?,
-            roots: bodies::read_roots(&mut reader)?,
-        }),
+        COMPLETIONS => Message::Completions(bodies::read_completions(&mut reader)?),
+        RETRIES => Message::Retries(bodies::read_retries(&mut reader)?),
+        INQUIRY => Message::Inquiry(bodies::read_inquiry(&mut reader)?),
+        PROGRESS => Message::Progress(bodies::read_progress(&mut reader)?),
         _ => {
             let control = Control::read(kind, &mut reader)?;
             reader.end()?;

@@ -1,7 +1,8 @@
 //! That frames read back, and that damaged, foreign and lying ones are refused.
 
 use super::*;
-use crate::acking::{Ack, AckGroup, AckMessage};
+use crate::acking::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, Pace, Progress};
+use crate::acking::{Reach, Retries};
 use crate::codec::{BatchMeta, EncodedBuilder, Origin, Row};
 use crate::ids::IdSource;
 use crate::messaging::InboxKind;
@@ -44,6 +45,7 @@ fn segments(rows: Vec<(u16, u64, u64)>) -> Message {
         source: peer(seed),
         acker: peer(seed + 10),
         epoch: seed,
+        traced: 0,
     });
     let rows = rows.into_iter().map(|(origin, root, ack_value)| Row {
         origin,
@@ -63,14 +65,28 @@ fn segments(rows: Vec<(u16, u64, u64)>) -> Message {
 fn any_message() -> impl Strategy<Value = Message> {
     let acks = vec((any::<u64>(), any::<u64>()), 0..20)
         .prop_map(|acks| acks.into_iter().map(|(root, value)| Ack { root, value }));
-    let groups = vec((0..3_u64, any::<u64>(), acks), 0..4);
-    let roots = || (0..9_u64, any::<u64>(), vec(any::<u64>(), 0..20));
+    let reach = || prop_oneof![Just(Reach::Inside), Just(Reach::Written)];
+    let pace = prop_oneof![Just(Pace::Moving), Just(Pace::Still)];
+    let groups = vec((0..3_u64, any::<u64>(), reach(), acks), 0..4);
+    // Near each other, less near, and anywhere.
+    let near = |bits: u32| {
+        (any::<u64>(), vec(0..1_u64 << bits, 0..20)).prop_map(|(first, far)| {
+            far.into_iter()
+                .map(|far| first.saturating_add(far))
+                .collect::<Vec<u64>>()
+        })
+    };
+    let roots = move || {
+        let roots = prop_oneof![near(8), near(20), vec(any::<u64>(), 0..20)];
+        (0..9_u64, any::<u64>(), roots)
+    };
     prop_oneof![
         vec((0..2_u16, any::<u64>(), any::<u64>()), 0..20).prop_map(segments),
         (any::<u64>(), any::<u64>(), groups).prop_map(|(epoch, sequence, groups)| {
-            let group = |(source, epoch, acks): (u64, u64, _)| AckGroup {
+            let group = |(source, epoch, reach, acks): (u64, u64, _, _)| AckGroup {
                 source: peer(source),
                 epoch,
+                reach,
                 acks: Iterator::collect(acks),
             };
             Message::Acks(AckMessage {
@@ -80,16 +96,39 @@ fn any_message() -> impl Strategy<Value = Message> {
                 groups: groups.into_iter().map(group).collect(),
             })
         }),
-        roots().prop_map(|(source, epoch, roots)| Message::Completions(Completions {
-            source: peer(source),
-            epoch,
-            roots,
-        })),
-        roots().prop_map(|(source, epoch, roots)| Message::Retries(Retries {
-            source: peer(source),
-            epoch,
-            roots,
-        })),
+        (roots(), reach()).prop_map(|((source, epoch, roots), reach)| {
+            Message::Completions(Completions {
+                source: peer(source),
+                epoch,
+                reach,
+                roots,
+            })
+        }),
+        (roots(), 0..4_usize, "[ -~]{0,40}").prop_map(|((source, epoch, roots), cause, reason)| {
+            Message::Retries(Retries {
+                source: peer(source),
+                epoch,
+                cause: Cause::ALL[cause],
+                reason,
+                roots,
+            })
+        }),
+        (roots(), any::<u32>()).prop_map(|((source, epoch, roots), quiet_ms)| {
+            Message::Inquiry(Inquiry {
+                source: peer(source),
+                epoch,
+                quiet_ms,
+                roots,
+            })
+        }),
+        (roots(), pace).prop_map(|((source, epoch, roots), pace)| {
+            Message::Progress(Progress {
+                source: peer(source),
+                epoch,
+                pace,
+                roots,
+            })
+        }),
     ]
 }
 
@@ -145,6 +184,39 @@ proptest! {
     }
 
     #[test]
+    fn every_message_reads_back_when_it_is_compressed(message in any_message(), times in 1..50_usize) {
+        let message = match message {
+            Message::Acks(mut acks) => {
+                acks.groups = vec![acks.groups; times].concat();
+                Message::Acks(acks)
+            }
+            other => other,
+        };
+        let plain = encoded(&message);
+        let mut frame = plain.clone();
+        deflate_frame(&mut frame);
+        prop_assert!(frame.len() <= plain.len());
+        prop_assert_eq!(decoded(&frame), Ok((envelope(), Cargo::Message(message))));
+    }
+
+    #[test]
+    fn compressed_bodies_that_lie_never_panic(
+        place in 0..600_usize,
+        damage in vec(any::<u8>(), 1..9),
+    ) {
+        let roots = (0..4_000).map(|n| n * n).collect();
+        let done = Completions { source: peer(1), epoch: 1, reach: Reach::Written, roots };
+        let mut frame = encoded(&Message::Completions(done));
+        deflate_frame(&mut frame);
+        let place = HEADER_LEN + place.min(frame.len() - HEADER_LEN - 9);
+        for (byte, damage) in frame[place..].iter_mut().zip(damage) {
+            *byte = damage;
+        }
+        seal(&mut frame);
+        let _ = decoded(&frame);
+    }
+
+    #[test]
     fn bodies_that_lie_never_panic(
         message in any_message(),
         place in any::<prop::sample::Index>(),
@@ -190,7 +262,11 @@ fn what_is_wrong_is_named() {
     assert_eq!(with(0, b'A'), FrameError::Magic(*b"Ax"));
     assert_eq!(with(2, 9), FrameError::Version(9));
     assert_eq!(with(3, 9), FrameError::Kind(9));
-    assert_eq!(with(4, 1), FrameError::Flags(1));
+    assert_eq!(with(4, 2), FrameError::Flags(2));
+    assert!(matches!(
+        with(4, 1),
+        FrameError::Inflate(_) | FrameError::TooLong(_)
+    ));
     let (said, found) = (255, frame.len());
     assert_eq!(with(LENGTH_AT, 255), FrameError::Length { said, found });
     assert!(matches!(
@@ -211,10 +287,68 @@ fn a_message_that_is_too_long_leaves_nothing_behind() {
     let message = Message::Retries(Retries {
         source: peer(1),
         epoch: 1,
-        roots: vec![0; FRAME_BYTES_MAX / 8],
+        cause: Cause::Asked,
+        reason: String::new(),
+        roots: vec![0; FRAME_BYTES_MAX / 2],
     });
     let mut out = vec![1, 2, 3];
     let refused = encode_frame(&envelope(), &message, &mut out);
     assert!(matches!(refused, Err(FrameError::TooLong(_))));
     assert_eq!(out, [1, 2, 3]);
+}
+
+#[test]
+fn acks_and_completions_of_roots_that_are_near_each_other_take_ten_and_two_bytes() {
+    let roots = 1_000_000..1_001_000_u64;
+    let acks = roots.clone().map(|root| Ack { root, value: root });
+    let group = AckGroup {
+        source: peer(1),
+        epoch: 1,
+        reach: Reach::Written,
+        acks: acks.collect(),
+    };
+    let acks = Message::Acks(AckMessage {
+        sender: peer(2),
+        epoch: 1,
+        sequence: 1,
+        groups: vec![group],
+    });
+    let completions = Message::Completions(Completions {
+        source: peer(1),
+        epoch: 1,
+        reach: Reach::Written,
+        roots: roots.collect(),
+    });
+    const OF_ROOTS: usize = 16 + 8 + 1 + 1 + 8 + 4;
+    assert_eq!(
+        encoded(&acks).len(),
+        HEADER_LEN + 8 + 8 + 4 + OF_ROOTS + 10_000
+    );
+    assert_eq!(encoded(&completions).len(), HEADER_LEN + OF_ROOTS + 2_000);
+}
+
+#[test]
+fn a_body_that_would_take_more_than_a_frame_is_refused_before_it_does() {
+    let zeros = vec![0_u64; 1_000];
+    let done = Completions {
+        source: peer(1),
+        epoch: 1,
+        reach: Reach::Inside,
+        roots: zeros,
+    };
+    let mut frame = encoded(&Message::Completions(done));
+    let plain = frame.len();
+    deflate_frame(&mut frame);
+    assert!(frame.len() < plain / 4);
+    let length = (plain - HEADER_LEN) as u32;
+    for (said, refused) in [
+        (length - 1, "Inflate"),
+        (length + 1, "Inflate"),
+        (u32::MAX, "TooLong"),
+    ] {
+        frame[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&said.to_le_bytes());
+        seal(&mut frame);
+        let error = decoded(&frame).unwrap_err();
+        assert!(format!("{error:?}").starts_with(refused), "{said}: {error}");
+    }
 }

@@ -5,9 +5,10 @@
 
 use crate::acking::{AckMessage, Fuse};
 use crate::messaging::Message;
-use crate::task::context::{BatchWork, Made, TaskContext};
+use crate::task::context::{BatchWork, Made, Role, TaskContext};
 use crate::task::exception::Fault;
 use crate::task::outbound::To;
+use crate::task::traces::Traced;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let Some(meta) = &batch.meta else {
@@ -28,22 +29,38 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
             }
         }
     }
-    batch
-        .retries
-        .iter()
-        .for_each(|parent| fuse.withhold(*parent));
-    for acks in fuse.finish() {
-        let sequence = context.ack_sequences.entry(acks.acker).or_default();
-        *sequence += 1;
-        let message = AckMessage {
-            sender: context.identity.peer,
-            epoch: context.identity.epoch,
-            sequence: *sequence,
-            groups: acks.groups,
-        };
-        context
-            .outbound
-            .push(To::Acker(acks.acker), Message::Acks(message));
+    if matches!(context.role, Role::Output(_)) {
+        match &batch.made {
+            Made::Untouched => fuse.wrote_all(),
+            Made::New { parents, .. } => {
+                parents
+                    .iter()
+                    .for_each(|&parent| fuse.wrote(parent as usize));
+            }
+        }
+    }
+    for given in &batch.given_back {
+        fuse.withhold(given.index);
+    }
+    context.note_rows(meta, |index| {
+        let is_back = batch.given_back.iter().any(|given| given.index == index);
+        (!is_back && !batch.made.stems_from(index)).then_some(Traced::Filtered)
+    });
+    let bytes_max = context.outbound.segment_bytes_max();
+    for mut acks in fuse.finish() {
+        for groups in acks.take_parts(bytes_max) {
+            let sequence = context.ack_sequences.entry(acks.acker).or_default();
+            *sequence += 1;
+            let message = AckMessage {
+                sender: context.identity.peer,
+                epoch: context.identity.epoch,
+                sequence: *sequence,
+                groups,
+            };
+            context
+                .outbound
+                .push(To::Acker(acks.acker), Message::Acks(message));
+        }
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Apply function: the task's function on each segment, giving none, one or many.
 
+use crate::acking::Cause;
 use crate::functions::{FunctionError, TaskFunction};
 use crate::segment::Segment;
-use crate::task::context::{BatchWork, Made, Role, TaskContext};
+use crate::task::context::{BatchWork, GivenBack, Made, Role, TaskContext};
 use crate::task::counters::Count;
-use crate::task::exception::{Fault, Phase, SEGMENT_TEXT_BYTES_MAX, guarded, shortened};
+use crate::task::exception::{Fault, Phase, REASON_BYTES_MAX, SEGMENT_TEXT_BYTES_MAX};
+use crate::task::exception::{guarded, shortened};
 use std::cell::Cell;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
@@ -21,7 +23,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     let at = Cell::new(0);
     let received = std::mem::take(&mut batch.segments);
     let applied = guarded(Phase::ApplyFunction, || {
-        apply(function, received, &at, &mut batch.retries)
+        apply(function, received, &at, &mut batch.given_back)
     });
     batch.made = applied.map_err(|fault| about(fault, context, batch, at.get()))?;
     Ok(())
@@ -31,7 +33,7 @@ fn apply(
     function: &mut TaskFunction,
     received: Vec<Segment>,
     at: &Cell<usize>,
-    retries: &mut Vec<usize>,
+    given_back: &mut Vec<GivenBack>,
 ) -> Result<Made, Fault> {
     let mut segments = Vec::with_capacity(received.len());
     let mut parents = Vec::with_capacity(received.len());
@@ -40,10 +42,14 @@ fn apply(
         let before = segments.len();
         match function(segment, &mut segments) {
             Ok(()) => parents.resize(segments.len(), index as u32),
-            Err(FunctionError::Retry(_)) => {
+            Err(FunctionError::Retry(reason)) => {
                 // What it made before it gave up is made again by the replay.
                 segments.truncate(before);
-                retries.push(index);
+                given_back.push(GivenBack {
+                    index,
+                    cause: Cause::Asked,
+                    reason: shortened(reason, REASON_BYTES_MAX),
+                });
             }
             Err(FunctionError::Failed(message)) => {
                 return Err(Fault::in_phase(Phase::ApplyFunction, message));

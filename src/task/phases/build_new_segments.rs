@@ -1,17 +1,19 @@
 //! Build new segments: every new segment gets a row for each downstream task, with the root of the
 //! segment it was made from and an ack value of its own.
+//!
+//! A segment that no frame can hold would wait to be sent for ever, and be made again after every
+//! time-out. It is left out here, and its root goes to the dead letters.
 
+use crate::acking::Cause;
 use crate::codec::{BatchMeta, Children, EncodedBuilder};
-use crate::task::context::{BatchWork, Made, TaskContext};
+use crate::task::context::{BatchWork, GivenBack, Made, TaskContext};
+use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase};
 use rand::RngExt;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let routes = context.outbound.routes();
-    let Some(meta) = &batch.meta else {
-        return Ok(());
-    };
-    if routes == 0 {
+    if routes == 0 || batch.meta.is_none() {
         return Ok(());
     }
     if let Made::New { segments, .. } = &batch.made {
@@ -23,6 +25,10 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         }
         batch.encoded = builder.finish();
     }
+    leave_out_oversized(context, batch)?;
+    let Some(meta) = &batch.meta else {
+        return Ok(());
+    };
     let draws = &mut context.draws;
     batch.children = (0..routes)
         .map(|_| {
@@ -40,5 +46,47 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
             children.finish()
         })
         .collect::<Vec<BatchMeta>>();
+    Ok(())
+}
+
+fn leave_out_oversized(context: &TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+    let bytes_max = context.outbound.segment_bytes_max();
+    if batch.encoded.byte_len() <= bytes_max {
+        return Ok(());
+    }
+    let task = &context.identity.task.name;
+    let (mut parents, mut builder) = (Vec::new(), EncodedBuilder::default());
+    let mut left_out = 0;
+    for (index, raw) in batch.encoded.iter().enumerate() {
+        let parent = match &batch.made {
+            Made::Untouched => index as u32,
+            Made::New { parents, .. } => parents[index],
+        };
+        if raw.len() <= bytes_max {
+            builder
+                .push_raw(raw)
+                .map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
+            parents.push(parent);
+            continue;
+        }
+        left_out += 1;
+        let reason = format!(
+            "a segment of task `{task}` has {} bytes encoded, and the transport carries at most \
+             {bytes_max}: make it smaller, or messaging.term-bytes larger",
+            raw.len()
+        );
+        tracing::error!(job = %context.identity.job, %task, reason, "a segment cannot be sent; its root fails");
+        batch.given_back.push(GivenBack {
+            index: parent as usize,
+            cause: Cause::Failed,
+            reason,
+        });
+    }
+    if left_out > 0 {
+        context.counters.add(Count::Oversized, left_out);
+        batch.encoded = builder.finish();
+        let segments = Vec::new();
+        batch.made = Made::New { segments, parents };
+    }
     Ok(())
 }

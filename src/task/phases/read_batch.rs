@@ -4,28 +4,27 @@ use crate::plugins::{Polled, ReadSegments, Rejected};
 use crate::task::context::{BatchWork, Freshness, InputSide, Role, Sentinel, Supply, TaskContext};
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, guarded};
+use crate::task::traces::Traced;
 use std::time::Duration;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let now = context.now;
     let batch_size = context.identity.task.batch_size.get() as usize;
-    let max_pending = context.identity.task.max_pending.get() as usize;
     let batch_timeout = Duration::from_millis(context.identity.task.batch_timeout_ms.get().into());
     let Role::Input(input) = &mut context.role else {
         receive(context, batch);
         return Ok(());
     };
-    if let Some(replay) = input.pending.replay(batch_size) {
-        context
-            .counters
-            .add(Count::Retried, replay.segments.len() as u64);
+    let acker = input.ackers.keeper(input.pending.next_root());
+    if let Some(replay) = input.pending.replay(batch_size, acker) {
         batch.encoded = replay.segments;
         batch.freshness = Freshness::Replayed {
             first_root: replay.first_root,
+            before: replay.before.into_iter().zip(replay.attempts).collect(),
         };
         return Ok(());
     }
-    let room = max_pending.saturating_sub(input.pending.in_flight());
+    let room = input.pending.room();
     match input.supply {
         Supply::Exhausted => {
             batch.sentinel = Sentinel::Present;
@@ -41,9 +40,6 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         Polled::Idle(wait) => Supply::NotBefore(now.plus(wait.min(batch_timeout))),
         Polled::Exhausted => Supply::Exhausted,
     };
-    context
-        .counters
-        .add(Count::Read, batch.segments.len() as u64);
     bury(context, &rejected)
 }
 
@@ -75,6 +71,7 @@ fn receive(context: &mut TaskContext, batch: &mut BatchWork) {
         .counters
         .add(Count::Received, message.batch.len() as u64);
     let (meta, encoded) = message.batch.into_parts();
+    context.note_rows(&meta, |_| Some(Traced::Received));
     batch.meta = Some(meta);
     batch.encoded = encoded;
 }

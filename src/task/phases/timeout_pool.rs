@@ -14,8 +14,11 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     }
     // An empty read with a position is kept too: rejected pieces move the position along.
     if let Some(position) = batch.position.take() {
-        input.pending.add(batch.encoded.clone(), position, now);
+        let acker = input.ackers.keeper(input.pending.next_root());
+        input
+            .pending
+            .add(batch.encoded.clone(), position, acker, now);
     }
-    context.tell_in_flight();
+    context.tell_roots();
     Ok(())
 }

@@ -3,12 +3,14 @@
 //! An output looks at the lease right before it writes: a process that was paused for longer than its
 //! session lives wakes up in the middle of a batch, and somebody else has its slot.
 
-use crate::codec::{Batch, BatchMeta, Encoded};
+use crate::acking::Cause;
+use crate::codec::{Batch, BatchMeta};
 use crate::messaging::{Message, SegmentsMessage};
-use crate::task::context::{BatchWork, Identity, Made, Role, TaskContext};
+use crate::task::context::{BatchWork, GivenBack, Identity, Made, Role, TaskContext};
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, guarded};
 use crate::task::outbound::To;
+use crate::task::traces::Traced;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     if let Role::Output(output) = &mut context.role {
@@ -28,15 +30,20 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
                 .map_err(|error| Fault::in_phase(Phase::WriteBatch, error))
         })?;
         context.counters.add(Count::Written, segments.len() as u64);
+        if let Some(meta) = &batch.meta {
+            context.note_rows(meta, |index| {
+                batch.made.stems_from(index).then_some(Traced::Written)
+            });
+        }
         return Ok(());
     }
     if batch.encoded.is_empty() {
         return Ok(());
     }
-    check_lengths(&batch.encoded, context.outbound.segment_bytes_max())?;
     let tasks: Vec<_> = context.outbound.tasks().cloned().collect();
     for (route, (task, rows)) in tasks.into_iter().zip(&batch.children).enumerate() {
         let payload = batch.encoded.clone();
+        context.note_rows(rows, |_| Some(Traced::Emitted { to: task.clone() }));
         let sent = Batch::new(rows.clone(), payload)
             .map_err(|error| Fault::in_phase(Phase::WriteBatch, error))?;
         context.counters.add(Count::Emitted, sent.len() as u64);
@@ -62,49 +69,12 @@ fn give_back(context: &TaskContext, batch: &mut BatchWork) -> Result<(), Fault> 
         %job, %peer, %slot, segments = received,
         "the lease of the session ran out; a batch is not written and goes back to its sources"
     );
-    batch.retries = (0..received).collect();
+    batch.given_back = (0..received)
+        .map(|index| GivenBack {
+            index,
+            cause: Cause::GivenBack,
+            reason: String::new(),
+        })
+        .collect();
     Ok(())
-}
-
-/// A segment that no frame can hold would wait to be sent for ever.
-fn check_lengths(segments: &Encoded, max: usize) -> Result<(), Fault> {
-    if segments.byte_len() <= max {
-        return Ok(());
-    }
-    match segments.iter().position(|raw| raw.len() > max) {
-        Some(index) => {
-            let bytes = segments.raw(index).len();
-            let message = format!(
-                "segment {index} of the batch has {bytes} bytes encoded, and the transport carries \
-                 at most {max}: make it smaller, or messaging.term-bytes larger"
-            );
-            Err(Fault::in_phase(Phase::WriteBatch, message))
-        }
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::EncodedBuilder;
-    use crate::segment::Segment;
-
-    #[test]
-    fn a_segment_that_the_transport_cannot_carry_is_an_error_and_a_long_batch_is_not() {
-        let mut builder = EncodedBuilder::default();
-        for length in [10, 20, 300, 10] {
-            let segment: Segment = [("text", "x".repeat(length))].into_iter().collect();
-            builder.push(&segment).unwrap();
-        }
-        let segments = builder.finish();
-        assert_eq!(check_lengths(&segments, usize::MAX), Ok(()));
-        assert_eq!(check_lengths(&segments, 310), Ok(()));
-        let fault = check_lengths(&segments, 299).unwrap_err();
-        assert_eq!(
-            fault.message,
-            "segment 2 of the batch has 309 bytes encoded, and the transport carries at most 299: \
-             make it smaller, or messaging.term-bytes larger"
-        );
-    }
 }

@@ -3,7 +3,6 @@
 use super::stations::Ends;
 use super::*;
 use crate::log::wants::TaskPhase;
-use crate::messaging::Retries;
 use crate::plugins::Start;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -27,6 +26,7 @@ fn completions(roots: impl IntoIterator<Item = u64>) -> Message {
     Message::Completions(Completions {
         source: peer("in"),
         epoch: 1,
+        reach: Reach::Written,
         roots,
     })
 }
@@ -112,11 +112,13 @@ async fn completions_of_another_start_of_the_task_mean_nothing() {
     let other_epoch = Completions {
         source: peer("in"),
         epoch: 2,
+        reach: Reach::Written,
         roots: roots.clone(),
     };
     let other_source = Completions {
         source: peer("out"),
         epoch: 1,
+        reach: Reach::Written,
         roots,
     };
     rig.send("in", Message::Completions(other_epoch));
@@ -178,6 +180,8 @@ async fn a_root_that_is_given_back_is_played_again_alone() {
     let retries = Retries {
         source: peer("in"),
         epoch: 1,
+        cause: Cause::GivenBack,
+        reason: String::new(),
         roots: vec![3, 99],
     };
     rig.send("in", Message::Retries(retries));

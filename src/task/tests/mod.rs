@@ -3,12 +3,13 @@
 mod inputs;
 mod leases;
 mod outputs;
+mod roots;
 mod stations;
 mod workers;
 
 use super::phases::PHASES;
 use super::*;
-use crate::acking::{Completions, Ledger};
+use crate::acking::{Cause, Completions, Ledger, Reach, Retries};
 use crate::clock::{Clock, Millis};
 use crate::coordination::memory::MemoryServer;
 use crate::coordination::{Coordination, SessionLease, write_job};
@@ -82,6 +83,7 @@ impl Rig {
             transport: Arc::new(transport.clone()),
             registry: Arc::new(registry),
             counters: Counters::default(),
+            traces: traces::Traces::one_in(3),
             clock,
             inbox_batches: 4,
         };
@@ -113,6 +115,7 @@ impl Rig {
             read: if task == "in" { Read::Go } else { Read::No },
             downstream,
             seal: Seal::No,
+            ackers: Vec::new(),
         }
     }
 
@@ -152,6 +155,11 @@ impl Rig {
             .collect()
     }
 
+    /// What became of all that was read.
+    fn account(&self) -> counters::Account {
+        self.figures("in").account()
+    }
+
     /// The same, told to the source.
     fn settle(&mut self) {
         let roots = self.complete();
@@ -159,6 +167,7 @@ impl Rig {
             let done = Completions {
                 source: peer("in"),
                 epoch: 1,
+                reach: Reach::Written,
                 roots,
             };
             self.send("in", Message::Completions(done));

@@ -91,9 +91,11 @@ async fn nothing_is_sealed_while_acks_are_not_sent() {
     } = &rig;
     assert!(!acks.is_empty());
     let mut link = transport.link(peer("in"), InboxKind::Acker).unwrap();
-    let stray = crate::messaging::Retries {
+    let stray = Retries {
         source: peer("in"),
         epoch: 0,
+        cause: Cause::GivenBack,
+        reason: String::new(),
         roots: vec![],
     };
     while link.try_send(Message::Retries(stray.clone())).is_ok() {}

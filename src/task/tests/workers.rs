@@ -2,7 +2,6 @@
 
 use super::stations::Ends;
 use super::*;
-use crate::messaging::Retries;
 
 /// `in>work` with a function; the output is played by the test.
 async fn worked(
@@ -81,6 +80,8 @@ async fn a_segment_that_asks_for_another_try_is_not_acked_and_its_root_is_sent_b
     let retries = Retries {
         source: peer("in"),
         epoch: 1,
+        cause: Cause::Asked,
+        reason: "odd".into(),
         roots: vec![2, 4, 6],
     };
     assert_eq!(source.try_next(), Some(Message::Retries(retries)));

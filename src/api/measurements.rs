@@ -1,0 +1,81 @@
+//! What a node measures, for whoever watches it.
+
+use super::{ApiError, NodeHandle, NodeStatus};
+use crate::acking::Latencies;
+use crate::clock::Millis;
+use crate::ids::{JobId, TaskName};
+use crate::messages::peer_group::Status;
+use crate::task::counters::TaskFigures;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What a node has measured since its start, and how it is now.
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    /// How the node is doing.
+    pub status: NodeStatus,
+    /// Of each task that has run here.
+    pub tasks: Vec<TaskMeasurements>,
+    /// Roots of which the ackers of this node have some acks.
+    pub acker_entries: u64,
+    /// Ack messages that came a second time.
+    pub duplicate_acks: u64,
+    /// Acks for roots that were complete or given up.
+    pub late_acks: u64,
+    /// Roots that ackers gave up.
+    pub given_up: u64,
+    /// Completions whose source was gone.
+    pub undeliverable_completions: u64,
+    /// What arrived and was not taken by the transport, by reason.
+    pub frames_refused: Vec<(&'static str, u64)>,
+    /// How often the session with coordination was opened again.
+    pub session_restarts: u64,
+    /// How often virtual peers were started again.
+    pub peer_restarts: u64,
+}
+
+/// What was measured of one task.
+#[derive(Clone, Debug)]
+pub struct TaskMeasurements {
+    /// Of which job.
+    pub job: JobId,
+    /// Which task.
+    pub task: TaskName,
+    /// What was counted.
+    pub figures: TaskFigures,
+    /// How long roots took, of inputs.
+    pub latencies: Latencies,
+    /// For how long the oldest pending read has been pending.
+    pub oldest_pending: Duration,
+}
+
+impl NodeHandle {
+    /// What the node measures.
+    pub async fn measurements(&self) -> Result<Measurements, ApiError> {
+        let status = self.group.send(Status).await;
+        let status = status.map_err(|_| ApiError::NodeEnded)?;
+        let oldest = |since: Option<Millis>| since.map(|since| status.now.since(since));
+        let tasks = self.counters.all().into_iter();
+        let tasks = tasks.map(|(job, task, counters)| TaskMeasurements {
+            job,
+            task,
+            figures: counters.figures(),
+            latencies: counters.latencies(),
+            oldest_pending: oldest(counters.oldest()).unwrap_or_default(),
+        });
+        let ackers = self.counters.ackers();
+        let get = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        Ok(Measurements {
+            tasks: tasks.collect(),
+            acker_entries: get(&ackers.open),
+            duplicate_acks: get(&ackers.refused),
+            late_acks: get(&ackers.late),
+            given_up: get(&ackers.given_up),
+            undeliverable_completions: get(&ackers.undeliverable),
+            frames_refused: status.refused.clone(),
+            session_restarts: status.session_restarts,
+            peer_restarts: status.peer_restarts,
+            status: NodeStatus::of(status),
+        })
+    }
+}
