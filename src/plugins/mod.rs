@@ -7,6 +7,7 @@
 
 pub mod conformance;
 mod file;
+pub mod file_names;
 mod registry;
 
 pub use registry::PluginRegistry;
@@ -94,8 +95,26 @@ pub struct PluginContext<'a> {
     pub rank: u32,
     /// How many slots the task has.
     pub slots: u32,
+    /// What the medium consisted of when the job began, for a plugin that is registered with a
+    /// survey: the same for all slots and after every restart, whatever the medium has become.
+    pub survey: Option<&'a Segment>,
     /// Whether this slot starts for the first time in this job.
     pub start: Start,
+}
+
+impl<'a> PluginContext<'a> {
+    /// The only slot of a task that has one, without a survey: for the tests of a plugin.
+    pub fn alone(task: &'a Task, start: Start) -> Self {
+        PluginContext {
+            job: JobId(uuid::Uuid::nil()),
+            task,
+            slot: SlotId(0),
+            rank: 0,
+            slots: 1,
+            survey: None,
+            start,
+        }
+    }
 }
 
 /// How a slot starts.
@@ -115,6 +134,10 @@ pub struct PluginError(pub String);
 /// Makes an input.
 pub type InputFactory =
     Arc<dyn Fn(&PluginContext<'_>) -> Result<Box<dyn Input>, PluginError> + Send + Sync>;
+
+/// Looks at what a task is to read, before its slots divide it. Made once in the life of a job, and
+/// kept with it.
+pub type Survey = Arc<dyn Fn(&Task) -> Result<Segment, PluginError> + Send + Sync>;
 
 /// Makes an output.
 pub type OutputFactory =

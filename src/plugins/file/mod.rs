@@ -3,12 +3,13 @@
 mod csv;
 mod json_lines;
 mod lines;
+mod pieces;
 mod source;
+mod tail;
 
 use super::{PluginContext, PluginError, PluginRegistry};
 use crate::job::TaskKind;
 use crate::job::vocabulary::{KeySchema, PluginSignature, Signature};
-use std::num::NonZeroU32;
 use std::path::Path;
 
 /// Registers every plugin of this folder.
@@ -18,11 +19,11 @@ pub(super) fn register(registry: &mut PluginRegistry) {
     registry.output("file/json-lines", json_lines::signature(), json_lines::open);
 }
 
-/// A file has one reader or writer: two would read the same lines or tear each other's.
+/// Any number of peers: each slot reads a part of its own, or writes files of its own.
 fn signature(kind: TaskKind, doc: &str, keys: Vec<KeySchema>) -> PluginSignature {
     PluginSignature {
         kind,
-        max_peers: Some(NonZeroU32::MIN),
+        max_peers: (kind == TaskKind::Input).then_some(std::num::NonZeroU32::MIN),
         signature: Signature {
             doc: doc.into(),
             keys,

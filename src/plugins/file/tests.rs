@@ -7,6 +7,7 @@ use crate::plugins::conformance::{Violation, check_input, check_output};
 use crate::plugins::{Input, Output, PluginFactory, ReadSegments, Start};
 use crate::segment::{Segment, Value};
 use flate2::Compression;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use std::fs;
@@ -47,6 +48,39 @@ impl Bench {
         self.folder.path().join(self.file)
     }
 
+    /// The files of the folder with what is in them.
+    pub(super) fn listing(&self) -> String {
+        let files = fs::read_dir(self.folder.path()).unwrap();
+        let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        let file = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            format!("{name}:\n{}", fs::read_to_string(path).unwrap())
+        };
+        let files: String = paths.iter().map(file).collect();
+        files.trim_end().into()
+    }
+
+    /// The rows of all files that an output wrote.
+    pub(super) fn rows(&self) -> Result<Vec<Segment>, Violation> {
+        let folder = fs::read_dir(self.path().parent().unwrap()).unwrap();
+        let mut paths: Vec<PathBuf> = folder.map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        let mut rows = Vec::new();
+        for path in paths {
+            let bytes = fs::read(&path).unwrap();
+            let text = match self.file.ends_with(".gz") && !bytes.is_empty() {
+                true => std::io::read_to_string(MultiGzDecoder::new(&bytes[..])).unwrap(),
+                false => String::from_utf8(bytes).unwrap(),
+            };
+            let wrong = |error: serde_json::Error| Violation(format!("{text:?}: {error}"));
+            for line in text.lines() {
+                rows.push(serde_json::from_str(line).map_err(wrong)?);
+            }
+        }
+        Ok(rows)
+    }
+
     /// A text that does not name the folder, which has another name each time.
     pub(super) fn without_folder(&self, error: PluginError) -> String {
         error
@@ -74,6 +108,7 @@ impl Bench {
             slot: SlotId(0),
             rank: 0,
             slots: 1,
+            survey: None,
             start,
         })
     }
@@ -213,14 +248,14 @@ proptest! {
 
     #[test]
     fn json_lines_holds_every_line_whole(
-        batches in prop::collection::vec(segments(), 0..8), seed: u64,
+        batches in prop::collection::vec(segments(), 0..8), gz: bool, rotate in 0..4, seed: u64,
     ) {
-        let bench = Bench::new("file/json-lines", "out/of/here/out.jsonl", "{}");
-        let read_back = || {
-            let text = fs::read_to_string(bench.path()).unwrap();
-            let wrong = |error: serde_json::Error| Violation(format!("{text:?}: {error}"));
-            text.lines().map(|line| serde_json::from_str(line).map_err(wrong)).collect()
+        let file = if gz { "out/of/here/out.jsonl.gz" } else { "out/of/here/out.jsonl" };
+        let params = match rotate {
+            0 => "{}".into(),
+            rows => format!(r#"{{"rotate-rows": {rows}}}"#),
         };
-        check_output(|start| bench.output(start), read_back, &batches, seed).unwrap();
+        let bench = Bench::new("file/json-lines", file, &params);
+        check_output(|start| bench.output(start), || bench.rows(), &batches, seed).unwrap();
     }
 }

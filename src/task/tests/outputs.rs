@@ -71,7 +71,7 @@ async fn an_output_is_sealed_when_it_is_told_to_be() {
         ..rig.assignment("out")
     });
     assert!(write.should_seal());
-    write.seal().unwrap();
+    write.seal(&rig.services).await.unwrap();
     assert_eq!(write.phase(), TaskPhase::Sealed);
     assert!(!write.should_seal());
     assert_eq!(ends.told(|told| told.seals), 1);
