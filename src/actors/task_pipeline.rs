@@ -166,6 +166,8 @@ impl Drive {
             self.save_last(&mut run).await;
         }
         run.stopped();
+        // Who waits below holds nothing that is another's.
+        drop(run);
         match stopped {
             Ok(confirm) => Ended::Stopped(confirm),
             Err(Round::Ended(ended)) => ended,

@@ -2,6 +2,7 @@
 
 use crate::ids::SlotId;
 use crate::job::Task;
+pub(super) use crate::job::validation::disk::UNFINISHED;
 use std::path::{Path, PathBuf};
 
 /// The file of a slot. A task that has one peer at most has the file as it is named; any other has
@@ -11,6 +12,14 @@ pub fn of_slot(path: &Path, task: &Task, slot: SlotId) -> PathBuf {
     match task.max_peers.unwrap_or(task.min_peers).get() {
         1 => path.into(),
         _ => with_number(path, &slot.0.to_string()),
+    }
+}
+
+/// What people are told where the files of all slots are: `out-*.jsonl` where there are several.
+pub fn of_all_slots(path: &Path, task: &Task) -> PathBuf {
+    match task.max_peers.unwrap_or(task.min_peers).get() {
+        1 => path.into(),
+        _ => with_number(path, "*"),
     }
 }
 
@@ -25,9 +34,6 @@ pub(super) fn unfinished(path: &Path) -> PathBuf {
     name.push(UNFINISHED);
     name.into()
 }
-
-/// What the name of a file ends with while it is being written.
-pub(super) const UNFINISHED: &str = ".part";
 
 /// `out.jsonl.gz` and `3` make `out-3.jsonl.gz`.
 fn with_number(path: &Path, number: &str) -> PathBuf {

@@ -9,8 +9,10 @@ pub mod conformance;
 mod file;
 pub mod file_names;
 mod registry;
+mod worker;
 
 pub use registry::PluginRegistry;
+pub use worker::{Pieces, Worker, WorkerError, WorkerOut};
 
 use crate::ids::{JobId, SlotId};
 use crate::job::Task;
@@ -151,3 +153,8 @@ pub enum PluginFactory {
     /// Of outputs.
     Output(OutputFactory),
 }
+
+/// The example of the page about plugins, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/plugins.md")]
+struct PluginsPage;

@@ -143,8 +143,7 @@ mod tests {
     #[test]
     fn built_in_plugins_have_any_number_of_peers_and_a_path() {
         for (name, signature) in PluginRegistry::with_built_in().signatures() {
-            let one = (signature.kind == TaskKind::Input).then_some(std::num::NonZeroU32::MIN);
-            assert_eq!(signature.max_peers, one, "{name}");
+            assert_eq!(signature.max_peers, None, "{name}");
             let keys = &signature.signature.keys;
             assert!(
                 keys.iter().any(|key| key.name == "path" && key.required),

@@ -1,9 +1,9 @@
 //! Sealing: each slot of an output once, those that nobody holds any more as well.
 
-use super::checkpoint::{Claimed, Holder, slots_ever_held};
+use super::checkpoint::{CheckpointError, Claimed, Holder, slots_ever_held};
 use super::context::Role;
 use super::exception::{Fault, Phase, guarded};
-use super::medium::SlotMedium;
+use super::medium::{ClaimFailed, SlotMedium};
 use super::run::TaskRun;
 use super::start::{StartFailed, TaskServices};
 use crate::ids::SlotId;
@@ -44,8 +44,12 @@ impl TaskRun {
         };
         let task = identity.task.clone();
         let claimed = SlotMedium::claim(services, &self.assignment, &task, slot, holder).await;
-        let medium =
-            claimed.map_err(|failed| failed.about(&self.assignment, &self.context.lifecycles))?;
+        let medium = match claimed {
+            // It is somebody's again, by an allocation that this peer has not read yet.
+            Err(ClaimFailed::Checkpoint(CheckpointError::Superseded(_))) => return Ok(()),
+            Err(failed) => return Err(failed.about(&self.assignment, &self.context.lifecycles)),
+            Ok(medium) => medium,
+        };
         if *medium.claimed() == Claimed::Sealed {
             return Ok(());
         }

@@ -12,6 +12,7 @@ mod collection;
 mod crashes;
 mod exceptions;
 mod faults;
+mod inputs;
 mod jobs;
 mod living;
 mod membership;
