@@ -1,4 +1,7 @@
-//! The nearest valid name: what somebody probably meant.
+//! Words for people: the nearest valid name, which somebody probably meant, lists and numbers.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 /// Of the candidates, the one that a mistyped name is closest to, when it is close enough to be
 /// meant: about a third of the letters may differ. A swap of two neighbours is one mistake.
@@ -12,6 +15,24 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(mistakes, _)| *mistakes <= mistakes_max)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// As [`nearest`], and where no candidate is written alike, the one that shares most of its words,
+/// which hyphens part.
+pub fn akin<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let words: BTreeSet<&str> = name.split('-').collect();
+    let shared = |candidate: &str| candidate.split('-').filter(|it| words.contains(it)).count();
+    nearest(name, candidates.clone()).or_else(|| {
+        let ranked = candidates.into_iter().map(|candidate| {
+            let rank = (shared(candidate), Reverse(mistakes(name, candidate)));
+            (rank, candidate)
+        });
+        let ((shared, _), candidate) = ranked.max()?;
+        (shared > 0).then_some(candidate)
+    })
 }
 
 /// `; did you mean `x`?`, or nothing when no candidate is near.
@@ -40,6 +61,16 @@ pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
+}
+
+/// `1 entry`, `2 entries`.
+pub fn counted(number: u64, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
+}
+
+/// `1 peer`, `2 peers`: whatever takes an `s`.
+pub fn some(number: usize, one: &str) -> String {
+    counted(number as u64, one, &format!("{one}s"))
 }
 
 fn mistakes(one: &str, other: &str) -> usize {
@@ -79,8 +110,35 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_half_right_is_understood() {
+        let names = [
+            "seal-task",
+            "signal-ready",
+            "prepare-join-cluster",
+            "leave-cluster",
+        ];
+        for (said, meant) in [
+            ("seal-output", Some("seal-task")),
+            ("prepare-join", Some("prepare-join-cluster")),
+            ("leave-clutser", Some("leave-cluster")),
+            ("hello", None),
+        ] {
+            assert_eq!(akin(said, names), meant, "{said}");
+        }
+    }
+
+    #[test]
     fn a_long_list_is_cut() {
         let names: Vec<String> = (0..22).map(|n| n.to_string()).collect();
         assert!(listed(names.iter().map(String::as_str)).ends_with("18, 19 and 2 more"));
+    }
+
+    #[test]
+    fn one_thing_is_not_several() {
+        let entries = |number| counted(number, "entry", "entries");
+        assert_eq!(entries(0), "0 entries");
+        assert_eq!(entries(1), "1 entry");
+        assert_eq!(some(1, "peer"), "1 peer");
+        assert_eq!(some(2, "peer"), "2 peers");
     }
 }

@@ -6,7 +6,7 @@ mod log_parameters;
 mod root;
 mod transport;
 
-pub use log_access::open_log;
+pub use log_access::{LogFound, open_log};
 
 use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::peer_group::{CollectionPolicy, Connector, GroupSettings, PeerGroup};

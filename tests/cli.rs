@@ -379,8 +379,8 @@ fn a_collected_job_is_known_by_how_it_ended() {
     assert_eq!(collected.code, Some(0), "{}", collected.err);
     let told = [
         "the log is collected up to entry",
-        "entries are left",
-        "data of 1 jobs",
+        " left, and an origin of ",
+        "data of 1 job and of 0 submissions",
     ];
     let all = told.iter().all(|told| collected.out.contains(told));
     assert!(all, "{}", collected.out);
@@ -567,6 +567,23 @@ fn a_signal_ends_a_running_job() {
             .unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{err}");
         assert!(err.contains("job late was killed by a signal"), "{err}");
+    }
+}
+
+#[test]
+fn a_file_of_tls_that_is_not_there_is_bad_input() {
+    let folder = folder();
+    let config = "[coordination]\nmode = \"zookeeper\"\ntls-ca-file = \"no.pem\"\n";
+    fs::write(
+        folder.path().join("node.toml"),
+        ANY_PORT.to_owned() + config,
+    )
+    .unwrap();
+    for words in [&["start"][..], &["log", "tail"]] {
+        let done = run(folder.path(), &[words, &["--config", "node.toml"]].concat());
+        assert_eq!(done.code, Some(2), "{}", done.err);
+        let expected = "coordination.tls-ca-file: cannot read no.pem: No such file";
+        assert!(done.err.starts_with(expected), "{}", done.err);
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -382,4 +383,71 @@ fn the_work_of_a_process_that_stops_is_finished_by_another() {
         scene.other.written(&scene.job) > 0,
         "the job was over before"
     );
+}
+
+#[test]
+fn a_node_waits_for_coordination_and_a_signal_ends_the_wait() {
+    let folder = TempDir::new().unwrap();
+    let onyx = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
+        command.args(words).current_dir(folder.path());
+        command
+    };
+    // A port that was free a moment ago: nobody listens there yet.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let coordination = format!("[coordination]\nmode = \"zookeeper\"\nconnect = \"{address}\"\n");
+    fs::write(
+        folder.path().join("node.toml"),
+        "[http]\nport = 0\n".to_owned() + &coordination,
+    )
+    .unwrap();
+    let start = || {
+        let mut command = onyx(&["start", "--config", "node.toml"]);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut err = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        err.read_line(&mut line).unwrap();
+        assert!(line.contains("waiting for coordination"), "{line}");
+        (child, err)
+    };
+    let terminate = |child: &mut Child| {
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args(["-s", "TERM", &id]).status();
+        assert!(sent.unwrap().success());
+        child.wait().unwrap().code()
+    };
+    let (mut child, _err) = start();
+    assert_eq!(terminate(&mut child), Some(143));
+
+    let (mut child, _err) = start();
+    let words = ["coordination", "--listen", &address.to_string()];
+    let mut command = onyx(&words);
+    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut server = server.unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("onyx-node listens on "), "{line:?}");
+    assert_eq!(terminate(&mut child), Some(0));
+
+    // Whoever looks at a tenancy that is not there is told those that are, and makes none.
+    let connect = address.to_string();
+    for _ in 0..2 {
+        let mut command = onyx(&["log", "tail", "--connect", &connect]);
+        let told = command
+            .env("ONYX_NODE__TENANCY_ID", "defualt")
+            .output()
+            .unwrap();
+        assert_eq!(told.status.code(), Some(2));
+        let told = String::from_utf8(told.stderr).unwrap();
+        let expected = format!(
+            "no node has used a log of tenancy `defualt` at {address}; did you mean `default`? there \
+             is only `default`; "
+        );
+        assert!(told.starts_with(&expected), "{told}");
+    }
+    assert_eq!(terminate(&mut server), Some(0));
 }

@@ -4,7 +4,8 @@
 use onyx::ids::{EntrySource, GroupId, IdSource, JobId, LogPosition, PeerId, SlotId, WriterId};
 use onyx::job::TaskKind;
 use onyx::log::commands::{
-    Command, ExhaustInput, LeaveCluster, PrepareJoinCluster, SealTask, SubmitJob, SubmittedJob,
+    Command, ExhaustInput, LeaveCluster, PrepareJoinCluster, SealTask, SlotWord, SubmitJob,
+    SubmittedJob,
 };
 use onyx::log::wants::{LocalFacts, RunningTask, TaskPhase, wants};
 use onyx::log::{Entry, PeerContext, Step, step};
@@ -188,24 +189,24 @@ impl Recorder {
         };
         for (slot, id, version) in self.slots(job, TASKS[0]) {
             let task = TASKS[0].into();
-            let exhaust = ExhaustInput {
+            let exhaust = ExhaustInput(SlotWord {
                 job,
                 task,
                 slot,
                 version,
                 id: Some(id),
-            };
+            });
             self.append(id.into(), Command::ExhaustInput(exhaust));
         }
         for (slot, id, version) in self.slots(job, TASKS[4]) {
             let task = TASKS[4].into();
-            let seal = SealTask {
+            let seal = SealTask(SlotWord {
                 job,
                 task,
                 slot,
                 version,
                 id: Some(id),
-            };
+            });
             self.append(id.into(), Command::SealTask(seal));
         }
         assert!(!self.replica.jobs.is_live(job), "the job has completed");

@@ -330,6 +330,7 @@ fn verdict_on(error: &CoordinationError) -> TaskVerdict {
         | CoordinationError::Expired
         | CoordinationError::LogLost(_)
         | CoordinationError::OriginUnusable(_)
+        | CoordinationError::Misconfigured { .. }
         | CoordinationError::Unreachable { .. } => TaskVerdict::RestartPeer,
     }
 }

@@ -5,7 +5,7 @@ use super::{ApiError, NodeHandle};
 use crate::coordination::{Node, patiently, read_blob};
 use crate::ids::JobId;
 use crate::messages::log_reader::Snapshot;
-use crate::replica::JobState;
+use crate::replica::{JobState, Replica};
 use crate::scheduler::explain;
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ impl NodeHandle {
         let replica = self.snapshot().replica;
         let summary = JobSummary::of(&replica, job).ok_or(ApiError::UnknownJob(job))?;
         let exception = match replica.job_state(job) {
-            Some(JobState::Killed) => self.exception(job).await?,
+            Some(JobState::Killed) => self.cause(&replica, job).await?,
             _ => None,
         };
         Ok(JobReport::of(
@@ -58,12 +58,19 @@ impl NodeHandle {
         match snapshot.replica.job_state(job) {
             None => Err(ApiError::UnknownJob(job)),
             Some(JobState::Completed) => Ok(Some(JobOutcome::Completed)),
-            Some(JobState::Killed) => Ok(Some(JobOutcome::Killed(self.exception(job).await?))),
+            Some(JobState::Killed) => {
+                let cause = self.cause(&snapshot.replica, job).await?;
+                Ok(Some(JobOutcome::Killed(cause)))
+            }
             Some(JobState::Waiting | JobState::Running) => Ok(None),
         }
     }
 
-    async fn exception(&self, job: JobId) -> Result<Option<String>, ApiError> {
+    /// Why a job was killed: what the log says, or what whoever killed it stored.
+    async fn cause(&self, replica: &Replica, job: JobId) -> Result<Option<String>, ApiError> {
+        if let Some(loss) = replica.jobs.losses.get(&job) {
+            return Ok(Some(loss.to_string()));
+        }
         let session = self.window.session.borrow().clone();
         let stored = patiently(&*session, || read_blob(&*session, Node::Exception(job))).await?;
         Ok(stored.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))

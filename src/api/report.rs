@@ -3,6 +3,7 @@
 use crate::coordination::SessionState;
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::messages::peer_group::GroupStatus;
+use crate::nearest::counted;
 use crate::replica::{JobState, Replica};
 use crate::scheduler::{Explanation, explain};
 use crate::task::counters::TaskFigures;
@@ -168,12 +169,14 @@ impl NodeStatus {
         } = status;
         if peers_joined < peers_wanted {
             not_ready.push(format!(
-                "{peers_joined} of {peers_wanted} peers have joined"
+                "{peers_joined} of {} joined",
+                counted(peers_wanted as u64, "peer has", "peers have")
             ));
         }
         if lag_entries > LAG_ENTRIES_MAX {
             not_ready.push(format!(
-                "the replica is {lag_entries} entries behind the log"
+                "the replica is {} behind the log",
+                counted(lag_entries, "entry", "entries")
             ));
         }
         match status.session {

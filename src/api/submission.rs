@@ -1,7 +1,7 @@
 //! From the job a user declares to the one that the cluster schedules.
 
 use super::{ApiError, NodeHandle};
-use crate::coordination::{Written, write_job};
+use crate::coordination::{Written, delete_job, write_job};
 use crate::functions::check_expression;
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::content::content_hash;
@@ -34,7 +34,17 @@ impl NodeHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .job();
-        self.submit_job_as(id, job).await.map(|_| id)
+        let submitted = self.submit_job_as(id, job).await;
+        if let Err(error) = &submitted
+            && was_not_taken(error)
+        {
+            // Nobody else knows the id. What cannot be deleted now is for the collector.
+            let session = self.window.session.borrow().clone();
+            if let Err(error) = delete_job(&*session, id).await {
+                tracing::warn!(job = %id, %error, "the data of a job that was not taken stays");
+            }
+        }
+        submitted.map(|_| id)
     }
 
     /// Submits a job under an id of the caller's choice, so that it can be repeated when nobody
@@ -75,6 +85,14 @@ impl NodeHandle {
         let position = self.append(Command::SubmitJob(submit)).await?;
         met(&self.snapshot().replica, id, content, Some(position))
     }
+}
+
+/// Whether a submission has left data behind, and is not in the log and will not be.
+fn was_not_taken(error: &ApiError) -> bool {
+    matches!(
+        error,
+        ApiError::NotTaken | ApiError::Write(WriteFailed::Full(_) | WriteFailed::Refused(_))
+    )
 }
 
 /// What became of a submission, by an entry if there is one. An entry that was applied can still have

@@ -124,6 +124,7 @@ pub(super) struct StatusArgs {
 pub(super) struct CoordinationArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2181")]
+    #[arg(value_parser = listen_address)]
     pub(super) listen: SocketAddr,
     /// The folder that everything survives a restart in; without one it is in memory only
     #[arg(long, value_name = "DIR")]
@@ -145,6 +146,17 @@ pub(super) struct JobArgs {
     /// Set a key of a task, as in read-flights.path=other.csv
     #[arg(long = "set", value_name = "TASK.KEY=VALUE")]
     pub(super) set: Vec<String>,
+}
+
+/// Where to listen. Of names only that of this machine for itself is known.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let named = text.strip_prefix("localhost:");
+    let address = named.map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    address.parse().map_err(|_| {
+        "expected an IP address and a port, such as 127.0.0.1:2181 or [::1]:2181; other names than \
+         localhost are not looked up"
+            .to_owned()
+    })
 }
 
 /// Which node to ask.
@@ -230,5 +242,19 @@ mod tests {
     #[test]
     fn the_help_names_every_command() {
         insta::assert_snapshot!(Cli::command().render_help());
+    }
+
+    #[test]
+    fn an_address_to_listen_on_is_one_of_this_machine() {
+        let local = SocketAddr::from(([127, 0, 0, 1], 2181));
+        assert_eq!(listen_address("localhost:2181"), Ok(local));
+        assert_eq!(listen_address("127.0.0.1:2181"), Ok(local));
+        for wrong in ["zk1:2181", "localhost", "127.0.0.1", "localhost:70000"] {
+            let told = listen_address(wrong).unwrap_err();
+            assert!(
+                told.starts_with("expected an IP address and a port"),
+                "{told}"
+            );
+        }
     }
 }

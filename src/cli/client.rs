@@ -165,6 +165,14 @@ pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
+/// A job as people call it; the name of one that was collected is forgotten.
+pub(super) fn title(job: &Value) -> String {
+    match text(job, "name") {
+        "" => format!("job {}", text(job, "id")),
+        name => format!("job {name} ({})", text(job, "id")),
+    }
+}
+
 /// A number of an answer.
 pub(super) fn number(value: &Value, key: &str) -> u64 {
     value[key].as_u64().unwrap_or_default()

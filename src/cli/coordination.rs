@@ -73,6 +73,11 @@ async fn stop(server: Server, signals: &mut Signals) -> Exit {
 
 /// With the names that things have on the command line.
 fn told(error: &StartError) -> String {
-    let text = error.to_string();
-    text.replace("set `allow_non_loopback`", "give `--allow-non-loopback`")
+    match error {
+        StartError::NotLoopback { address } => format!(
+            "{address} can be reached from other machines, and this server keeps nobody out; use \
+             127.0.0.1, or give `--allow-non-loopback` if the network is trusted"
+        ),
+        other => other.to_string(),
+    }
 }

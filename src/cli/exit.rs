@@ -1,5 +1,7 @@
 //! How the process ends, as whoever started it sees it.
 
+use crate::coordination::CoordinationError;
+use crate::node::NodeError;
 use std::process::ExitCode;
 
 /// How the process ends.
@@ -35,6 +37,23 @@ impl Exit {
     /// Ends the process now, whatever its other threads do.
     pub(super) fn at_once(self) -> ! {
         std::process::exit(self.code().into())
+    }
+}
+
+/// Of a node, or of somebody who only looks at a log: what another configuration would help against
+/// is bad input.
+impl From<&NodeError> for Exit {
+    fn from(error: &NodeError) -> Self {
+        match error {
+            NodeError::Coordination(
+                CoordinationError::Refused { .. } | CoordinationError::Misconfigured { .. },
+            )
+            | NodeError::Http(_)
+            | NodeError::Embedded(_)
+            | NodeError::Transport(_)
+            | NodeError::OtherLog { .. } => Exit::BadInput,
+            NodeError::Coordination(_) => Exit::Failed,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `onyx-node explain`: why a job has the peers it has, or none.
 
 use super::args::ExplainArgs;
-use super::client::{Client, ClientError, finish, text};
+use super::client::{Client, ClientError, finish, text, title};
 use super::console::Console;
 use super::exit::Exit;
 use super::jobs::path_segment;
@@ -25,7 +25,7 @@ fn ask(args: &ExplainArgs, console: &mut Console) -> Result<Exit, ClientError> {
 }
 
 fn explained(job: &Value) -> String {
-    let mut shown = format!("job {} ({})\n", text(job, "name"), text(job, "id"));
+    let mut shown = title(job) + "\n";
     shown += text(job, "why");
     let Some(share) = job["share"].as_str() else {
         return shown;

@@ -4,6 +4,7 @@ use super::args::GcArgs;
 use super::client::{Client, ClientError, finish, number};
 use super::console::Console;
 use super::exit::Exit;
+use crate::nearest::counted;
 use serde_json::json;
 
 /// Has a node collect the log.
@@ -24,12 +25,13 @@ fn ask(args: &GcArgs, console: &mut Console) -> Result<Exit, ClientError> {
     }
     let figure = |key| number(collected, key);
     console.say(format!(
-        "the log is collected up to entry {}: {} entries are left, and an origin of {} bytes; data of \
-         {} jobs is deleted",
+        "the log is collected up to entry {}: {} left, and an origin of {}; data of {} and of {} that \
+         nobody took is deleted",
         figure("position"),
-        figure("entries-left"),
-        figure("origin-bytes"),
-        figure("jobs"),
+        counted(figure("entries-left"), "entry is", "entries are"),
+        counted(figure("origin-bytes"), "byte", "bytes"),
+        counted(figure("jobs"), "job", "jobs"),
+        counted(figure("not-taken"), "submission", "submissions"),
     ));
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! `onyx-node jobs`: what a node knows of its jobs, or of one.
 
 use super::args::JobsArgs;
-use super::client::{Client, ClientError, finish, number, text};
+use super::client::{Client, ClientError, finish, number, text, title};
 use super::console::Console;
 use super::exit::Exit;
 use super::progress::grouped;
@@ -32,6 +32,8 @@ fn all(client: &Client, console: &mut Console) -> Result<Exit, ClientError> {
     rows.extend(jobs.iter().map(|job| {
         let [id, name, state, why] =
             ["id", "name", "state", "why"].map(|key| text(job, key).into());
+        let name = Some(name).filter(|name: &String| !name.is_empty());
+        let name = name.unwrap_or_else(|| "-".into());
         [id, name, state, number(job, "peers").to_string(), why]
     }));
     console.say(table(&rows));
@@ -54,7 +56,7 @@ pub(super) fn path_segment(id: &str) -> String {
 }
 
 fn described(job: &Value) -> String {
-    let mut shown = format!("job {} ({})\n", text(job, "name"), text(job, "id"));
+    let mut shown = title(job) + "\n";
     shown += &format!("state: {}\nwhy: {}\n", text(job, "state"), text(job, "why"));
     if let Some(exception) = job["exception"].as_str() {
         shown += &format!("exception: {exception}\n");
@@ -73,7 +75,11 @@ fn described(job: &Value) -> String {
         let counts = COUNTS.map(|key| grouped(number(&task["counts"], key)));
         rows.push(row(text(task, "name"), peers.to_string(), counts));
     }
-    shown + &table(&rows)
+    // Of one that was collected nobody knows the tasks.
+    match rows.len() {
+        1 => shown.trim_end().to_owned(),
+        _ => shown + &table(&rows),
+    }
 }
 
 fn row(name: &str, peers: String, counts: [String; 6]) -> [String; 8] {
@@ -98,6 +104,15 @@ mod tests {
             "tasks": [{ "name": "read-flights", "peers": { "0": "p" }, "counts": counts }],
         });
         insta::assert_snapshot!(described(&job));
+    }
+
+    #[test]
+    fn of_a_collected_job_only_what_is_known_is_shown() {
+        let id = "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03";
+        let job =
+            json!({ "id": id, "name": "", "state": "killed", "why": "collected", "tasks": [] });
+        let expected = format!("job {id}\nstate: killed\nwhy: collected");
+        assert_eq!(described(&job), expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::config::{LogConfig, LogLevel, NodeConfig};
 use crate::ids::JobId;
 use crate::job::Job;
 use crate::messages::supervision;
+use crate::nearest::some;
 use crate::node::{Node, NodeBuilder};
 use crate::replica::JobState;
 use crate::task::registry::Registry;
@@ -64,10 +65,11 @@ fn peers(job: &Job, wanted: Option<NonZeroUsize>) -> Result<NonZeroUsize, String
     let needed = NonZeroUsize::new(needed).unwrap_or(NonZeroUsize::MIN);
     match wanted {
         Some(wanted) if wanted < needed => Err(format!(
-            "--peers {wanted}: job {} needs at least {needed} peers, the sum of what its {} tasks \
+            "--peers {wanted}: job {} needs at least {}, the sum of what its {} \
              need; leave --peers out to start as many",
             job.name,
-            job.catalog.len(),
+            some(needed.get(), "peer"),
+            some(job.catalog.len(), "task"),
         )),
         wanted => Ok(wanted.unwrap_or(needed)),
     }
@@ -98,16 +100,16 @@ async fn run_on_a_node(
             return Exit::Failed;
         }
     };
-    let node = NodeBuilder::new(config)
-        .registry(registry.clone())
-        .without_http()
-        .start()
-        .await;
-    let mut node = match node {
+    let builder = NodeBuilder::new(config).registry(registry.clone());
+    let started = tokio::select! {
+        started = builder.without_http().start() => started,
+        signal = signals.next() => Exit::from(signal).at_once(),
+    };
+    let mut node = match started {
         Ok(node) => node,
         Err(error) => {
-            console.complain(error);
-            return Exit::Failed;
+            console.complain(&error);
+            return Exit::from(&error);
         }
     };
     let handle = node.handle().clone();

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::logging;
 use super::signals::Signals;
 use crate::config::{ConfigError, NodeConfig};
-use crate::node::{Node, NodeBuilder, NodeError};
+use crate::node::{Node, NodeBuilder};
 
 /// Runs a node.
 pub(super) fn start(args: &StartArgs, console: &mut Console) -> Exit {
@@ -48,7 +48,7 @@ async fn serve(config: NodeConfig, console: &mut Console) -> Exit {
         Ok(node) => node,
         Err(error) => {
             console.complain(&error);
-            return exit_of(&error);
+            return Exit::from(&error);
         }
     };
     if let Some(address) = node.http_address() {
@@ -76,16 +76,5 @@ async fn stop(node: Node, signals: &mut Signals) -> Exit {
             }
         },
         signal = signals.next() => Exit::from(signal).at_once(),
-    }
-}
-
-/// What another configuration would help against is bad input.
-fn exit_of(error: &NodeError) -> Exit {
-    match error {
-        NodeError::Http(_)
-        | NodeError::Embedded(_)
-        | NodeError::Transport(_)
-        | NodeError::OtherLog { .. } => Exit::BadInput,
-        NodeError::Coordination(_) => Exit::Failed,
     }
 }

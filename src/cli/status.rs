@@ -5,6 +5,7 @@ use super::client::{Client, ClientError, finish, number, text};
 use super::console::Console;
 use super::exit::Exit;
 use super::table::table;
+use crate::nearest::counted;
 use serde_json::Value;
 
 /// Tells how a node is doing. Succeeds when the node is ready.
@@ -32,10 +33,10 @@ fn ask(client: &Client, console: &mut Console) -> Result<Exit, ClientError> {
 
 fn health(body: &Value) -> String {
     let mut shown = format!(
-        "{}: {} of {} peers, log position {}",
+        "{}: {} of {}, log position {}",
         text(body, "status"),
         number(body, "peers-joined"),
-        number(body, "peers-wanted"),
+        counted(number(body, "peers-wanted"), "peer", "peers"),
         body["position"]
             .as_u64()
             .map_or("none".into(), |position| position.to_string()),

@@ -35,8 +35,8 @@ pub struct CoordinationConfig {
 /// What is tried again, and how soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryConfig {
-    /// How often a session is asked for before its opener gives up.
-    pub connect_attempts: NonZeroUsize,
+    /// For how long a session is asked for before its opener gives up.
+    pub connect_wait: Duration,
     /// How often a request is sent that is cut short while the session is connected.
     pub attempts: NonZeroUsize,
     /// The pause after the first attempt; it doubles …
@@ -91,7 +91,7 @@ impl Default for CoordinationConfig {
 impl Default for RetryConfig {
     fn default() -> Self {
         RetryConfig {
-            connect_attempts: count(3),
+            connect_wait: Duration::from_secs(60),
             attempts: count(30),
             pause_min: Duration::from_millis(50),
             pause_max: Duration::from_secs(1),
@@ -146,7 +146,7 @@ impl RetryConfig {
     fn read(keys: &mut Section<'_>) -> Self {
         let default = RetryConfig::default();
         let config = RetryConfig {
-            connect_attempts: keys.get("connect-attempts", default.connect_attempts),
+            connect_wait: keys.get("connect-wait-ms", default.connect_wait),
             attempts: keys.get("retry-attempts", default.attempts),
             pause_min: keys.get("retry-pause-min-ms", default.pause_min),
             pause_max: keys.get("retry-pause-max-ms", default.pause_max),

@@ -4,7 +4,9 @@
 //! itself holds a head that says where they are. Pieces are written before the head, so that a head
 //! always has its pieces; a reader that finds them gone has lost a race, and looks at the head again.
 
-use super::{Coordination, CoordinationError, NODE_BYTES_MAX, Node, Put, Written, patiently};
+use super::{
+    Coordination, CoordinationError, NODE_BYTES_MAX, Node, Put, Written, patiently, refused,
+};
 use crate::codec::{from_payload, to_payload};
 use crate::ids::{EntrySource, LogPosition};
 use futures_util::future::try_join_all;
@@ -58,13 +60,6 @@ impl Head {
             return None;
         };
         from_payload(payload).ok()
-    }
-}
-
-fn refused(what: &str, reason: impl std::fmt::Display) -> CoordinationError {
-    CoordinationError::Refused {
-        what: what.to_owned(),
-        reason: reason.to_string(),
     }
 }
 

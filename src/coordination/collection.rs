@@ -3,11 +3,13 @@
 //! A collector may die anywhere: the manifest says up to where its predecessors have come, and the
 //! next one goes on there.
 
+use super::job_data::nodes_of;
 use super::origin::{Manifest, Stored, encode, note_cleared, store};
-use super::{Coordination, CoordinationError, Folder, Node, Owner, patiently};
+use super::{Coordination, CoordinationError, Folder, Node, Owner, patiently, refused};
 use crate::ids::{EntrySource, JobId, LogPosition};
 use crate::replica::{Replica, Tombstone};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -25,6 +27,19 @@ pub struct Collected {
     pub origin_pieces: u32,
     /// Of how many jobs data was deleted.
     pub jobs: u64,
+    /// Of how many submissions that nobody took.
+    pub not_taken: u64,
+}
+
+/// So many jobs that nobody knows are remembered until the next collection; others are for later
+/// ones.
+const STRANGERS_MAX: usize = 1_000;
+
+/// What was deleted besides entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cleared {
+    jobs: u64,
+    not_taken: u64,
 }
 
 /// Stores the replica after the entry at a position as the origin, and deletes what is before it.
@@ -40,31 +55,30 @@ pub async fn collect(
         // A large replica takes a while, during which the log goes on.
         tokio::task::spawn_blocking(move || encode(&replica)).await
     };
-    let encoded = encoded.map_err(|error| CoordinationError::Refused {
-        what: "to store the origin".into(),
-        reason: error.to_string(),
-    })??;
+    let encoded = encoded.map_err(|error| refused("to store the origin", error))??;
     let storing = || store(session, collector, position, &encoded);
     let Stored::Yes(manifest) = patiently(session, storing).await? else {
         return Ok(None);
     };
-    let jobs = patiently(session, || clear(session, &manifest, &replica)).await?;
+    let Cleared { jobs, not_taken } =
+        patiently(session, || clear(session, &manifest, &replica)).await?;
     Ok(Some(Collected {
         position,
         entries_left: patiently(session, || session.log_len()).await?,
         origin_bytes: encoded.len() as u64,
         origin_pieces: manifest.pieces(),
         jobs,
+        not_taken,
     }))
 }
 
 /// Deletes what an origin makes superfluous. The entry at its position stays, so that a log that was
-/// lost can be told from one that was collected. Answers of how many jobs data was deleted.
-pub async fn clear(
+/// lost can be told from one that was collected.
+async fn clear(
     session: &dyn Coordination,
     manifest: &Manifest,
     replica: &Replica,
-) -> Result<u64, CoordinationError> {
+) -> Result<Cleared, CoordinationError> {
     session
         .delete_entries(manifest.cleared..manifest.position)
         .await?;
@@ -74,8 +88,12 @@ pub async fn clear(
         _ => false,
     })
     .await?;
+    let unknown = unknown_jobs(session, replica).await?;
+    let (not_taken, strangers): (BTreeSet<JobId>, BTreeSet<JobId>) = unknown
+        .into_iter()
+        .partition(|job| manifest.strangers.contains(job));
     clear_listed(session, Folder::Pieces, |owner| match owner {
-        Owner::Job(job) => has_ended(replica, job),
+        Owner::Job(job) => has_ended(replica, job) || not_taken.contains(&job),
         Owner::Cause(job) => causes_end(manifest, replica.jobs.tombstones.get(&job)),
         Owner::Entry(source) => entry_is_over(manifest, replica, &source),
         Owner::Origin(..) | Owner::Other => false,
@@ -88,8 +106,26 @@ pub async fn clear(
         |owner| matches!(owner, Owner::Origin(position, _) if position < manifest.position),
     )
     .await?;
-    note_cleared(session, manifest).await?;
-    Ok(jobs)
+    let nodes = not_taken.iter().copied().flat_map(nodes_of);
+    session.delete(nodes.collect()).await?;
+    let strangers = strangers.into_iter().take(STRANGERS_MAX).collect();
+    note_cleared(session, manifest, strangers).await?;
+    let not_taken = not_taken.len() as u64;
+    Ok(Cleared { jobs, not_taken })
+}
+
+/// The jobs that are stored and not in the log. Each may be about to be submitted.
+async fn unknown_jobs(
+    session: &dyn Coordination,
+    replica: &Replica,
+) -> Result<BTreeSet<JobId>, CoordinationError> {
+    let names = session.list(Folder::Metadata).await?;
+    let owners = names.iter().map(|name| Owner::of(Folder::Metadata, name));
+    let unknown = owners.filter_map(|owner| match owner {
+        Owner::Job(job) if !replica.jobs.is_known(job) => Some(job),
+        _ => None,
+    });
+    Ok(unknown.collect())
 }
 
 fn has_ended(replica: &Replica, job: JobId) -> bool {
@@ -120,12 +156,7 @@ async fn clear_jobs(
     for (job, tombstone) in replica.jobs.tombstones.iter() {
         if tombstone.collected > manifest.cleared {
             jobs += 1;
-            nodes.extend([
-                Node::Catalog(*job),
-                Node::Workflow(*job),
-                Node::Lifecycles(*job),
-                Node::JobMetadata(*job),
-            ]);
+            nodes.extend(nodes_of(*job));
         }
         if causes_end(manifest, Some(tombstone)) {
             nodes.push(Node::Exception(*job));

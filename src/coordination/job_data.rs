@@ -1,7 +1,10 @@
 //! The data of a job beside the log: written before the entry that submits it, read by whoever runs
 //! one of its tasks.
 
-use super::{Coordination, CoordinationError, Node, Put, Written, read_blob, write_blob};
+use super::{
+    Coordination, CoordinationError, Folder, Node, Owner, Put, Written, read_blob, refused,
+    write_blob,
+};
 use crate::codec::{from_payload, to_payload};
 use crate::ids::{ContentHash, JobId, TaskName};
 use crate::job::content::content_hash;
@@ -97,11 +100,27 @@ pub async fn read_job(
     }))
 }
 
+/// The nodes of what a job is made of. Its metadata is the last, so that what is deleted by half is
+/// found again.
+pub(super) fn nodes_of(id: JobId) -> [Node; 4] {
+    [
+        Node::Catalog(id),
+        Node::Workflow(id),
+        Node::Lifecycles(id),
+        Node::JobMetadata(id),
+    ]
+}
+
+/// Deletes what a job is made of that nobody has taken, and nobody else knows.
+pub async fn delete_job(session: &dyn Coordination, id: JobId) -> Result<(), CoordinationError> {
+    let pieces = session.list(Folder::Pieces).await?.into_iter();
+    let pieces = pieces.filter(|name| Owner::of(Folder::Pieces, name) == Owner::Job(id));
+    let pieces = pieces.map(|name| Node::Listed(Folder::Pieces, name));
+    session.delete(pieces.chain(nodes_of(id)).collect()).await
+}
+
 fn encode<T: Serialize>(what: &str, value: &T) -> Result<Vec<u8>, CoordinationError> {
-    to_payload(value).map_err(|error| CoordinationError::Refused {
-        what: format!("to store {what}"),
-        reason: error.to_string(),
-    })
+    to_payload(value).map_err(|error| refused(&format!("to store {what}"), error))
 }
 
 async fn read<T: DeserializeOwned>(
@@ -112,9 +131,6 @@ async fn read<T: DeserializeOwned>(
     let Some(data) = read_blob(session, node).await? else {
         return Ok(None);
     };
-    let value = from_payload(&data).map_err(|error| CoordinationError::Refused {
-        what,
-        reason: error.to_string(),
-    })?;
+    let value = from_payload(&data).map_err(|error| refused(&what, error))?;
     Ok(Some(value))
 }

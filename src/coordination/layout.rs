@@ -1,6 +1,6 @@
 //! Where things are kept: the paths below `/onyx/<tenancy>`, after the design's layout.
 
-use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName};
+use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
 use uuid::Uuid;
 
 /// The paths of one tenancy.
@@ -60,6 +60,8 @@ pub enum Folder {
     Checkpoints,
     /// Pieces of entries and of the data of jobs.
     Pieces,
+    /// What every job that was stored has, whether the log took it or not.
+    Metadata,
 }
 
 impl Folder {
@@ -68,6 +70,7 @@ impl Folder {
             Folder::Origin => "origin",
             Folder::Checkpoints => "checkpoint",
             Folder::Pieces => "chunk",
+            Folder::Metadata => "job-metadata",
         }
     }
 }
@@ -98,11 +101,11 @@ impl Owner {
                 Some(Owner::Origin(position, collector.parse().ok()?))
             }),
             Folder::Pieces if first == "entry" => parts.next().and_then(|writer| {
-                let writer = crate::ids::WriterId(writer.parse().ok()?);
+                let writer = WriterId(writer.parse().ok()?);
                 let sequence = parts.next()?.parse().ok()?;
                 Some(Owner::Entry(EntrySource { writer, sequence }))
             }),
-            Folder::Pieces | Folder::Checkpoints => {
+            Folder::Pieces | Folder::Checkpoints | Folder::Metadata => {
                 first.parse().ok().map(|job| match (folder, parts.next()) {
                     (Folder::Pieces, Some("exception")) => Owner::Cause(job),
                     _ => Owner::Job(job),
@@ -117,7 +120,7 @@ impl Layout {
     /// The layout of a tenancy.
     pub fn of(tenancy: &str) -> Self {
         Layout {
-            root: format!("/onyx/{tenancy}"),
+            root: format!("{}/{tenancy}", Layout::SHARED),
         }
     }
 
@@ -126,7 +129,10 @@ impl Layout {
         &self.root
     }
 
-    /// Directories that must exist, parents first.
+    /// What tenancies share: everybody may begin another one below it.
+    pub const SHARED: &str = "/onyx";
+
+    /// Directories of the tenancy that must exist, parents first.
     pub fn directories(&self) -> Vec<String> {
         let names = [
             "pulse",
@@ -145,9 +151,8 @@ impl Layout {
             "job-metadata",
             "checkpoint",
         ];
-        let parents = ["/onyx".to_owned(), self.root.clone()];
-        parents
-            .into_iter()
+        let directories = std::iter::once(self.root.clone());
+        directories
             .chain(names.iter().map(|name| format!("{}/{name}", self.root)))
             .collect()
     }
@@ -284,7 +289,7 @@ mod tests {
         let piece = pieces(Node::Exception(job));
         assert_eq!(owner(Folder::Pieces, &piece), Owner::Cause(job));
         let source = EntrySource {
-            writer: crate::ids::WriterId(job.0),
+            writer: WriterId(job.0),
             sequence: 90,
         };
         let piece = Node::EntryPiece(source, 1);
@@ -293,5 +298,7 @@ mod tests {
         let origin = Owner::Origin(LogPosition(90), job.0);
         assert_eq!(owner(Folder::Origin, &piece), origin);
         assert_eq!(owner(Folder::Origin, &Node::Origin), Owner::Other);
+        let metadata = Node::JobMetadata(job);
+        assert_eq!(owner(Folder::Metadata, &metadata), Owner::Job(job));
     }
 }

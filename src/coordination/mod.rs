@@ -11,10 +11,11 @@ mod lease;
 pub mod memory;
 pub mod origin;
 mod retry;
+pub mod tail;
 pub mod zookeeper;
 
 pub use blob::{append_entry, read_blob, read_entries, write_blob};
-pub use job_data::{read_job, write_job};
+pub use job_data::{delete_job, read_job, write_job};
 pub use layout::{Folder, Layout, Node, Owner};
 pub use lease::SessionLease;
 pub use retry::{Attempts, Retry, patiently, reconnected};
@@ -22,6 +23,7 @@ pub use retry::{Attempts, Retry, patiently, reconnected};
 use crate::ids::{LogPosition, PeerId};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -182,12 +184,27 @@ pub enum CoordinationError {
         /// Why.
         reason: String,
     },
+    /// An option does not fit this machine or these servers. Trying again does not help.
+    #[error("{option}: {reason}")]
+    Misconfigured {
+        /// The option, as `coordination.connect`.
+        option: &'static str,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
 }
 
 /// The most bytes that are written into one node. ZooKeeper refuses a whole request beyond
 /// 1,048,575 bytes by dropping the connection with everything in flight, so that the check comes
 /// before sending.
 pub const NODE_BYTES_MAX: usize = 1_000_000;
+
+fn refused(what: &str, reason: impl fmt::Display) -> CoordinationError {
+    CoordinationError::Refused {
+        what: what.to_owned(),
+        reason: reason.to_string(),
+    }
+}
 
 fn check_size(what: &str, data: &[u8]) -> Result<(), CoordinationError> {
     if data.len() <= NODE_BYTES_MAX {

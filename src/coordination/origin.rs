@@ -6,11 +6,12 @@
 //! whole, and positions only grow, whoever collects at once and wherever he dies.
 
 use super::blob::{Head, read_pieces, write_pieces};
-use super::{Coordination, CoordinationError, Node, Revision, Written};
+use super::{Coordination, CoordinationError, Node, Revision, Written, refused};
 use crate::codec::{from_payload, to_payload};
-use crate::ids::LogPosition;
+use crate::ids::{JobId, LogPosition};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The replica after the entry at a position.
@@ -36,6 +37,10 @@ pub struct Manifest {
     pub cleared: LogPosition,
     /// What killed the jobs that were collected up to this entry is deleted.
     pub causes_cleared: LogPosition,
+    /// Jobs that were stored and not in the replica when it was last looked: whoever submits one of
+    /// them has had until the next collection.
+    #[serde(default)]
+    pub strangers: BTreeSet<JobId>,
     head: Head,
 }
 
@@ -64,13 +69,6 @@ const LOOKS: usize = 8;
 
 fn unusable(reason: impl std::fmt::Display) -> CoordinationError {
     CoordinationError::OriginUnusable(reason.to_string())
-}
-
-fn refused(what: &str, reason: impl std::fmt::Display) -> CoordinationError {
-    CoordinationError::Refused {
-        what: what.to_owned(),
-        reason: reason.to_string(),
-    }
 }
 
 /// The manifest of the moment, and its revision; none when nothing was ever collected.
@@ -147,6 +145,7 @@ async fn switch(
             previous: old.as_ref().map_or(nothing, |old| old.position),
             cleared: old.as_ref().map_or(nothing, |old| old.cleared),
             causes_cleared: old.as_ref().map_or(nothing, |old| old.causes_cleared),
+            strangers: old.map(|old| old.strangers).unwrap_or_default(),
             head: head.clone(),
         };
         if write_manifest(session, &manifest, revision).await? == Written::Yes {
@@ -155,10 +154,12 @@ async fn switch(
     }
 }
 
-/// Writes down that what an origin made superfluous is deleted, unless there is another by now.
+/// Writes down that what an origin made superfluous is deleted, and which jobs nobody knew, unless
+/// there is another by now.
 pub(super) async fn note_cleared(
     session: &dyn Coordination,
     manifest: &Manifest,
+    strangers: BTreeSet<JobId>,
 ) -> Result<(), CoordinationError> {
     let Some((present, revision)) = read_manifest(session).await? else {
         return Ok(());
@@ -169,6 +170,7 @@ pub(super) async fn note_cleared(
     let cleared = Manifest {
         cleared: manifest.position,
         causes_cleared: manifest.previous,
+        strangers,
         ..present
     };
     // Another origin that came between will have it deleted again, which does no harm.

@@ -7,6 +7,7 @@ use crate::job::file::{Position, Problem};
 use crate::job::place::Place;
 use crate::job::validation::Violation;
 use crate::messages::outbox::WriteFailed;
+use crate::nearest::some;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ impl Refusal {
     pub(super) fn of_problems(problems: &[Problem]) -> Self {
         let problem =
             |problem: &Problem| described(problem.position, &problem.place, &problem.message);
-        let message = format!("the job file has {}", plural(problems.len(), "problem"));
+        let message = format!("the job file has {}", some(problems.len(), "problem"));
         let problems: Vec<Value> = problems.iter().map(problem).collect();
         Refusal::bad(message).with("problems", problems.into())
     }
@@ -70,7 +71,7 @@ impl Refusal {
     fn of_violations(violations: &[Violation]) -> Self {
         let problem = |violation: &Violation| described(None, &violation.place, &violation.message);
         let problems: Vec<Value> = violations.iter().map(problem).collect();
-        let message = format!("the job has {}", plural(violations.len(), "problem"));
+        let message = format!("the job has {}", some(violations.len(), "problem"));
         Refusal::bad(message).with("problems", problems.into())
     }
 }
@@ -82,11 +83,6 @@ fn described(position: Option<Position>, place: &Place, message: &str) -> Value 
         "place": place.to_string(),
         "message": message,
     })
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{s}")
 }
 
 impl From<ApiError> for Refusal {

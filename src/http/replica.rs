@@ -48,10 +48,11 @@ const PEER_KEYS: [&str; 9] = [
     "peer-words",
 ];
 
-const JOB_KEYS: [&str; 31] = [
+const JOB_KEYS: [&str; 32] = [
     "jobs",
     "completed-jobs",
     "killed-jobs",
+    "killed-by-loss",
     "tombstones",
     "job-names",
     "job-contents",

@@ -20,7 +20,7 @@ pub fn account(step: &Step, peers: &BTreeSet<PeerId>) -> Value {
     json!({
         "position": step.position,
         "applied": step.ignored.is_none(),
-        "reason": step.ignored,
+        "reason": step.reason(),
         "diff": step.diff(),
         "reactions": by_peer(&|me| json!(step.reactions(me))),
         "effects": by_peer(&|me| json!(step.effects(me))),
@@ -34,9 +34,9 @@ pub fn affected(step: &Step) -> BTreeSet<PeerId> {
     let mut peers: BTreeSet<PeerId> = members.into_iter().flatten().copied().collect();
     // Whom nobody knows can still be spoken of.
     match step.entry.as_ref().map(|entry| &entry.command) {
-        Some(Command::PrepareJoinCluster(prepare)) => peers.extend([prepare.joiner]),
-        Some(Command::AbortJoinCluster(abort)) => peers.extend([abort.id]),
-        Some(Command::LeaveCluster(leave)) => peers.extend(leave.also.iter().chain([&leave.id])),
+        Ok(Command::PrepareJoinCluster(prepare)) => peers.extend([prepare.joiner]),
+        Ok(Command::AbortJoinCluster(abort)) => peers.extend([abort.id]),
+        Ok(Command::LeaveCluster(leave)) => peers.extend(leave.also.iter().chain([&leave.id])),
         _ => {}
     }
     let facts = LocalFacts::default();

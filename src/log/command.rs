@@ -51,6 +51,8 @@ pub enum Reason {
     NotJoining,
     /// The peer is not known.
     UnknownPeer,
+    /// It names peers of several groups.
+    SeveralGroups,
     /// The job was submitted before.
     KnownJob,
     /// Another job was submitted under this id.
@@ -75,6 +77,33 @@ pub enum Reason {
     LocalOnly,
     /// Too early: something upstream is not exhausted yet.
     NotYet,
+}
+
+impl Reason {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Unreadable => "unreadable",
+            Reason::AlreadySeen => "already-seen",
+            Reason::AlreadyJoining => "already-joining",
+            Reason::NoCandidate => "no-candidate",
+            Reason::NotJoining => "not-joining",
+            Reason::UnknownPeer => "unknown-peer",
+            Reason::SeveralGroups => "several-groups",
+            Reason::KnownJob => "known-job",
+            Reason::OtherContent => "other-content",
+            Reason::TooManyJobs => "too-many-jobs",
+            Reason::NotLive => "not-live",
+            Reason::InvalidJob => "invalid-job",
+            Reason::UnknownTask => "unknown-task",
+            Reason::LogInUse => "log-in-use",
+            Reason::TooManyLogs => "too-many-logs",
+            Reason::Stale => "stale",
+            Reason::NothingToDo => "nothing-to-do",
+            Reason::LocalOnly => "local-only",
+            Reason::NotYet => "not-yet",
+        }
+    }
 }
 
 /// Who is asking.
@@ -107,4 +136,17 @@ pub enum Effect {
     EvictIfGhost(PeerId),
     /// I was removed: end this incarnation.
     Restart,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_reason_has_the_same_name_everywhere() {
+        for reason in [Reason::Unreadable, Reason::SeveralGroups, Reason::NotYet] {
+            assert_eq!(json!(reason), reason.name());
+        }
+    }
 }

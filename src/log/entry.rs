@@ -2,7 +2,10 @@
 
 use super::commands::Command;
 use crate::ids::{EntrySource, LogPosition};
+use crate::nearest::{akin, listed};
+use crate::replica::view::{Misread, read_at};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 
 /// One command as it stands in the log.
@@ -21,6 +24,25 @@ pub struct Entry {
     pub command: Command,
 }
 
+impl Entry {
+    /// From JSON that stands at a place. Of a command that there is not, the one is told that was
+    /// probably meant.
+    pub fn read(value: &Value, path: &str) -> Result<Self, Misread> {
+        if let Some(name) = value["fn"].as_str()
+            && !Command::NAMES.contains(&name)
+        {
+            let near = akin(name, Command::NAMES);
+            let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            let message = format!(
+                "there is no command `{name}`; {near}there are {}",
+                listed(Command::NAMES)
+            );
+            return Err(Misread::new(format!("{path}.fn"), message));
+        }
+        read_at(value, path)
+    }
+}
+
 /// A payload that is not an entry of this version, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable(pub String);
@@ -32,3 +54,24 @@ impl fmt::Display for Unreadable {
 }
 
 impl std::error::Error for Unreadable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_command_that_there_is_not_is_told_with_the_nearest() {
+        let told = |name: &str| {
+            let read = Entry::read(&json!({ "fn": name, "args": {} }), "entries[0]");
+            read.unwrap_err().to_string()
+        };
+        let seal = told("seal-output");
+        let expected = "entries[0].fn: there is no command `seal-output`; did you mean `seal-task`? there are \
+             prepare-join-cluster, ";
+        assert!(seal.starts_with(expected), "{seal}");
+        let hello = told("hello");
+        let expected = "entries[0].fn: there is no command `hello`; there are ";
+        assert!(hello.starts_with(expected), "{hello}");
+    }
+}

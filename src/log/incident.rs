@@ -113,7 +113,7 @@ impl Recorded {
         let position = read_at(&line["position"], "position")?;
         let entry = match line.get("unreadable") {
             Some(reason) => Err(Unreadable(read_at(reason, "unreadable")?)),
-            None => Ok(read_at(&line, "the entry")?),
+            None => Ok(Entry::read(&line, "the entry")?),
         };
         Ok(Recorded { position, entry })
     }

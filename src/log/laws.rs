@@ -5,7 +5,7 @@ use super::commands::sample::submit;
 use super::commands::{
     AbortJoinCluster, AcceptJoinCluster, AssignBookkeeperLogId, Command, CompactBookkeeperLogIds,
     DeletedBookkeeperLogIds, ExhaustInput, Gc, KillJob, LeaveCluster, NotifyJoinCluster,
-    PrepareJoinCluster, SealTask, SetReplica, SignalReady, SubmitJob, SubmittedJob,
+    PrepareJoinCluster, SealTask, SetReplica, SignalReady, SlotWord, SubmitJob, SubmittedJob,
 };
 use super::wants::{LocalFacts, wants};
 use super::{Applied, Entry, LogCommand, PeerContext, step};
@@ -103,11 +103,16 @@ fn a_sound_job() -> impl Strategy<Value = Command> {
 }
 
 /// The command that is the word of a holder about its slot.
-type SlotWord = (Option<PeerId>, JobId, TaskName, SlotId, LogPosition);
-
 fn a_slot_word() -> impl Strategy<Value = SlotWord> {
     let id = option::weighted(0.8, a_peer());
-    (id, a_job(), a_task_name(), a_slot(), a_position())
+    let said = (a_job(), a_task_name(), a_slot(), a_position(), id);
+    said.prop_map(|(job, task, slot, version, id)| SlotWord {
+        job,
+        task,
+        slot,
+        version,
+        id,
+    })
 }
 
 fn a_log() -> impl Strategy<Value = StateLogId> {
@@ -163,33 +168,9 @@ fn a_command() -> impl Strategy<Value = Command> {
         a_sound_job(),
         (a_job(), option::of("[a-z]{0,9}"))
             .prop_map(|(job, cause)| Command::KillJob(KillJob::new(job, cause))),
-        a_slot_word().prop_map(|(id, job, task, slot, version)| {
-            Command::SignalReady(SignalReady {
-                id,
-                job,
-                task,
-                slot,
-                version,
-            })
-        }),
-        a_slot_word().prop_map(|(id, job, task, slot, version)| {
-            Command::ExhaustInput(ExhaustInput {
-                id,
-                job,
-                task,
-                slot,
-                version,
-            })
-        }),
-        a_slot_word().prop_map(|(id, job, task, slot, version)| {
-            Command::SealTask(SealTask {
-                id,
-                job,
-                task,
-                slot,
-                version,
-            })
-        }),
+        a_slot_word().prop_map(|word| Command::SignalReady(SignalReady(word))),
+        a_slot_word().prop_map(|word| Command::ExhaustInput(ExhaustInput(word))),
+        a_slot_word().prop_map(|word| Command::SealTask(SealTask(word))),
         a_word_about_logs(),
         any::<u128>().prop_map(|id| Command::Gc(Gc {
             id: Uuid::from_u128(id)

@@ -11,8 +11,8 @@ use std::sync::Arc;
 pub struct Step {
     /// The entry's position.
     pub position: LogPosition,
-    /// The entry; none when the payload could not be read.
-    pub entry: Option<Entry>,
+    /// The entry, or why the payload cannot be read.
+    pub entry: Result<Entry, Unreadable>,
     /// The replica before.
     pub old: Arc<Replica>,
     /// The replica after; the same one when the entry was ignored.
@@ -24,12 +24,13 @@ pub struct Step {
 /// Applies the entry at a position. Whatever the payload says, there is a replica afterwards, and
 /// the same one on every peer.
 pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<Replica>) -> Step {
-    let Ok(entry) = payload else {
-        return Step::ignored(position, None, old, Reason::Unreadable);
+    let entry = match payload {
+        Ok(entry) => entry,
+        unreadable => return Step::ignored(position, unreadable, old, Reason::Unreadable),
     };
     let source = entry.source;
     if source.is_some_and(|source| old.writers.has_seen(&source)) {
-        return Step::ignored(position, Some(entry), old, Reason::AlreadySeen);
+        return Step::ignored(position, Ok(entry), old, Reason::AlreadySeen);
     }
     let (mut new, ignored) = match entry.command.apply(position, &old) {
         Applied::Changed(new) => (new, None),
@@ -48,7 +49,7 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
     );
     Step {
         position,
-        entry: Some(entry),
+        entry: Ok(entry),
         old,
         new: Arc::new(new),
         ignored,
@@ -68,7 +69,7 @@ impl Step {
         };
         Step {
             position,
-            entry: Some(entry),
+            entry: Ok(entry),
             old,
             new,
             ignored: None,
@@ -77,7 +78,7 @@ impl Step {
 
     fn ignored(
         position: LogPosition,
-        entry: Option<Entry>,
+        entry: Result<Entry, Unreadable>,
         replica: Arc<Replica>,
         reason: Reason,
     ) -> Self {
@@ -93,8 +94,19 @@ impl Step {
 
     /// What it changed; none when it was ignored.
     pub fn diff(&self) -> Option<ReplicaDiff> {
-        let entry = self.entry.as_ref().filter(|_| self.ignored.is_none())?;
+        let entry = self.entry.as_ref().ok();
+        let entry = entry.filter(|_| self.ignored.is_none())?;
         Some(entry.command.diff(&self.old, &self.new))
+    }
+
+    /// Why it changed nothing, for people: the name of the reason, and of a payload that cannot be
+    /// read what is wrong with it.
+    pub fn reason(&self) -> Option<String> {
+        let reason = self.ignored?;
+        Some(match &self.entry {
+            Ok(_) => reason.name().to_owned(),
+            Err(Unreadable(why)) => format!("{}: {why}", reason.name()),
+        })
     }
 
     /// What the peer `me` writes in answer. Its watches have to be in place before.
@@ -111,7 +123,7 @@ impl Step {
 
     /// The command, unless it was already answered when its entry was first seen.
     fn command(&self) -> Option<&Command> {
-        let entry = self.entry.as_ref()?;
+        let entry = self.entry.as_ref().ok()?;
         (self.ignored != Some(Reason::AlreadySeen)).then_some(&entry.command)
     }
 }

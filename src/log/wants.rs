@@ -4,7 +4,7 @@
 use super::PeerContext;
 use super::commands::{
     AcceptJoinCluster, Command, ExhaustInput, NotifyJoinCluster, PrepareJoinCluster, SealTask,
-    SignalReady,
+    SignalReady, SlotWord,
 };
 use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::{Sends, TaskKind, TaskScheduler};
@@ -341,36 +341,22 @@ fn owes(
         .progress
         .get(&job)
         .is_some_and(|p| p.is_exhausted(task, slot));
+    let word = || SlotWord {
+        job,
+        task: task.clone(),
+        slot,
+        version,
+        id: Some(me),
+    };
     let mut owes = Vec::new();
     if running.phase >= TaskPhase::Ready && !is_ready {
-        let task = task.clone();
-        owes.push(Command::SignalReady(SignalReady {
-            id: Some(me),
-            job,
-            task,
-            slot,
-            version,
-        }));
+        owes.push(Command::SignalReady(SignalReady(word())));
     }
     if running.phase == TaskPhase::Exhausted && record.kind == TaskKind::Input && !exhausted {
-        let task = task.clone();
-        owes.push(Command::ExhaustInput(ExhaustInput {
-            job,
-            task,
-            slot,
-            version,
-            id: Some(me),
-        }));
+        owes.push(Command::ExhaustInput(ExhaustInput(word())));
     }
     if running.phase == TaskPhase::Sealed && assignment.seal == Seal::Now {
-        let task = task.clone();
-        owes.push(Command::SealTask(SealTask {
-            job,
-            task,
-            slot,
-            version,
-            id: Some(me),
-        }));
+        owes.push(Command::SealTask(SealTask(word())));
     }
     Some(owes)
 }

@@ -3,6 +3,7 @@
 use crate::coordination::CoordinationError;
 use crate::ids::LogPosition;
 use crate::log::commands::Command;
+use crate::nearest::counted;
 use actix::Message;
 
 /// The peer, or the group, to its outbox: write this to the log after what you were given before.
@@ -18,7 +19,7 @@ pub struct WriteEntry {
 
 /// The outbox has reached its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the outbox is full: {capacity} entries wait to be written")]
+#[error("the outbox is full: {} to be written", counted(*.capacity as u64, "entry waits", "entries wait"))]
 pub struct OutboxFull {
     /// How many it holds.
     pub capacity: usize,

@@ -6,12 +6,19 @@ use crate::ids::PeerId;
 use futures_util::future::select_all;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// Links to inboxes of one kind, by peer.
 pub struct Links {
     kind: InboxKind,
     open: BTreeMap<PeerId, OpenLink>,
+    /// Somebody had no such inbox when it was last tried.
+    refused: bool,
 }
+
+/// How long a peer that had no inbox is left in peace. It may open one without a word in the log that
+/// would wake who waits for it.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 struct OpenLink {
     link: Box<dyn Link>,
@@ -32,6 +39,7 @@ impl Links {
         Links {
             kind,
             open: BTreeMap::new(),
+            refused: false,
         }
     }
 
@@ -55,11 +63,13 @@ impl Links {
             self.open.remove(&to);
             if history == History::NothingTaken {
                 // It was opened for this, and nobody is there.
+                self.refused = true;
                 return Err(TrySendError::Closed(message));
             }
             // The peer may have started another task since, with another inbox.
         }
         let Ok(link) = transport.link(to, self.kind) else {
+            self.refused = true;
             return Err(TrySendError::Closed(message));
         };
         let history = History::NothingTaken;
@@ -82,13 +92,22 @@ impl Links {
         }
     }
 
-    /// Waits until any open link has room or is closed; for ever when there is none.
+    /// Waits until any open link has room or is closed, or until it is time to try a peer again that
+    /// had no inbox; for ever when there is neither.
     pub async fn any_ready(&mut self) {
-        if self.open.is_empty() {
-            return std::future::pending().await;
+        let refused = std::mem::take(&mut self.refused);
+        let links = self.open.values_mut().map(|open| open.link.ready());
+        let ready = async {
+            match links.len() {
+                0 => std::future::pending().await,
+                // A link that closed is found closed when it is used.
+                _ => drop(select_all(links).await),
+            }
+        };
+        tokio::select! {
+            () = ready => {}
+            () = tokio::time::sleep(TRY_AGAIN), if refused => {}
         }
-        // A link that closed is found closed when it is used.
-        let _ = select_all(self.open.values_mut().map(|open| open.link.ready())).await;
     }
 }
 
@@ -139,6 +158,18 @@ mod tests {
         let mut inbox = transport.open_inbox(peer, InboxKind::Task, 1).unwrap();
         assert_eq!(links.try_send(&transport, peer, message()), Ok(()));
         assert!(inbox.try_next().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_opens_its_inbox_late_is_tried_again_by_who_waits() {
+        let transport = LocalTransport::new();
+        let peer = IdSource::from_seed(2).peer();
+        let mut links = Links::to(InboxKind::Task);
+        let closed = links.try_send(&transport, peer, message());
+        assert_eq!(closed, Err(TrySendError::Closed(message())));
+        links.any_ready().await;
+        let _inbox = transport.open_inbox(peer, InboxKind::Task, 1).unwrap();
+        assert_eq!(links.try_send(&transport, peer, message()), Ok(()));
     }
 
     #[test]

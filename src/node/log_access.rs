@@ -1,21 +1,35 @@
-//! The log of a cluster for those who only look: no peers, and nothing is appended.
+//! The log of a cluster for those who only look: no peers, and nothing is written.
 
 use super::{NodeError, connect, log_parameters};
 use crate::config::NodeConfig;
 use crate::coordination::Coordination;
-use crate::coordination::zookeeper::ZooKeeper;
+use crate::coordination::zookeeper::{Found, ZooKeeper};
 use crate::replica::Agreed;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Opens the log of a configuration at these servers, with what its users agreed on. None when there
-/// is no such log.
-pub async fn open_log(
-    config: &NodeConfig,
-    servers: &str,
-) -> Result<Option<(Arc<dyn Coordination>, Agreed)>, NodeError> {
+/// What there is to look at.
+pub enum LogFound {
+    /// A log, and what its users agreed on.
+    Log(Arc<dyn Coordination>, Agreed),
+    /// No log of this tenancy, but of these.
+    Others(Vec<String>),
+}
+
+/// Somebody at a terminal waits for coordination at most this long.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Opens the log of a configuration at these servers.
+pub async fn open_log(config: &NodeConfig, servers: &str) -> Result<LogFound, NodeError> {
     let mut connect = connect(config, None);
     connect.address = servers.to_owned();
-    let session = ZooKeeper::connect(&connect).await?;
+    connect.retry.connect_wait = connect.retry.connect_wait.min(WAIT_MAX);
+    let session = match ZooKeeper::find(&connect).await? {
+        Found::Tenancy(session) => session,
+        Found::Others(others) => return Ok(LogFound::Others(others)),
+    };
     let agreed = log_parameters::agreed(&session, &connect.tenancy).await?;
-    Ok(agreed.map(|agreed| (Arc::new(session) as Arc<dyn Coordination>, agreed)))
+    // Without parameters nobody has begun a log in what is there.
+    let none = LogFound::Others(Vec::new());
+    Ok(agreed.map_or(none, |agreed| LogFound::Log(Arc::new(session), agreed)))
 }

@@ -90,6 +90,7 @@ impl Jobs {
     fn bury(&mut self, finished: Vec<JobId>, outcome: Outcome, collected: LogPosition) {
         for job in finished {
             let record = self.records.remove(&job);
+            self.losses.remove(&job);
             let tombstone = Tombstone {
                 outcome,
                 content: record.and_then(|record| record.content),

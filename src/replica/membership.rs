@@ -2,7 +2,7 @@
 
 use super::{Member, Membership};
 use crate::ids::PeerId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Membership {
@@ -18,7 +18,7 @@ impl Membership {
 
     /// The joined peer through which a joiner joins.
     pub fn observer_of(&self, joiner: PeerId) -> Option<PeerId> {
-        let behind = |pairs: &std::collections::BTreeMap<PeerId, PeerId>| {
+        let behind = |pairs: &BTreeMap<PeerId, PeerId>| {
             let pair = pairs.iter().find(|(_, behind)| **behind == joiner);
             pair.map(|(observer, _)| *observer)
         };

@@ -21,6 +21,6 @@ pub use jobs::Outcome;
 pub use queries::{JobState, Place};
 pub use shared_map::{RandomId, SharedMap};
 pub use value::{
-    Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, Site, StateLogs,
-    TaskRecord, Tombstone, Writers,
+    Agreed, Allocation, JobRecord, Jobs, Loss, Member, Membership, Progress, Replica, Site,
+    StateLogs, TaskRecord, Tombstone, Writers,
 };

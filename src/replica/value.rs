@@ -10,6 +10,7 @@ use crate::job::percent::Percent;
 use crate::job::{AckerRule, FluxPolicy, Sends, TaskKind, TaskScheduler};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 /// The state of the cluster as of one position of the log.
@@ -136,10 +137,33 @@ pub struct Jobs {
     pub killed: Vec<JobId>,
     /// What was submitted.
     pub records: BTreeMap<JobId, Arc<JobRecord>>,
+    /// The killed ones of the list above that could not do without a peer.
+    #[serde(default)]
+    pub losses: BTreeMap<JobId, Loss>,
     /// What is left of finished jobs whose records are gone, the latest
     /// [`Jobs::TOMBSTONES_REMEMBERED`] or a little fewer.
     #[serde(default)]
     pub tombstones: SharedMap<JobId, Tombstone>,
+}
+
+/// A peer that left, and its task, whose flux policy is `kill`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Loss {
+    /// The peer.
+    pub peer: PeerId,
+    /// Its task.
+    pub task: TaskName,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Loss { peer, task } = self;
+        write!(
+            f,
+            "peer {peer} of task {task} left, and the task has the flux-policy kill"
+        )
+    }
 }
 
 /// What is left of a finished job: enough to answer who waits for it or submits it again.

@@ -12,6 +12,7 @@ use super::run::TaskRun;
 use crate::clock::Clock;
 use crate::codec::Decoder;
 use crate::coordination::{Coordination, CoordinationError, SessionLease, patiently, read_job};
+use crate::functions::TaskFunction;
 use crate::ids::{AllocationVersion, PeerId};
 use crate::job::{Job, Task};
 use crate::log::wants::{Assignment, TaskPhase};
@@ -161,10 +162,7 @@ impl StartFailed {
     }
 }
 
-fn function(
-    services: &TaskServices,
-    task: &Task,
-) -> Result<Option<crate::functions::TaskFunction>, Fault> {
+fn function(services: &TaskServices, task: &Task) -> Result<Option<TaskFunction>, Fault> {
     if task.function.is_none() {
         return Ok(None);
     }

@@ -230,7 +230,8 @@ pub(crate) async fn the_data_of_collected_jobs_is_deleted(ground: Ground) {
     jobs.tombstones = [(done, buried(9))].into_iter().collect();
     let replica = Arc::new(replica);
     let first = collected(&*session, 1, 10, &replica).await.unwrap();
-    assert_eq!(first.jobs, 1);
+    assert_eq!((first.jobs, first.not_taken), (1, 0));
+    // Whoever submits the one that nobody knows may be about to.
     for kept in [live, unknown] {
         assert_eq!(
             read_job(&*session, kept).await.unwrap().as_ref(),
@@ -244,8 +245,13 @@ pub(crate) async fn the_data_of_collected_jobs_is_deleted(ground: Ground) {
     let cause = async || read_blob(&*session, Node::Exception(done)).await.unwrap();
     assert_eq!(cause().await.map(|cause| cause.len()), Some(2_000_000));
     let second = collected(&*session, 2, 20, &replica).await.unwrap();
-    assert_eq!(second.jobs, 0);
+    assert_eq!((second.jobs, second.not_taken), (0, 1));
     assert_eq!(cause().await, None);
+    assert_eq!(read_job(&*session, unknown).await, Ok(None));
+    assert_eq!(session.list(Folder::Metadata).await.unwrap().len(), 1);
+    let third = collected(&*session, 3, 30, &replica).await.unwrap();
+    assert_eq!((third.jobs, third.not_taken), (0, 0));
+    assert!(read_job(&*session, live).await.unwrap().is_some());
     let pieces = session.list(Folder::Pieces).await.unwrap();
     assert!(!pieces.is_empty());
     let of_done = pieces

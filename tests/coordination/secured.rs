@@ -4,14 +4,15 @@
 use crate::ground::{fresh_tenancy, peer};
 use crate::zookeeper_server::{Need, ZooKeeperServer, is_wanted};
 use onyx::config::{DigestLogin, TlsFiles, TlsIdentityFiles};
-use onyx::coordination::zookeeper::{Connect, ZooKeeper};
+use onyx::coordination::zookeeper::{Connect, Found, ZooKeeper};
 use onyx::coordination::{Coordination, CoordinationError, Node, Put};
 use onyx::ids::LogPosition;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 use tempfile::TempDir;
-use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
+use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Error, Permission};
 
 /// Runs a test with an embedded server, and with Apache ZooKeeper where that is wanted.
 fn with_servers(test: impl AsyncFn(String)) {
@@ -41,7 +42,7 @@ async fn refusal(connect: &Connect) -> String {
 }
 
 #[test]
-fn with_a_login_everything_is_made_for_it_alone() {
+fn with_a_login_everything_of_a_tenancy_is_made_for_it_alone() {
     with_servers(async |servers| {
         let root = fresh_tenancy();
         let open = Connect::to(format!("{servers}/{root}"), "default");
@@ -56,7 +57,7 @@ fn with_a_login_everything_is_made_for_it_alone() {
 
         let client = Client::connector().with_auth("digest", b"onyx:s3cret:with colons");
         let client = client.connect(&servers).await.unwrap();
-        let mut nodes = vec![format!("/{root}")];
+        let mut nodes = vec![format!("/{root}/onyx/default")];
         let mut seen = 0;
         while let Some(node) = nodes.pop() {
             let (acls, _) = client.get_acl(&node).await.unwrap();
@@ -67,7 +68,61 @@ fn with_a_login_everything_is_made_for_it_alone() {
             nodes.extend(children.into_iter().map(|child| format!("{node}/{child}")));
             seen += 1;
         }
-        assert!(seen > 20, "{seen} nodes");
+        assert!(seen > 18, "{seen} nodes");
+    });
+}
+
+#[test]
+fn what_tenancies_share_is_open_for_the_next_one() {
+    with_servers(async |servers| {
+        let root = fresh_tenancy();
+        let at = |tenancy: &str, user: &str| {
+            let connect = Connect::to(format!("{servers}/{root}/deep"), tenancy);
+            with_login(&connect, user, "s3cret")
+        };
+        ZooKeeper::connect(&at("one", "first")).await.unwrap();
+        let other = ZooKeeper::connect(&at("two", "second")).await.unwrap();
+        assert_eq!(other.append(b"it".to_vec()).await, Ok(LogPosition(0)));
+        let told = refusal(&at("one", "second")).await;
+        assert!(told.contains("not for the login `second`"), "{told}");
+
+        // Nobody deletes or changes what another one has made, nor who may.
+        let stranger = Client::connect(&servers).await.unwrap();
+        for shared in [format!("/{root}"), format!("/{root}/deep/onyx")] {
+            stranger.sync(&shared).await.unwrap();
+            stranger.list_children(&shared).await.unwrap();
+            let changed = stranger.set_data(&shared, b"mine", None).await;
+            assert_eq!(changed.unwrap_err(), Error::NoAuth, "{shared}");
+            let taken = stranger.set_acl(&shared, &Acls::anyone_all(), None).await;
+            assert_eq!(taken.unwrap_err(), Error::NoAuth, "{shared}");
+        }
+        let below = format!("/{root}/deep/onyx/one");
+        let listed = stranger.list_children(&below).await;
+        assert_eq!(listed.unwrap_err(), Error::NoAuth);
+    });
+}
+
+#[test]
+fn whoever_looks_makes_nothing_and_is_told_what_there_is() {
+    with_servers(async |servers| {
+        let root = fresh_tenancy();
+        let connect = Connect::to(format!("{servers}/{root}"), "nothing");
+        let others = async || match ZooKeeper::find(&connect).await.unwrap() {
+            Found::Tenancy(_) => panic!("it is there"),
+            Found::Others(others) => others,
+        };
+        let client = Client::connect(&servers).await.unwrap();
+        assert_eq!(others().await, Vec::<String>::new());
+        assert_eq!(client.check_stat(&format!("/{root}")).await, Ok(None));
+
+        let there = Connect::to(format!("{servers}/{root}"), "there");
+        ZooKeeper::connect(&there).await.unwrap();
+        assert_eq!(others().await, ["there"]);
+        let nothing = format!("/{root}/onyx/nothing");
+        client.sync(&nothing).await.unwrap();
+        assert_eq!(client.check_stat(&nothing).await, Ok(None));
+        let found = ZooKeeper::find(&there).await.unwrap();
+        assert!(matches!(found, Found::Tenancy(_)));
     });
 }
 
@@ -193,11 +248,12 @@ async fn secured(authority: &Authority, name: &str) -> ZooKeeperServer {
     ZooKeeperServer::start_with_tls(&pem, &authority.pem).await
 }
 
+/// Whoever is not let in at once is not let in later either.
 fn tls(server: &ZooKeeperServer, files: TlsFiles) -> Connect {
-    Connect {
-        tls: Some(files),
-        ..Connect::to(server.secure_address().to_string(), fresh_tenancy())
-    }
+    let mut connect = Connect::to(server.secure_address().to_string(), fresh_tenancy());
+    connect.retry.connect_wait = Duration::from_millis(1);
+    connect.tls = Some(files);
+    connect
 }
 
 #[test]

@@ -127,7 +127,8 @@ fn a_server_that_is_gone_for_longer_than_the_session_ends_it() {
 fn a_service_that_cannot_be_reached_is_named() {
     onyx::run(async {
         // Port 9 of this machine: discard, which nobody runs.
-        let connect = Connect::to("127.0.0.1:9/x", "default");
+        let mut connect = Connect::to("127.0.0.1:9/x", "default");
+        connect.retry.connect_wait = Duration::from_millis(1);
         let Err(error) = ZooKeeper::connect(&connect).await else {
             panic!("somebody is there")
         };

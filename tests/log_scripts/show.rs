@@ -2,7 +2,7 @@
 
 use crate::cluster::{Event, Peer};
 use onyx::ids::{PeerId, StateLogId};
-use onyx::log::commands::Command;
+use onyx::log::commands::{Command, ExhaustInput, SealTask, SignalReady};
 use onyx::log::{Effect, Step};
 use onyx::replica::view::view;
 use onyx::replica::{Allocation, JobState, Progress, Replica};
@@ -40,7 +40,7 @@ pub(crate) fn step(step: &Step) -> String {
     let outcome = step
         .ignored
         .map_or(String::new(), |reason| format!(" ignored: {reason:?}"));
-    let Some(entry) = &step.entry else {
+    let Ok(entry) = &step.entry else {
         return format!("{} unreadable{outcome}", step.position);
     };
     let writer = entry
@@ -65,9 +65,11 @@ pub(crate) fn command(command: &Command) -> String {
         Command::LeaveCluster(leave) => names([&leave.id].into_iter().chain(&leave.also)),
         Command::SubmitJob(submit) => submit.job.name.clone(),
         Command::KillJob(kill) => spelled(kill.job.0),
-        Command::SignalReady(ready) => format!("{}/{}@{}", ready.task, ready.slot, ready.version),
-        Command::ExhaustInput(said) => format!("{}/{}@{}", said.task, said.slot, said.version),
-        Command::SealTask(said) => format!("{}/{}@{}", said.task, said.slot, said.version),
+        Command::SignalReady(SignalReady(said))
+        | Command::ExhaustInput(ExhaustInput(said))
+        | Command::SealTask(SealTask(said)) => {
+            format!("{}/{}@{}", said.task, said.slot, said.version)
+        }
         Command::AssignBookkeeperLogId(said) => {
             format!("{}/{} {}", said.task_id, said.slot_id, said.ledger_id)
         }

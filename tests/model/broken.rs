@@ -107,7 +107,7 @@ fn change(
     spoil: impl FnOnce(&Command, &Membership, &mut Membership),
 ) -> Step {
     let mut step = step(position, payload, old);
-    if let Some(entry) = &step.entry {
+    if let Ok(entry) = &step.entry {
         let new = Arc::make_mut(&mut step.new);
         let membership = Arc::make_mut(&mut new.membership);
         spoil(&entry.command, &step.old.membership, membership);

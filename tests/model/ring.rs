@@ -256,7 +256,7 @@ impl Hash for Moment {
         hash_membership(&cluster.replica().membership, state);
         for step in self.unread() {
             step.ignored.is_some().hash(state);
-            if let Some(entry) = &step.entry {
+            if let Ok(entry) = &step.entry {
                 hash_command(&entry.command, state);
             }
             hash_membership(&step.old.membership, state);

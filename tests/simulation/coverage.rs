@@ -20,7 +20,7 @@ pub(crate) fn check(replica: &Replica) {
             Explanation::Busy { .. } => assert!(alone, "{job} is not kept from running by others"),
             Explanation::Unknown
             | Explanation::Completed
-            | Explanation::Killed
+            | Explanation::Killed { .. }
             | Explanation::Allocated(_) => panic!("{job} waits, which explain does not know"),
             reason => assert!(!alone, "{job} could run, though {reason:?}"),
         }

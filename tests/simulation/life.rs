@@ -323,11 +323,11 @@ impl<'a> Life<'a> {
             } = step;
             let outcome = ignored.map_or("changed".into(), |reason| format!("ignored: {reason:?}"));
             match entry {
-                Some(entry) => {
+                Ok(entry) => {
                     let writer = entry.source.map(|source| source.writer);
                     format!("{position} {writer:?} {:?}: {outcome}", entry.command)
                 }
-                None => format!("{position} unreadable: {outcome}"),
+                Err(_) => format!("{position} unreadable: {outcome}"),
             }
         });
         // A debug build has looked already, when it applied the entry.

@@ -133,7 +133,7 @@ impl Life<'_> {
     fn repeat_an_old_entry(&mut self) {
         let index = self.random.random_range(0..self.cluster.steps.len().max(1));
         let old = self.cluster.steps.get(index);
-        if let Some(entry) = old.and_then(|step| step.entry.clone()) {
+        if let Some(entry) = old.and_then(|step| step.entry.clone().ok()) {
             self.write_as_client(entry.command);
         }
     }

@@ -206,8 +206,7 @@ impl Cluster {
 
     /// What was appended at a position.
     pub(crate) fn payload(&self, position: usize) -> Result<Entry, Unreadable> {
-        let entry = self.steps[position].entry.clone();
-        entry.ok_or_else(|| Unreadable("noise".into()))
+        self.steps[position].entry.clone()
     }
 
     /// Writes the next entry of a peer's outbox that may pass.

@@ -26,7 +26,7 @@ pub(crate) struct ZooKeeperServer {
     process: Option<Child>,
 }
 
-/// Three servers at 127.0.0.1 to 127.0.0.3.
+/// Three servers, at 127.0.0.1 to 127.0.0.3 when nothing else is said.
 pub(crate) struct Ensemble {
     pub(crate) servers: Vec<ZooKeeperServer>,
 }
@@ -86,7 +86,7 @@ impl ZooKeeperServer {
 
     /// One server alone, with more lines in its configuration.
     pub(crate) async fn start_with(settings: &str) -> Self {
-        let mut server = Self::prepare(1);
+        let mut server = Self::prepare(loopback(1));
         server.configure(settings);
         server.spawn();
         server.is_serving().await;
@@ -96,7 +96,7 @@ impl ZooKeeperServer {
     /// One server alone with TLS on a second port: `pem` is its key and its certificate, and
     /// clients have to show one that `ca` has signed.
     pub(crate) async fn start_with_tls(pem: &str, ca: &str) -> Self {
-        let mut server = Self::prepare(1);
+        let mut server = Self::prepare(loopback(1));
         let (keys, trusted) = (
             server.folder.0.join("server.pem"),
             server.folder.0.join("ca.pem"),
@@ -131,7 +131,7 @@ impl ZooKeeperServer {
         server
     }
 
-    fn prepare(number: u8) -> Self {
+    fn prepare(ip: IpAddr) -> Self {
         let jar = Path::new(JARS).join("zookeeper.jar");
         assert!(
             jar.exists(),
@@ -139,7 +139,6 @@ impl ZooKeeperServer {
              zookeeper`, or leave {SWITCH} unset",
             jar.display()
         );
-        let ip = IpAddr::V4(Ipv4Addr::new(127, 0, 0, number));
         ZooKeeperServer {
             folder: Folder::create(),
             address: (ip, free_port(ip)).into(),
@@ -301,7 +300,12 @@ impl Drop for ZooKeeperServer {
 
 impl Ensemble {
     pub(crate) async fn start() -> Self {
-        let mut servers: Vec<_> = (1..=3).map(ZooKeeperServer::prepare).collect();
+        Self::start_at([1, 2, 3].map(loopback)).await
+    }
+
+    /// At three addresses whose last numbers differ.
+    pub(crate) async fn start_at(addresses: [IpAddr; 3]) -> Self {
+        let mut servers = Vec::from(addresses.map(ZooKeeperServer::prepare));
         let members: String = servers
             .iter()
             .map(|server| {
@@ -356,6 +360,10 @@ impl Ensemble {
         self.servers.iter_mut().for_each(ZooKeeperServer::spawn);
         self.is_serving().await;
     }
+}
+
+fn loopback(last: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
 }
 
 fn number_of(server: &ZooKeeperServer) -> u8 {

@@ -56,7 +56,7 @@ impl Collector {
     /// the next time comes.
     pub(super) fn applied(&mut self, step: &Step, bytes: usize) {
         let command = step.entry.as_ref().map(|entry| &entry.command);
-        if let Some(Command::Gc(_)) = command {
+        if let Ok(Command::Gc(_)) = command {
             self.begin_anew();
         }
         self.entries += 1;
@@ -146,10 +146,16 @@ async fn run(
             entries_left,
             origin_bytes,
             jobs,
+            not_taken,
             ..
-        }) => {
-            tracing::info!(%position, entries_left, origin_bytes, jobs, "the log was collected");
-        }
+        }) => tracing::info!(
+            %position,
+            entries_left,
+            origin_bytes,
+            jobs,
+            not_taken,
+            "the log was collected"
+        ),
         None => tracing::info!(%position, "the log was collected further by another node"),
     }
     Ok(collected)

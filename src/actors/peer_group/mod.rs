@@ -4,7 +4,6 @@
 mod collector;
 mod deaths;
 mod handlers;
-mod reading;
 mod session;
 mod slots;
 mod tail;

@@ -1,8 +1,8 @@
 //! The session of the group: its beginning, and its end, which ends every peer with it.
 
-use super::reading::Tail;
 use super::{PeerGroup, Restarts};
 use crate::actors::supervision::{Backoff, Verdict};
+use crate::coordination::tail::Tail;
 use crate::coordination::{
     Coordination, CoordinationError, SessionLease, SessionState, reconnected,
 };

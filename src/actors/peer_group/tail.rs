@@ -1,10 +1,10 @@
 //! The tail of the log: each entry is fetched and applied once per process.
 
 use super::PeerGroup;
-use super::reading::{News, Tail, next};
 use crate::codec::from_payload;
 use crate::coordination::CoordinationError;
 use crate::coordination::origin::Origin;
+use crate::coordination::tail::{News, Tail, next};
 use crate::ids::LogPosition;
 use crate::log::{Entry, Reason, Step, Unreadable, step};
 use crate::messages::log_reader::Snapshot;
@@ -114,10 +114,8 @@ impl PeerGroup {
             self.violations += 1;
             tracing::error!(position = %step.position, %violation, "an invariant does not hold");
         }
-        let name = step
-            .entry
-            .as_ref()
-            .map_or("?", |entry| entry.command.name());
+        let name = step.entry.as_ref();
+        let name = name.map_or("?", |entry| entry.command.name());
         let Some(reason) = step.ignored else {
             tracing::debug!(position = %step.position, entry = name, "entry applied");
             tell_ended_jobs(step);
@@ -135,7 +133,7 @@ fn tell_ended_jobs(step: &Step) {
     if Arc::ptr_eq(old, new) {
         return;
     }
-    let by = step.entry.as_ref().map(|entry| entry.command.name());
+    let by = step.entry.as_ref().ok().map(|entry| entry.command.name());
     let ended = old.live.iter().filter(|job| !new.is_live(**job));
     for job in ended {
         let state = step.new.job_state(*job);

@@ -25,7 +25,9 @@ pub(super) fn apply(input: &mut dyn Read, console: &mut Console) -> Result<Exit,
     let question: Value = serde_json::from_str(&text)
         .map_err(|error| Trouble::bad_input(format!("standard input is no JSON: {error}")))?;
     let question = Question::read(&question).map_err(Trouble::bad_input)?;
-    let (answer, remarks) = answer(question);
+    let mut remarks = doubts(&question);
+    let (answer, broken) = answer(question);
+    remarks.extend(broken);
     for remark in remarks {
         console.complain(remark);
     }
@@ -89,22 +91,31 @@ fn read_entries(entries: &Value) -> Result<Vec<Placed>, Misread> {
             let message = format!("expected a position behind the one before, {before}");
             return Err(Misread::new(path, message));
         }
-        let entry = read_at(&Value::Object(entry), &format!("entries[{index}]"));
+        let entry = Entry::read(&Value::Object(entry), &format!("entries[{index}]"));
         read.push((position, entry));
     }
     Ok(read)
 }
 
-/// The answer, and what there is to remark besides.
+/// What no log leads to: the answer follows from the rules all the same, and may make no sense.
+fn doubts(question: &Question) -> Vec<String> {
+    let replica = &question.replica;
+    // What the replica says of versions is compared with the entry before the first.
+    let first = question.entries.first().map(|(first, _)| first.0);
+    let before = first.map_or(u64::MAX, |first| first.saturating_sub(1));
+    let broken = violations(replica, LogPosition(before)).into_iter();
+    broken
+        .map(|broken| format!("replica: no log leads to it: {broken}"))
+        .collect()
+}
+
+/// The answer, and the invariants that its entries broke.
 fn answer(question: Question) -> (Value, Vec<String>) {
     let mut replica = question.replica;
     let mut steps = Vec::new();
     let mut remarks = Vec::new();
     for (position, entry) in question.entries {
-        let payload = entry.map_err(|misread| {
-            remarks.push(misread.to_string());
-            Unreadable(misread.to_string())
-        });
+        let payload = entry.map_err(|misread| Unreadable(misread.to_string()));
         let step = step(position, payload, replica);
         if violations(&step.old, position).is_empty() {
             let broken = violations(&step.new, position).into_iter();
@@ -177,9 +188,33 @@ mod tests {
         ] }));
         for step in answer["steps"].as_array().unwrap() {
             assert_eq!(step["applied"], false);
-            assert_eq!(step["reason"], "unreadable");
             assert_eq!(step["diff"], Value::Null);
         }
+        let reason = |index: usize| answer["steps"][index]["reason"].as_str().unwrap();
+        let meant = "unreadable: entries[0].fn: there is no command `prepare-join`; did you mean \
+                     `prepare-join-cluster`?";
+        assert!(reason(0).starts_with(meant), "{}", reason(0));
+        assert!(
+            reason(1).starts_with("unreadable: entries[1]: "),
+            "{}",
+            reason(1)
+        );
+        assert!(reason(2).contains("missing field `fn`"), "{}", reason(2));
+    }
+
+    #[test]
+    fn a_replica_that_no_log_leads_to_is_told() {
+        let told = |replica: Value| {
+            let question = Question::read(&json!({ "replica": replica })).unwrap();
+            doubts(&question)
+        };
+        assert_eq!(told(json!({ "peers": [A, B] })), Vec::<String>::new());
+        let pairs = json!({ A: B });
+        let told = told(json!({ "peers": [A, B], "pairs": pairs }));
+        assert!(
+            told[0].starts_with("replica: no log leads to it: RI-7 one-ring: "),
+            "{told:?}"
+        );
     }
 
     #[test]

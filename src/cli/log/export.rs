@@ -5,6 +5,7 @@ use super::args::ExportArgs;
 use super::reading::{Next, Reading};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
+use crate::nearest::counted;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
@@ -13,7 +14,8 @@ pub(super) fn export(args: &ExportArgs, console: &mut Console) -> Result<Exit, T
     let entries = crate::node::run(write(args))?;
     let file = args.file.display();
     console.say(format!(
-        "{entries} entries in {file}; see `log replay {file}`"
+        "{} in {file}; see `log replay {file}`",
+        counted(entries, "entry", "entries")
     ));
     Ok(Exit::Done)
 }

@@ -2,23 +2,19 @@
 
 use super::Trouble;
 use super::args::LogSource;
+use crate::cli::exit::Exit;
 use crate::config::{ConnectString, CoordinationMode, NodeConfig};
-use crate::coordination::origin::{Origin, read_manifest, read_origin};
-use crate::coordination::{Coordination, CoordinationError, patiently, read_entries, reconnected};
+use crate::coordination::origin::{Origin, read_origin};
+use crate::coordination::tail::{News, Tail, look, wait_a_while};
+use crate::coordination::{Coordination, CoordinationError, patiently, reconnected};
 use crate::ids::LogPosition;
 use crate::log::incident::{Header, Recorded};
 use crate::log::{Step, step};
-use crate::node::open_log;
+use crate::nearest::{hint, listed};
+use crate::node::{LogFound, NodeError, open_log};
 use crate::replica::Replica;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Entries of one read.
-const READ_AT_ONCE: usize = 128;
-
-/// A watch that was lost is made up for after this long.
-const BELT: Duration = Duration::from_secs(15);
 
 /// A log that is being read, and the replica as of the last entry that was.
 pub(super) struct Reading {
@@ -48,14 +44,13 @@ impl Reading {
         };
         let config = config.map_err(Trouble::bad_input)?;
         let servers = servers(&config, source.connect.as_deref())?;
-        let opened = open_log(&config, &servers).await.map_err(Trouble::failed)?;
-        let Some((session, agreed)) = opened else {
-            let tenancy = config.node.tenancy_id.as_str();
-            let message = format!(
-                "no node has used a log of tenancy `{tenancy}` at {servers}; see node.tenancy-id \
-                 of its configuration"
-            );
-            return Err(Trouble::bad_input(message));
+        let (session, agreed) = match open_log(&config, &servers).await {
+            Ok(LogFound::Log(session, agreed)) => (session, agreed),
+            Ok(LogFound::Others(others)) => {
+                let tenancy = config.node.tenancy_id.as_str();
+                return Err(Trouble::bad_input(no_tenancy(tenancy, &servers, &others)));
+            }
+            Err(error) => return Err(closed(&error)),
         };
         let mut reading = Reading {
             session,
@@ -67,7 +62,11 @@ impl Reading {
             }),
             ahead: VecDeque::new(),
         };
-        reading.adopt_origin().await?;
+        let session = &*reading.session;
+        let origin = patiently(session, || read_origin(session)).await;
+        if let Some(origin) = origin.map_err(Trouble::failed)? {
+            reading.adopt(origin);
+        }
         Ok(reading)
     }
 
@@ -91,14 +90,16 @@ impl Reading {
         let position = self.next_position();
         if self.ahead.is_empty() {
             let session = &*self.session;
-            let read = patiently(session, || read_entries(session, position, READ_AT_ONCE));
-            self.ahead = read.await.map_err(Trouble::failed)?.into();
-        }
-        // Positions without an entry were skipped, or collected.
-        if self.ahead.front().is_none_or(Vec::is_empty) && self.is_collected(position).await? {
-            self.ahead.clear();
-            self.adopt_origin().await?;
-            return Ok(self.position.map_or(Next::End, Next::Collected));
+            let looked = patiently(session, || look(session, position, Tail::Ahead));
+            match looked.await.map_err(Trouble::failed)? {
+                Some(News::Entries(entries)) => self.ahead = entries.into(),
+                Some(News::Origin(origin)) => {
+                    let position = origin.position;
+                    self.adopt(origin);
+                    return Ok(Next::Collected(position));
+                }
+                None => return Ok(Next::End),
+            }
         }
         let next = self.ahead.front();
         Ok(next.map_or(Next::End, |payload| {
@@ -122,14 +123,11 @@ impl Reading {
 
     /// Waits until there is a next entry, or may be.
     pub(super) async fn wait(&self) -> Result<(), Trouble> {
-        let waiting = self.session.wait_for(self.next_position());
-        match tokio::time::timeout(BELT, waiting).await {
-            Ok(Ok(())) | Err(_) => Ok(()),
-            Ok(Err(CoordinationError::Interrupted(_))) => {
-                reconnected(&*self.session).await.map_err(Trouble::failed)
-            }
-            Ok(Err(error)) => Err(Trouble::failed(error)),
+        match wait_a_while(&*self.session, self.next_position()).await {
+            Err(CoordinationError::Interrupted(_)) => reconnected(&*self.session).await,
+            known => known,
         }
+        .map_err(Trouble::failed)
     }
 
     /// Ends the session.
@@ -137,21 +135,40 @@ impl Reading {
         self.session.close().await;
     }
 
-    async fn is_collected(&self, position: LogPosition) -> Result<bool, Trouble> {
-        let session = &*self.session;
-        let manifest = patiently(session, || read_manifest(session)).await;
-        let manifest = manifest.map_err(Trouble::failed)?;
-        Ok(manifest.is_some_and(|(manifest, _)| manifest.position >= position))
+    fn adopt(&mut self, origin: Origin) {
+        self.position = Some(origin.position);
+        self.replica = Arc::new(origin.replica);
     }
+}
 
-    async fn adopt_origin(&mut self) -> Result<(), Trouble> {
-        let session = &*self.session;
-        let origin = patiently(session, || read_origin(session)).await;
-        if let Some(Origin { position, replica }) = origin.map_err(Trouble::failed)? {
-            self.position = Some(position);
-            self.replica = Arc::new(replica);
+/// Why there is nothing to read, and what else there is.
+fn no_tenancy(tenancy: &str, servers: &str, others: &[String]) -> String {
+    let mut others: Vec<&str> = others.iter().map(String::as_str).collect();
+    others.retain(|other| *other != tenancy);
+    others.sort_unstable();
+    let names = || others.iter().copied();
+    let there = match others.as_slice() {
+        [] => "there is no other".to_owned(),
+        [other] => format!("there is only `{other}`"),
+        _ => format!("there are {}", listed(names())),
+    };
+    let besides = format!("{there}; the name is node.tenancy-id of a configuration (--config)");
+    let hint = hint(tenancy, names(), &besides);
+    format!("no node has used a log of tenancy `{tenancy}` at {servers}{hint}")
+}
+
+/// Why the log cannot be opened, and what somebody at a terminal can do.
+fn closed(error: &NodeError) -> Trouble {
+    let advice = match error {
+        NodeError::Coordination(CoordinationError::Unreachable { .. }) => {
+            "; start it, or name other servers with --connect or with coordination.connect of the \
+             file behind --config"
         }
-        Ok(())
+        _ => "",
+    };
+    Trouble {
+        exit: Exit::from(error),
+        message: format!("{error}{advice}"),
     }
 }
 
@@ -183,6 +200,18 @@ mod tests {
     fn found(config: &str, said: Option<&str>) -> String {
         let config = NodeConfig::from_toml("node.toml", config, []).unwrap();
         servers(&config, said).unwrap_or_else(|trouble| trouble.message)
+    }
+
+    #[test]
+    fn a_tenancy_that_is_not_there_is_told_with_those_that_are() {
+        let others = ["staging".to_owned(), "prod".to_owned()];
+        insta::assert_snapshot!(
+            [no_tenancy("prd", "a:1", &others), no_tenancy("x", "a:1", &[])].join("\n"),
+            @"
+        no node has used a log of tenancy `prd` at a:1; did you mean `prod`? there are prod, staging; the name is node.tenancy-id of a configuration (--config)
+        no node has used a log of tenancy `x` at a:1; there is no other; the name is node.tenancy-id of a configuration (--config)
+        "
+        );
     }
 
     #[test]

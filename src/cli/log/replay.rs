@@ -40,9 +40,9 @@ pub(super) fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, T
             return Err(Trouble::bad_input(file.wrong(&message)));
         }
         let step = step(recorded.position, recorded.entry, replica);
-        if let Some(reason) = step.ignored {
+        if let Some(reason) = step.reason() {
             let said = step.entry.as_ref().map_or("?".into(), line);
-            console.complain(format!("{expected} {said}: ignored, {}", named(reason)));
+            console.complain(format!("{expected} {said}: ignored, {reason}"));
         }
         for violation in violations(&step.new, expected) {
             console.complain(format!("after entry {expected}: {violation}"));
@@ -64,11 +64,6 @@ pub(super) fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, T
     } else {
         Exit::Failed
     })
-}
-
-/// A reason as it is written in JSON.
-pub(super) fn named(reason: crate::log::Reason) -> String {
-    json!(reason).as_str().unwrap_or_default().to_owned()
 }
 
 /// A file, line by line.
@@ -161,7 +156,7 @@ mod tests {
         let (exit, told) = played(&text(), None);
         assert_eq!(exit, Exit::Done);
         let mut lines = told.lines();
-        assert_eq!(lines.next(), Some("6 ?: ignored, unreadable"));
+        assert_eq!(lines.next(), Some("6 ?: ignored, unreadable: noise"));
         let again = lines.next().unwrap();
         assert!(again.starts_with("7 submit-job id=") && again.ends_with(": ignored, known-job"));
         assert!(told.contains("\"position\": 7"), "{told}");

@@ -15,7 +15,7 @@ use serde_json::json;
 pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit, Trouble> {
     let step = crate::node::run(find(args))?;
     let mut told = account(&step, &affected(&step));
-    told["entry"] = json!(step.entry);
+    told["entry"] = json!(step.entry.as_ref().ok());
     console.say(format!("{told:#}"));
     for violation in violations(&step.new, step.position) {
         console.complain(format!("after entry {}: {violation}", step.position));

@@ -3,7 +3,6 @@
 use super::Trouble;
 use super::args::TailArgs;
 use super::reading::{Next, Reading};
-use super::replay::named;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::log::Step;
@@ -50,8 +49,7 @@ async fn follow(args: &TailArgs, console: &mut Console) -> Result<Exit, Trouble>
 
 fn told(step: &Step) -> String {
     let said = step.entry.as_ref().map_or("?".into(), line);
-    let outcome = step.ignored.map_or("applied".into(), |reason| {
-        format!("ignored, {}", named(reason))
-    });
+    let ignored = |reason| format!("ignored, {reason}");
+    let outcome = step.reason().map_or("applied".into(), ignored);
     format!("{} {said}: {outcome}", step.position)
 }

@@ -1,12 +1,12 @@
-//! Opening a session: at which servers, below which node, as whom. What is missing of the tree is
-//! made.
+//! Opening a session: at which servers, below which node, as whom.
 
 use super::tls;
 use super::unreachable::explain;
 use crate::config::{CoordinationConfig, DigestLogin, RetryConfig, TlsFiles};
-use crate::coordination::{CoordinationError, Layout};
+use crate::coordination::CoordinationError;
 use std::time::Duration;
-use zookeeper_client::{Acls, Client, CreateMode, Error, MultiReadResult};
+use tokio::time::{Instant, sleep, timeout_at};
+use zookeeper_client::{Acl, Acls, AuthId, Client, Error, Permission};
 
 /// How to reach ZooKeeper.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Connect {
     pub session_timeout: Duration,
     /// How long a server may be silent before the next one is tried.
     pub connection_timeout: Duration,
-    /// How often and how soon something is tried again.
+    /// How long and how soon something is tried again.
     pub retry: RetryConfig,
     /// Whose the nodes are; nobody's in particular without one.
     pub login: Option<DigestLogin>,
@@ -50,15 +50,28 @@ impl Connect {
         }
     }
 
+    /// Whoever may use what this connection makes and tenancies share: others may look, and make
+    /// something of their own below it.
+    pub(super) fn shared_acls(&self) -> Vec<Acl> {
+        let others = match self.login {
+            Some(_) => Permission::READ | Permission::CREATE,
+            None => return vec![Acl::new(Permission::ALL, AuthId::anyone())],
+        };
+        vec![
+            Acl::new(Permission::ALL, AuthId::authed()),
+            Acl::new(others, AuthId::anyone()),
+        ]
+    }
+
     /// The servers, and the chroot, which may be empty.
-    fn parts(&self) -> (&str, &str) {
+    pub(super) fn parts(&self) -> (&str, &str) {
         match self.address.find('/') {
             Some(at) => self.address.split_at(at),
             None => (&self.address, ""),
         }
     }
 
-    fn unreachable(&self, reason: String) -> CoordinationError {
+    pub(super) fn unreachable(&self, reason: String) -> CoordinationError {
         CoordinationError::Unreachable {
             address: self.address.clone(),
             reason,
@@ -76,7 +89,7 @@ impl Connect {
         }
     }
 
-    fn refused(&self, error: &Error) -> CoordinationError {
+    pub(super) fn refused(&self, error: &Error) -> CoordinationError {
         let what = format!("tenancy `{}` at {}", self.tenancy, self.address);
         let reason = match error {
             Error::NoAuth => self.login_is_refused(),
@@ -91,26 +104,51 @@ impl Connect {
     }
 }
 
-/// Opens a session and makes sure that the directories exist and can be used. Servers that cannot be
-/// reached are tried as often as configured.
-pub(super) async fn open(connect: &Connect) -> Result<Client, CoordinationError> {
+/// Between two words about servers that are still waited for.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// Opens a session, or does something with one. Servers that cannot be reached are tried again for as
+/// long as configured, and at least once for as long as a server may be silent.
+pub(super) async fn patiently<T, F>(
+    connect: &Connect,
+    attempt_once: impl Fn() -> F,
+) -> Result<T, CoordinationError>
+where
+    F: Future<Output = Result<T, CoordinationError>>,
+{
+    let begun = Instant::now();
+    let wait = connect.retry.connect_wait.max(connect.connection_timeout);
+    let mut told = None;
     let mut attempt = 1;
     loop {
-        match open_once(connect).await {
-            Err(error @ CoordinationError::Unreachable { .. })
-                if attempt < connect.retry.connect_attempts.get() =>
-            {
-                tracing::warn!(attempt, %error, "no session could be opened; trying again");
-                tokio::time::sleep(connect.retry.pause_after(attempt)).await;
-                attempt += 1;
-            }
-            known => return known,
+        let reason = match timeout_at(begun + wait, attempt_once()).await {
+            Ok(Err(CoordinationError::Unreachable { reason, .. })) => reason,
+            Ok(known) => return known,
+            Err(_) => explain(&Error::Timeout, connect.parts().0, connect).await,
+        };
+        let (waited, pause) = (begun.elapsed(), connect.retry.pause_after(attempt));
+        if waited + pause >= connect.retry.connect_wait {
+            return Err(connect.unreachable(reason));
         }
+        if told.is_none_or(|told: Instant| told.elapsed() >= TELL_EVERY) {
+            told = Some(Instant::now());
+            let (address, waited_s, wait_s) = (&connect.address, waited.as_secs(), wait.as_secs());
+            tracing::warn!(
+                address,
+                reason,
+                waited_s,
+                wait_s,
+                "waiting for coordination, which opens no session yet"
+            );
+        }
+        sleep(pause).await;
+        attempt += 1;
     }
 }
 
-async fn open_once(connect: &Connect) -> Result<Client, CoordinationError> {
-    let (servers, chroot) = connect.parts();
+/// Opens a session.
+pub(super) async fn open(connect: &Connect) -> Result<Client, CoordinationError> {
+    let (servers, _) = connect.parts();
     let mut connector = Client::connector()
         .with_session_timeout(connect.session_timeout)
         .with_connection_timeout(connect.connection_timeout)
@@ -121,90 +159,20 @@ async fn open_once(connect: &Connect) -> Result<Client, CoordinationError> {
     let opened = match &connect.tls {
         None => connector.connect(&listed(servers)).await,
         Some(files) => {
-            let options = tls::options(files).map_err(|reason| connect.unreachable(reason))?;
-            connector
-                .with_tls(options)
-                .secure_connect(&listed(servers))
-                .await
+            let connector = connector.with_tls(tls::options(files)?);
+            connector.secure_connect(&listed(servers)).await
         }
     };
-    let client = match opened {
-        Ok(client) => client,
+    match opened {
+        Ok(client) => {
+            tell_other_timeout(connect, &client);
+            Ok(client)
+        }
         Err(error) => {
             let reason = explain(&error, servers, connect).await;
-            return Err(connect.unreachable(reason));
-        }
-    };
-    tell_other_timeout(connect, &client);
-    let refused = |error: Error| connect.refused(&error);
-    let client = below(client, chroot, connect).await?;
-    let layout = Layout::of(&connect.tenancy);
-    for directory in layout.directories() {
-        ensure(&client, &directory, connect.acls())
-            .await
-            .map_err(refused)?;
-    }
-    check_use(&client, &layout, connect)
-        .await
-        .map_err(refused)?;
-    Ok(client)
-}
-
-/// The client below its chroot, which is made when it is not there.
-async fn below(
-    client: Client,
-    chroot: &str,
-    connect: &Connect,
-) -> Result<Client, CoordinationError> {
-    if chroot.is_empty() {
-        return Ok(client);
-    }
-    for (at, _) in chroot
-        .match_indices('/')
-        .skip(1)
-        .chain([(chroot.len(), "")])
-    {
-        let made = ensure(&client, &chroot[..at], connect.acls()).await;
-        made.map_err(|error| connect.refused(&error))?;
-    }
-    client
-        .chroot(chroot)
-        .map_err(|_| connect.unreachable(format!("{chroot} is no path")))
-}
-
-/// A node that is there is fine, also where this login may make none.
-async fn ensure(client: &Client, path: &str, acls: Acls<'_>) -> Result<(), Error> {
-    let options = CreateMode::Persistent.with_acls(acls);
-    match client.create(path, &[], &options).await {
-        Ok(_) | Err(Error::NodeExists) => Ok(()),
-        Err(Error::NoAuth) if client.check_stat(path).await?.is_some() => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Reads what it is going to read, in the way it is going to be read: a login that is not the one of
-/// the nodes, and a server that does not know the request, are told at the start.
-async fn check_use(client: &Client, layout: &Layout, connect: &Connect) -> Result<(), Error> {
-    let mut reader = client.new_multi_reader();
-    let directories = layout.directories();
-    for directory in &directories {
-        reader.add_get_data(directory)?;
-    }
-    for answer in reader.commit().await? {
-        if let MultiReadResult::Error { err } = answer {
-            return Err(err);
+            Err(connect.unreachable(reason))
         }
     }
-    if connect.login.is_some() {
-        let (acls, _) = client.get_acl(layout.root()).await?;
-        if acls.iter().any(|acl| acl.scheme() == "world") {
-            tracing::warn!(
-                tenancy = connect.tenancy,
-                "the nodes of this tenancy were made without a login and are open to everybody"
-            );
-        }
-    }
-    Ok(())
 }
 
 /// A server has limits of its own for the time-outs of sessions.

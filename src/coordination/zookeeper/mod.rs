@@ -8,6 +8,7 @@ mod error;
 mod session_state;
 mod snapshot;
 mod tls;
+mod tree;
 mod unreachable;
 
 pub use connect::Connect;
@@ -39,19 +40,41 @@ pub struct ZooKeeper {
     retry: Retry,
 }
 
+/// What somebody who only looks finds at the servers.
+pub enum Found {
+    /// The tenancy.
+    Tenancy(ZooKeeper),
+    /// None of that name, but these.
+    Others(Vec<String>),
+}
+
 impl ZooKeeper {
     /// Opens a session and makes sure that the directories exist.
     pub async fn connect(connect: &Connect) -> Result<Self, CoordinationError> {
-        let client = connect::open(connect).await?;
+        let made = || async { tree::make(connect::open(connect).await?, connect).await };
+        let client = connect::patiently(connect, made).await?;
+        Ok(ZooKeeper::of(client, connect))
+    }
+
+    /// Opens a session for somebody who only looks: where there is no such tenancy none is made.
+    pub async fn find(connect: &Connect) -> Result<Found, CoordinationError> {
+        let found = || async { tree::find(connect::open(connect).await?, connect).await };
+        Ok(match connect::patiently(connect, found).await? {
+            tree::Found::Tenancy(client) => Found::Tenancy(ZooKeeper::of(client, connect)),
+            tree::Found::Others(others) => Found::Others(others),
+        })
+    }
+
+    fn of(client: Client, connect: &Connect) -> Self {
         let state = session_state::follow(&client);
-        Ok(ZooKeeper {
+        ZooKeeper {
             session_timeout: client.session_timeout(),
             client: Mutex::new(Some(client)),
             layout: Layout::of(&connect.tenancy),
             acls: connect.acls(),
             state,
             retry: Retry::new(connect.retry),
-        })
+        }
     }
 
     /// How long the server keeps the session without a sign of life: it has limits of its own.

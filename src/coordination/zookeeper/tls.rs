@@ -1,25 +1,43 @@
 //! TLS to the servers, from PEM files.
 
 use crate::config::TlsFiles;
+use crate::coordination::CoordinationError;
 use std::fs;
 use std::path::Path;
 use zookeeper_client::{Error, TlsOptions};
 
-/// The options of the client; an error names the file.
-pub(super) fn options(files: &TlsFiles) -> Result<TlsOptions, String> {
-    let wrong = |path: &Path, error: Error| format!("{}: {error}", path.display());
-    let ca = TlsOptions::new().with_pem_ca(&read(&files.ca)?);
-    let options = ca.map_err(|error| wrong(&files.ca, error))?;
+const CA: &str = "coordination.tls-ca-file";
+const CERTIFICATE: &str = "coordination.tls-cert-file";
+const KEY: &str = "coordination.tls-key-file";
+
+/// The options of the client; an error names the option and the file.
+pub(super) fn options(files: &TlsFiles) -> Result<TlsOptions, CoordinationError> {
+    let ca = TlsOptions::new().with_pem_ca(&read(CA, &files.ca)?);
+    let options = ca.map_err(|error| unusable(CA, &files.ca, &error))?;
     let Some(identity) = &files.identity else {
         return Ok(options);
     };
-    let (certificate, key) = (read(&identity.certificate)?, read(&identity.key)?);
+    let certificate = read(CERTIFICATE, &identity.certificate)?;
+    let key = read(KEY, &identity.key)?;
     let options = options.with_pem_identity(&certificate, &key);
-    options.map_err(|error| wrong(&identity.key, error))
+    options.map_err(|error| unusable(KEY, &identity.key, &error))
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+fn unusable(option: &'static str, path: &Path, error: &Error) -> CoordinationError {
+    let path = path.display();
+    let reason = format!("{path} cannot be used: {error}; it has to be PEM");
+    CoordinationError::Misconfigured { option, reason }
+}
+
+fn read(option: &'static str, path: &Path) -> Result<String, CoordinationError> {
+    fs::read_to_string(path).map_err(|error| {
+        let path = path.display();
+        let reason = format!(
+            "cannot read {path}: {error}; the path has to be right and the file readable for this \
+             user, see TLS in docs/coordination.md"
+        );
+        CoordinationError::Misconfigured { option, reason }
+    })
 }
 
 #[cfg(test)]
@@ -33,17 +51,17 @@ mod tests {
             ca: PathBuf::from("/nowhere/ca.pem"),
             identity: None,
         };
-        let told = options(&missing).unwrap_err();
-        assert!(told.starts_with("cannot read /nowhere/ca.pem: "), "{told}");
+        let told = options(&missing).unwrap_err().to_string();
+        let expected = "coordination.tls-ca-file: cannot read /nowhere/ca.pem: ";
+        assert!(told.starts_with(expected), "{told}");
         let empty = tempfile::NamedTempFile::new().unwrap();
         let no_certificate = TlsFiles {
             ca: empty.path().into(),
             identity: None,
         };
-        let told = options(&no_certificate).unwrap_err();
-        assert!(
-            told.starts_with(&format!("{}: ", empty.path().display())),
-            "{told}"
-        );
+        let told = options(&no_certificate).unwrap_err().to_string();
+        let file = empty.path().display();
+        let expected = format!("coordination.tls-ca-file: {file} cannot be used: ");
+        assert!(told.starts_with(&expected), "{told}");
     }
 }

@@ -3,6 +3,7 @@
 use super::Review;
 use crate::job::vocabulary::{KeyKind, PluginSignature, Vocabulary};
 use crate::job::{Task, TaskKind};
+use crate::nearest::some;
 
 /// An input has as many peers as its least, since its slots divide what is read and must stay the
 /// same ones; an output has no more than its plugin can serve, and no more files than its least
@@ -40,7 +41,10 @@ pub(super) fn check(review: &mut Review<'_>) {
             && let Some(limit) = plugin.max_peers
             && let Some((key, peers)) = over(task, limit.get())
         {
-            let message = format!("{peers} peers, but `{name}` runs on at most {limit} per task");
+            let message = format!(
+                "{}, but `{name}` runs on at most {limit} per task",
+                some(peers as usize, "peer")
+            );
             review.report(place.key(key), message);
             continue;
         }

@@ -1,7 +1,7 @@
 //! `exhaust-input`: an input slot has read everything, and all of it is acknowledged.
 
-use super::slot::Held;
-use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
+use super::slot::SlotWord;
+use crate::ids::LogPosition;
 use crate::job::TaskKind;
 use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::Replica;
@@ -9,44 +9,16 @@ use serde::{Deserialize, Serialize};
 
 /// An input slot has nothing more to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ExhaustInput {
-    /// The job.
-    pub job: JobId,
-    /// The input.
-    pub task: TaskName,
-    /// The slot.
-    pub slot: SlotId,
-    /// The version of the allocation that it speaks of.
-    pub version: AllocationVersion,
-    /// The peer; when it is not said, whoever holds the slot in that version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<PeerId>,
-}
+#[serde(transparent)]
+pub struct ExhaustInput(pub SlotWord);
 
 impl ExhaustInput {
-    fn held(&self) -> Held<'_> {
-        let Self {
-            id,
-            job,
-            ref task,
-            slot,
-            version,
-        } = *self;
-        Held {
-            id,
-            job,
-            task,
-            slot,
-            version,
-        }
-    }
-
     fn check(&self, replica: &Replica) -> Result<(), Reason> {
-        let (record, _, _) = self.held().look_up(replica)?;
-        let kind = record.task(&self.task).map(|task| task.kind);
-        let progress = replica.progress.get(&self.job);
-        let known = progress.is_some_and(|p| p.is_exhausted(&self.task, self.slot));
+        let Self(word) = self;
+        let (record, _, _) = word.look_up(replica)?;
+        let kind = record.task(&word.task).map(|task| task.kind);
+        let progress = replica.progress.get(&word.job);
+        let known = progress.is_some_and(|p| p.is_exhausted(&word.task, word.slot));
         match kind {
             Some(TaskKind::Input) if !known => Ok(()),
             _ => Err(Reason::NothingToDo),
@@ -56,28 +28,26 @@ impl ExhaustInput {
 
 impl LogCommand for ExhaustInput {
     fn apply(&self, _position: LogPosition, replica: &Replica) -> Applied {
+        let Self(word) = self;
         if let Err(reason) = self.check(replica) {
             return Applied::Ignored(reason);
         }
-        let allocation = replica.allocations.get(&self.job);
-        let slots = allocation.and_then(|allocation| allocation.tasks.get(&self.task));
+        let allocation = replica.allocations.get(&word.job);
+        let slots = allocation.and_then(|allocation| allocation.tasks.get(&word.task));
         let mut new = replica.clone();
-        self.held().update_progress(&mut new, |progress| {
-            progress.exhausted.insert((self.task.clone(), self.slot));
+        word.update_progress(&mut new, |progress| {
+            progress.exhausted.insert((word.task.clone(), word.slot));
             let mut slots = slots.into_iter().flatten();
-            if slots.all(|(slot, _)| progress.is_exhausted(&self.task, *slot)) {
-                progress.exhausted_tasks.insert(self.task.clone());
-                progress.forget_slots(&self.task);
+            if slots.all(|(slot, _)| progress.is_exhausted(&word.task, *slot)) {
+                progress.exhausted_tasks.insert(word.task.clone());
+                progress.forget_slots(&word.task);
             }
         });
         Applied::Changed(new)
     }
 
     fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
-        ReplicaDiff::between(old, new)
-            .about("job", self.job)
-            .about("task", &self.task)
-            .about("slot", self.slot)
+        self.0.diff(old, new)
     }
 }
 
@@ -85,6 +55,7 @@ impl LogCommand for ExhaustInput {
 mod tests {
     use super::super::Command;
     use super::*;
+    use crate::ids::SlotId;
     use crate::log::commands::sample::{Cluster, exhaust, submit};
     use crate::log::commands::{KillJob, LeaveCluster};
     use crate::replica::sample::{job_id, peer};

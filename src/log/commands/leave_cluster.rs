@@ -5,7 +5,7 @@ use super::finish::end;
 use crate::ids::{JobId, LogPosition, PeerId};
 use crate::job::FluxPolicy;
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
-use crate::replica::{Outcome, Replica};
+use crate::replica::{Loss, Outcome, Place, Replica};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,8 @@ use std::sync::Arc;
 pub struct LeaveCluster {
     /// The peer.
     pub id: PeerId,
-    /// Further peers of its group. Peers of other groups stay, whatever is said of them here.
+    /// Further peers of its group: a process is watched as a whole. An entry that names peers of
+    /// several groups changes nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<PeerId>,
 }
@@ -48,14 +49,16 @@ impl LogCommand for LeaveCluster {
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
         let members = &replica.membership.members;
         let named = [self.id].into_iter().chain(self.also.iter().copied());
-        let group_of = |peer: PeerId| members.get(&peer).map(|member| member.group);
-        let Some(group) = named.clone().find_map(group_of) else {
+        // Of those who are gone already somebody else has said so.
+        let gone: Vec<PeerId> = named.filter(|peer| members.contains_key(peer)).collect();
+        let mut groups = gone.iter().map(|peer| members[peer].group);
+        let Some(group) = groups.next() else {
             return Applied::Ignored(Reason::UnknownPeer);
         };
+        if groups.any(|other| other != group) {
+            return Applied::Ignored(Reason::SeveralGroups);
+        }
         let mut new = replica.clone();
-        let gone: Vec<PeerId> = named
-            .filter(|peer| group_of(*peer) == Some(group))
-            .collect();
         let membership = Arc::make_mut(&mut new.membership);
         for peer in &gone {
             membership.remove(*peer);
@@ -64,7 +67,8 @@ impl LogCommand for LeaveCluster {
             // Joiners work for nobody.
             return Applied::Changed(new);
         }
-        for job in jobs_killed_by_loss(replica, &gone) {
+        for (job, loss) in jobs_killed_by_loss(replica, &gone) {
+            Arc::make_mut(&mut new.jobs).losses.insert(job, loss);
             end(&mut new, job, Outcome::Killed, position);
         }
         Applied::Changed(reallocate(&new, position))
@@ -101,18 +105,19 @@ impl LogCommand for LeaveCluster {
     }
 }
 
-/// The jobs that have lost a peer of a task with the flux policy `kill`.
-fn jobs_killed_by_loss(replica: &Replica, gone: &[PeerId]) -> Vec<JobId> {
-    let places = gone.iter().filter_map(|peer| replica.assignment_of(*peer));
-    let killing = places.filter(|place| {
-        let record = replica.record(place.job);
-        let task = record.and_then(|record| record.task(&place.task));
-        task.is_some_and(|task| task.flux_policy == Some(FluxPolicy::Kill))
-    });
-    let mut jobs: Vec<JobId> = killing.map(|place| place.job).collect();
-    jobs.sort_unstable();
-    jobs.dedup();
-    jobs
+/// The jobs that have lost a peer of a task with the flux policy `kill`, and the first such peer.
+fn jobs_killed_by_loss(replica: &Replica, gone: &[PeerId]) -> BTreeMap<JobId, Loss> {
+    let mut killed = BTreeMap::new();
+    for peer in gone {
+        let Some(Place { job, task, .. }) = replica.assignment_of(*peer) else {
+            continue;
+        };
+        let record = replica.record(job).and_then(|record| record.task(&task));
+        if record.is_some_and(|task| task.flux_policy == Some(FluxPolicy::Kill)) {
+            killed.entry(job).or_insert(Loss { peer: *peer, task });
+        }
+    }
+    killed
 }
 
 #[cfg(test)]
@@ -171,15 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn a_group_leaves_at_once_and_others_stay() {
+    fn a_group_leaves_at_once_and_only_a_group() {
         let mut cluster = Cluster::of("a b c d");
         let stranger = cluster.membership().members.get_mut(&peer("d")).unwrap();
         stranger.group = GroupId(Uuid::from_u128(2));
-        let also = vec![peer("gone"), peer("c"), peer("d")];
-        let step = cluster.run(Command::LeaveCluster(LeaveCluster {
-            id: peer("b"),
-            also,
-        }));
+        let leave = |also: &[&str]| {
+            Command::LeaveCluster(LeaveCluster {
+                id: peer("b"),
+                also: also.iter().map(|name| peer(name)).collect(),
+            })
+        };
+        let step = cluster.run(leave(&["c", "d"]));
+        assert_eq!(step.ignored, Some(Reason::SeveralGroups));
+        assert_eq!(step.effects(&me("b")), []);
+        let step = cluster.run(leave(&["gone", "c"]));
         assert_eq!(step.new.membership.peers, ["a", "d"].map(peer));
         assert_eq!(step.effects(&me("c")), [Effect::Restart]);
         assert_eq!(step.effects(&me("d")), []);
@@ -201,6 +211,8 @@ mod tests {
         let lost: Vec<PeerId> = lost.into_values().collect();
         let step = cluster.run(Command::LeaveCluster(LeaveCluster::of(lost[1])));
         assert_eq!(step.new.jobs.killed, [job_id(0)]);
+        let (peer, task) = (lost[1], "out".into());
+        assert_eq!(step.new.jobs.losses[&job_id(0)], Loss { peer, task });
         assert!(!step.new.allocations.contains_key(&job_id(0)));
         assert_eq!(step.new.peer_count(job_id(1)), 2);
         let version = step.new.allocations[&job_id(1)].version;

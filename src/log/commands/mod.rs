@@ -35,6 +35,7 @@ pub use prepare_join_cluster::PrepareJoinCluster;
 pub use seal_task::SealTask;
 pub use set_replica::SetReplica;
 pub use signal_ready::SignalReady;
+pub use slot::SlotWord;
 pub use submit_job::{SubmitJob, SubmittedJob};
 
 use super::{Applied, Effect, LogCommand, PeerContext, ReplicaDiff, Step};
@@ -80,6 +81,25 @@ pub enum Command {
 }
 
 impl Command {
+    /// The names of all, as under `fn`.
+    pub const NAMES: [&str; 15] = [
+        "prepare-join-cluster",
+        "notify-join-cluster",
+        "accept-join-cluster",
+        "abort-join-cluster",
+        "leave-cluster",
+        "submit-job",
+        "kill-job",
+        "signal-ready",
+        "exhaust-input",
+        "seal-task",
+        "assign-bookkeeper-log-id",
+        "compact-bookkeeper-log-ids",
+        "deleted-bookkeeper-log-ids",
+        "gc",
+        "set-replica!",
+    ];
+
     /// Its name, as under `fn`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -149,5 +169,19 @@ impl LogCommand for Command {
 
     fn effects(&self, step: &Step, me: &PeerContext) -> Vec<Effect> {
         self.rules().effects(step, me)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_names_are_those_that_are_read() {
+        let unknown = serde_json::from_value::<Command>(json!({ "fn": "", "args": {} }));
+        let told = unknown.unwrap_err().to_string();
+        let expected: Vec<&str> = told.split('`').skip(3).step_by(2).collect();
+        assert_eq!(Command::NAMES.as_slice(), expected);
     }
 }

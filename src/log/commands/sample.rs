@@ -1,8 +1,8 @@
 //! A cluster for tests that writes one command after another, each as a new entry.
 
 use super::{
-    AssignBookkeeperLogId, Command, CompactBookkeeperLogIds, ExhaustInput, SealTask, SubmitJob,
-    SubmittedJob,
+    AssignBookkeeperLogId, Command, CompactBookkeeperLogIds, ExhaustInput, SealTask, SlotWord,
+    SubmitJob, SubmittedJob,
 };
 use crate::ids::{EntrySource, LogPosition, SlotId, StateLogId, WriterId};
 use crate::log::{Entry, PeerContext, Step, step};
@@ -81,26 +81,23 @@ pub(crate) fn submit(job: u32, tasks: &str) -> Command {
 
 /// As the present holder of the slot would write it.
 pub(crate) fn exhaust(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Command {
-    let allocation = &cluster.replica.allocations[&job_id(job)];
-    Command::ExhaustInput(ExhaustInput {
-        job: job_id(job),
-        task: task.into(),
-        slot: SlotId(slot),
-        version: allocation.version,
-        id: Some(allocation.holder(&task.into(), SlotId(slot)).unwrap()),
-    })
+    Command::ExhaustInput(ExhaustInput(word(cluster, job, task, slot)))
 }
 
 /// As the present holder of the slot would write it.
 pub(crate) fn seal(cluster: &Cluster, job: u32, task: &str, slot: u32) -> Command {
+    Command::SealTask(SealTask(word(cluster, job, task, slot)))
+}
+
+fn word(cluster: &Cluster, job: u32, task: &str, slot: u32) -> SlotWord {
     let allocation = &cluster.replica.allocations[&job_id(job)];
-    Command::SealTask(SealTask {
+    SlotWord {
         job: job_id(job),
         task: task.into(),
         slot: SlotId(slot),
         version: allocation.version,
         id: Some(allocation.holder(&task.into(), SlotId(slot)).unwrap()),
-    })
+    }
 }
 
 pub(crate) fn assign(job: u32, task: &str, slot: u32, ledger: u64) -> Command {

@@ -4,8 +4,8 @@
 //! everything above it is.
 
 use super::finish::finish;
-use super::slot::Held;
-use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
+use super::slot::SlotWord;
+use crate::ids::{JobId, LogPosition};
 use crate::job::TaskKind;
 use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::{Outcome, Replica};
@@ -13,47 +13,19 @@ use serde::{Deserialize, Serialize};
 
 /// An output slot is sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct SealTask {
-    /// The job.
-    pub job: JobId,
-    /// The output.
-    pub task: TaskName,
-    /// The slot.
-    pub slot: SlotId,
-    /// The version of the allocation that it speaks of.
-    pub version: AllocationVersion,
-    /// The peer; when it is not said, whoever holds the slot in that version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<PeerId>,
-}
+#[serde(transparent)]
+pub struct SealTask(pub SlotWord);
 
 impl SealTask {
-    fn held(&self) -> Held<'_> {
-        let Self {
-            id,
-            job,
-            ref task,
-            slot,
-            version,
-        } = *self;
-        Held {
-            id,
-            job,
-            task,
-            slot,
-            version,
-        }
-    }
-
     fn check(&self, replica: &Replica) -> Result<(), Reason> {
-        let (record, _, _) = self.held().look_up(replica)?;
-        let kind = record.task(&self.task).map(|task| task.kind);
-        let progress = replica.progress.get(&self.job).ok_or(Reason::NotYet)?;
-        if kind != Some(TaskKind::Output) || progress.is_sealed(&self.task, self.slot) {
+        let Self(word) = self;
+        let (record, _, _) = word.look_up(replica)?;
+        let kind = record.task(&word.task).map(|task| task.kind);
+        let progress = replica.progress.get(&word.job).ok_or(Reason::NotYet)?;
+        if kind != Some(TaskKind::Output) || progress.is_sealed(&word.task, word.slot) {
             return Err(Reason::NothingToDo);
         }
-        match progress.nothing_more_comes_to(record, &self.task) {
+        match progress.nothing_more_comes_to(record, &word.task) {
             true => Ok(()),
             false => Err(Reason::NotYet),
         }
@@ -62,25 +34,24 @@ impl SealTask {
 
 impl LogCommand for SealTask {
     fn apply(&self, position: LogPosition, replica: &Replica) -> Applied {
+        let Self(word) = self;
         if let Err(reason) = self.check(replica) {
             return Applied::Ignored(reason);
         }
         let mut new = replica.clone();
-        self.held().update_progress(&mut new, |progress| {
-            progress.sealed.insert((self.task.clone(), self.slot));
+        word.update_progress(&mut new, |progress| {
+            progress.sealed.insert((word.task.clone(), word.slot));
         });
-        if all_outputs_are_sealed(&new, self.job) {
-            return Applied::Changed(finish(&new, self.job, Outcome::Completed, position));
+        if all_outputs_are_sealed(&new, word.job) {
+            return Applied::Changed(finish(&new, word.job, Outcome::Completed, position));
         }
         Applied::Changed(new)
     }
 
     fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
-        ReplicaDiff::between(old, new)
-            .about("job", self.job)
-            .about("task", &self.task)
-            .about("slot", self.slot)
-            .about("job-completed", !new.jobs.is_live(self.job))
+        self.0
+            .diff(old, new)
+            .about("job-completed", !new.jobs.is_live(self.0.job))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `signal-ready`: a peer can receive for the slot it holds.
 
-use super::slot::Held;
-use crate::ids::{AllocationVersion, JobId, LogPosition, PeerId, SlotId, TaskName};
+use super::slot::SlotWord;
+use crate::ids::LogPosition;
 use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::Replica;
 use serde::{Deserialize, Serialize};
@@ -9,43 +9,13 @@ use std::sync::Arc;
 
 /// A peer can receive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct SignalReady {
-    /// The peer; when it is not said, whoever holds the slot in that version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<PeerId>,
-    /// The job.
-    pub job: JobId,
-    /// The task.
-    pub task: TaskName,
-    /// The slot.
-    pub slot: SlotId,
-    /// The version of the allocation that it speaks of.
-    pub version: AllocationVersion,
-}
-
-impl SignalReady {
-    fn held(&self) -> Held<'_> {
-        let Self {
-            id,
-            job,
-            ref task,
-            slot,
-            version,
-        } = *self;
-        Held {
-            id,
-            job,
-            task,
-            slot,
-            version,
-        }
-    }
-}
+#[serde(transparent)]
+pub struct SignalReady(pub SlotWord);
 
 impl LogCommand for SignalReady {
     fn apply(&self, _position: LogPosition, replica: &Replica) -> Applied {
-        let (allocation, holder) = match self.held().look_up(replica) {
+        let Self(word) = self;
+        let (allocation, holder) = match word.look_up(replica) {
             Ok((_, allocation, holder)) => (allocation, holder),
             Err(reason) => return Applied::Ignored(reason),
         };
@@ -55,13 +25,14 @@ impl LogCommand for SignalReady {
         let mut allocation = allocation.clone();
         allocation.ready.insert(holder);
         let mut new = replica.clone();
-        Arc::make_mut(&mut new.allocations).insert(self.job, Arc::new(allocation));
+        Arc::make_mut(&mut new.allocations).insert(word.job, Arc::new(allocation));
         Applied::Changed(new)
     }
 
     fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
-        let place = new.allocations.get(&self.job);
-        let holder = place.and_then(|allocation| allocation.holder(&self.task, self.slot));
+        let Self(word) = self;
+        let place = new.allocations.get(&word.job);
+        let holder = place.and_then(|allocation| allocation.holder(&word.task, word.slot));
         ReplicaDiff::between(old, new).about("active", holder)
     }
 }
@@ -70,17 +41,18 @@ impl LogCommand for SignalReady {
 mod tests {
     use super::super::Command;
     use super::*;
+    use crate::ids::SlotId;
     use crate::log::commands::sample::{Cluster, submit};
     use crate::replica::sample::{job_id, peer};
 
     fn ready(name: &str, task: &str, version: u64) -> Command {
-        Command::SignalReady(SignalReady {
+        Command::SignalReady(SignalReady(SlotWord {
             id: Some(peer(name)),
             job: job_id(0),
             task: task.into(),
             slot: SlotId(0),
             version: LogPosition(version),
-        })
+        }))
     }
 
     #[test]

@@ -1,21 +1,30 @@
-//! What `signal-ready`, `exhaust-input` and `seal-task` have in common: each is the word of one peer
-//! about the slot it holds, and means nothing once the allocation has another version.
+//! What `signal-ready`, `exhaust-input` and `seal-task` say: each is the word of one peer about the
+//! slot it holds, and means nothing once the allocation has another version.
 
 use crate::ids::{AllocationVersion, JobId, PeerId, SlotId, TaskName};
-use crate::log::Reason;
+use crate::log::{Reason, ReplicaDiff};
 use crate::replica::{Allocation, JobRecord, Progress, Replica};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A slot as its holder names it.
-pub(super) struct Held<'a> {
-    pub(super) id: Option<PeerId>,
-    pub(super) job: JobId,
-    pub(super) task: &'a TaskName,
-    pub(super) slot: SlotId,
-    pub(super) version: AllocationVersion,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SlotWord {
+    /// The job.
+    pub job: JobId,
+    /// The task.
+    pub task: TaskName,
+    /// The slot.
+    pub slot: SlotId,
+    /// The version of the allocation that it speaks of.
+    pub version: AllocationVersion,
+    /// The peer; when it is not said, whoever holds the slot in that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PeerId>,
 }
 
-impl Held<'_> {
+impl SlotWord {
     /// The job, its allocation and the holder, if what was said is about the present ones.
     pub(super) fn look_up<'r>(
         &self,
@@ -26,7 +35,7 @@ impl Held<'_> {
         }
         let record = replica.record(self.job).ok_or(Reason::NotLive)?;
         let allocation = replica.allocations.get(&self.job).ok_or(Reason::Stale)?;
-        let holder = allocation.holder(self.task, self.slot);
+        let holder = allocation.holder(&self.task, self.slot);
         let holder = holder.ok_or(Reason::Stale)?;
         if allocation.version != self.version || self.id.is_some_and(|id| id != holder) {
             return Err(Reason::Stale);
@@ -44,5 +53,13 @@ impl Held<'_> {
             .entry(self.job)
             .or_default();
         change(Arc::make_mut(progress));
+    }
+
+    /// What changed, told with the slot that it is about.
+    pub(super) fn diff(&self, old: &Replica, new: &Replica) -> ReplicaDiff {
+        ReplicaDiff::between(old, new)
+            .about("job", self.job)
+            .about("task", &self.task)
+            .about("slot", self.slot)
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::Millis;
 use crate::ids::PeerId;
 use crate::messaging::{Control, InboxKind, LinkId, Open};
 use rusteron_client::AeronPublication;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -255,6 +255,14 @@ impl Departures {
         gone: impl Fn(PeerId) -> bool,
         words: &mut Words,
     ) {
+        // To those there is more to say already than they can hear. Who could be asked is asked about
+        // every link: one that is never asked about is forgotten at its other end.
+        let deaf: BTreeSet<AeronSite> = self
+            .links
+            .values()
+            .map(|departure| departure.link.site)
+            .filter(|site| words.wait_for(*site))
+            .collect();
         self.links.retain(|_, departure| {
             let link = &departure.link;
             let wait = if link.is_answered() {
@@ -267,8 +275,10 @@ impl Departures {
                     link.close();
                     return false;
                 }
-                departure.asked = now;
-                words.ask(link.site, wish(link, own));
+                if !deaf.contains(&link.site) {
+                    departure.asked = now;
+                    words.say(link.site, LinkId::default(), wish(link, own));
+                }
             }
             true
         });
@@ -297,5 +307,60 @@ impl Drop for Departures {
         for departure in self.links.values() {
             departure.link.close();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::IdSource;
+    use crate::messaging::aeron::site::DriverId;
+
+    fn site(port: u16) -> AeronSite {
+        AeronSite {
+            driver: DriverId(1),
+            address: ([127, 0, 0, 1], port).into(),
+            stream: 7,
+        }
+    }
+
+    fn said(words: &mut Words) -> Vec<u64> {
+        let mut links = Vec::new();
+        for (_, words) in words.waiting() {
+            links.extend(words.drain(..).map(|word| match word.control {
+                Control::Open(open) => open.link.0,
+                other => panic!("said {other:?}"),
+            }));
+        }
+        links
+    }
+
+    #[test]
+    fn every_link_is_asked_about_even_when_all_are_due_at_once() {
+        let (mut departures, mut words) = (Departures::default(), Words::default());
+        let peer = IdSource::from_seed(1).peer();
+        for id in 1..=5 {
+            let link = Arc::new(OutLink::new(LinkId(id), peer, InboxKind::Task, site(1)));
+            departures.open(link, Millis(0), site(9), &mut words);
+        }
+        assert_eq!(said(&mut words), [1, 2, 3, 4, 5]);
+        for now in [1_000, 2_000, 3_000] {
+            departures.tick(Millis(now), site(9), |_| false, &mut words);
+            assert_eq!(said(&mut words), [1, 2, 3, 4, 5], "at {now}");
+        }
+    }
+
+    #[test]
+    fn who_cannot_be_reached_is_not_asked_twice() {
+        let (mut departures, mut words) = (Departures::default(), Words::default());
+        let peer = IdSource::from_seed(1).peer();
+        let link = Arc::new(OutLink::new(LinkId(1), peer, InboxKind::Task, site(1)));
+        departures.open(link, Millis(0), site(9), &mut words);
+        for now in [1_000, 2_000, 3_000] {
+            departures.tick(Millis(now), site(9), |_| false, &mut words);
+        }
+        assert_eq!(said(&mut words), [1]);
+        departures.tick(Millis(3_050), site(9), |_| false, &mut words);
+        assert_eq!(said(&mut words), [1]);
     }
 }

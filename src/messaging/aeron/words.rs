@@ -24,11 +24,9 @@ impl Words {
         words.push_back(Word { link, control });
     }
 
-    /// Says what is said again later anyway, unless others wait.
-    pub(super) fn ask(&mut self, site: AeronSite, control: Control) {
-        if self.sites.get(&site).is_none_or(VecDeque::is_empty) {
-            self.say(site, LinkId::default(), control);
-        }
+    /// Whether words to a site wait, since there is no way to it now.
+    pub(super) fn wait_for(&self, site: AeronSite) -> bool {
+        self.sites.get(&site).is_some_and(|words| !words.is_empty())
     }
 
     /// The sites to which there is something to say.

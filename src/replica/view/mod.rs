@@ -91,6 +91,7 @@ fn view_jobs(replica: &Replica, shown: &mut Map<String, Value>) {
     shown.insert("jobs".into(), json!(jobs.live));
     shown.insert("completed-jobs".into(), json!(jobs.completed));
     shown.insert("killed-jobs".into(), json!(jobs.killed));
+    shown.insert("killed-by-loss".into(), json!(jobs.losses));
     shown.insert("tombstones".into(), json!(jobs.tombstones));
     let mut columns: BTreeMap<&str, Map<String, Value>> =
         JOB_KEYS.map(|(_, key)| (key, Map::new())).into();

@@ -160,6 +160,7 @@ fn read_jobs(keys: &Keys<'_>) -> Result<Jobs, Misread> {
         live: keys.get("jobs")?,
         completed: keys.get("completed-jobs")?,
         killed: keys.get("killed-jobs")?,
+        losses: keys.get("killed-by-loss")?,
         tombstones: keys.get("tombstones")?,
         ..Jobs::default()
     };

@@ -6,7 +6,7 @@ mod waiting;
 
 use crate::ids::{JobId, TaskName};
 use crate::job::percent::Percent;
-use crate::replica::{JobState, Replica};
+use crate::replica::{JobState, Loss, Replica};
 use std::collections::BTreeSet;
 
 /// What the scheduler has to say of a job. Prints as one line.
@@ -17,7 +17,10 @@ pub enum Explanation {
     /// Every output was sealed.
     Completed,
     /// It was ended early.
-    Killed,
+    Killed {
+        /// Whom it could not do without, if that was the reason.
+        loss: Option<Loss>,
+    },
     /// It has its peers.
     Allocated(Shares),
     /// The cluster is too small.
@@ -61,8 +64,10 @@ pub enum Explanation {
     Busy {
         /// The sum of its minima.
         needs: u64,
-        /// Peers that other jobs leave.
+        /// Peers of the cluster that other jobs leave.
         free: u64,
+        /// The most that they leave in one process, where a job does not leave its own.
+        free_together: Option<u64>,
         /// The running jobs and what they need.
         serving: Vec<Serving>,
     },
@@ -118,6 +123,11 @@ pub enum JobShare {
         of: usize,
         /// The running jobs among which they are.
         jobs: usize,
+    },
+    /// What it can use, before any other job.
+    First {
+        /// The peers that are shared.
+        of: usize,
     },
     /// What earlier jobs leave.
     Rest {
@@ -196,7 +206,9 @@ pub fn explain(replica: &Replica, job: JobId) -> Explanation {
     };
     match state {
         JobState::Completed => Explanation::Completed,
-        JobState::Killed => Explanation::Killed,
+        JobState::Killed => Explanation::Killed {
+            loss: replica.jobs.losses.get(&job).cloned(),
+        },
         JobState::Running => Explanation::Allocated(running::shares(replica, job, record)),
         JobState::Waiting => waiting::explain(replica, job, record),
     }

@@ -80,6 +80,7 @@ impl Running<'_> {
             return JobShare::Minimum;
         }
         match scheduler {
+            JobScheduler::Greedy if self.is_first() => JobShare::First { of },
             JobScheduler::Greedy => JobShare::Rest { of },
             JobScheduler::Balanced | JobScheduler::Percentage => JobShare::Even {
                 of,
@@ -89,11 +90,23 @@ impl Running<'_> {
     }
 
     fn jobs_of_crew(&self) -> usize {
-        let crew: BTreeSet<PeerId> = self.crew.iter().map(|(peer, _)| *peer).collect();
-        let allocations = self.replica.allocations.values();
-        allocations
-            .filter(|allocation| allocation.peers().any(|peer| crew.contains(&peer)))
-            .count()
+        let jobs = self.replica.allocations.keys();
+        jobs.filter(|job| self.has_peers_of_crew(job)).count()
+    }
+
+    /// Whether no job that was submitted before it has any of the peers.
+    fn is_first(&self) -> bool {
+        let live = self.replica.jobs.live.iter();
+        let mut earlier = live.take_while(|job| **job != self.id);
+        !earlier.any(|job| self.has_peers_of_crew(job))
+    }
+
+    fn has_peers_of_crew(&self, job: &JobId) -> bool {
+        let allocation = self.replica.allocations.get(job);
+        allocation.is_some_and(|allocation| {
+            let is_of_crew = |peer| self.crew.iter().any(|(other, _)| *other == peer);
+            allocation.peers().any(is_of_crew)
+        })
     }
 
     fn task_reason(&self, task: &TaskRecord) -> TaskReason {

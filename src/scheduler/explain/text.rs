@@ -1,6 +1,7 @@
 //! Explanations as people read them.
 
 use super::{Explanation, JobShare, Serving, Shortage, TaskReason};
+use crate::nearest::counted;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -9,7 +10,8 @@ impl fmt::Display for Explanation {
         match self {
             Explanation::Unknown => f.write_str("not known: never submitted, or forgotten"),
             Explanation::Completed => f.write_str("completed"),
-            Explanation::Killed => f.write_str("killed"),
+            Explanation::Killed { loss: None } => f.write_str("killed"),
+            Explanation::Killed { loss: Some(loss) } => write!(f, "killed: {loss}"),
             Explanation::Allocated(shares) => {
                 write!(f, "runs with {}", count(shares.peers as u64))
             }
@@ -46,9 +48,18 @@ impl fmt::Display for Explanation {
             Explanation::Busy {
                 needs,
                 free,
+                free_together,
                 serving,
             } => {
-                write!(f, "waits: needs {}, {} free", count(*needs), are(*free))?;
+                write!(f, "waits: needs {}", count(*needs))?;
+                if let Some(most) = free_together.filter(|most| most < free) {
+                    let most = are(most);
+                    write!(f, " in one process, at most {most} free in one")?;
+                }
+                write!(f, ", {} free", are(*free))?;
+                if free_together.is_some_and(|most| most < *free) {
+                    f.write_str(" in all")?;
+                }
                 let serve =
                     |Serving { name, needs, .. }: &Serving| format!("{needs} serve job {name}");
                 let serving: Vec<String> = serving.iter().map(serve).collect();
@@ -86,9 +97,9 @@ impl fmt::Display for JobShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             JobShare::Saturated => f.write_str("all that it can use"),
-            JobShare::Minimum => f.write_str(
-                "its minimum: the others go to jobs whose turn is earlier, or cannot run its tasks",
-            ),
+            JobShare::Minimum => {
+                f.write_str("its minimum: the other peers have work, or cannot run its tasks")
+            }
             JobShare::NoPercentage => {
                 f.write_str("its minimum: it has no `percentage`, by which peers are shared here")
             }
@@ -101,6 +112,9 @@ impl fmt::Display for JobShare {
             }
             JobShare::Even { of, jobs } => {
                 write!(f, "an even share of {} for {jobs} jobs", count(*of as u64))
+            }
+            JobShare::First { of } => {
+                write!(f, "what it can use of {}: it is first", count(*of as u64))
             }
             JobShare::Rest { of } => {
                 write!(
@@ -129,22 +143,20 @@ impl fmt::Display for TaskReason {
             }
             TaskReason::Copies { copies, sites } => {
                 let (copies, sites) = (
-                    many(*copies, "copy", "copies"),
-                    many(*sites, "site", "sites"),
+                    counted(*copies as u64, "copy", "copies"),
+                    counted(*sites as u64, "site", "sites"),
                 );
                 write!(f, "one for each of {copies} of the job, on {sites}")
             }
             TaskReason::Fixed => f.write_str("its minimum is its maximum"),
             TaskReason::Saturated => f.write_str("its maximum"),
             TaskReason::FewAble { able, joined, tags } if tags.is_empty() => {
-                write!(f, "only {able} of {joined} peers know its words")
+                write!(f, "only {} its words", know(*able, *joined))
             }
             TaskReason::FewAble { able, joined, tags } => {
-                let tags = tagged(tags);
-                write!(
-                    f,
-                    "only {able} of {joined} peers know its words and have {tags}"
-                )
+                let has = if *able == 1 { "has" } else { "have" };
+                let tags = format!("{has} {}", tagged(tags));
+                write!(f, "only {} its words and {tags}", know(*able, *joined))
             }
             TaskReason::Minimum => f.write_str("its minimum"),
             TaskReason::Percentage { percentage, of } => {
@@ -170,22 +182,14 @@ fn tagged(tags: &BTreeSet<String>) -> String {
 }
 
 fn are(peers: u64) -> String {
-    match peers {
-        1 => "1 is".into(),
-        _ => format!("{peers} are"),
-    }
+    counted(peers, "is", "are")
+}
+
+fn know(able: usize, joined: usize) -> String {
+    let verb = if able == 1 { "knows" } else { "know" };
+    format!("{able} of {} {verb}", count(joined as u64))
 }
 
 fn count(peers: u64) -> String {
-    match peers {
-        1 => "1 peer".into(),
-        _ => format!("{peers} peers"),
-    }
-}
-
-fn many(number: usize, one: &str, more: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        _ => format!("{number} {more}"),
-    }
+    counted(peers, "peer", "peers")
 }

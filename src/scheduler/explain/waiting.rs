@@ -111,35 +111,39 @@ fn largest_site(all: &Crew<'_>) -> usize {
     sites.into_values().max().unwrap_or(0)
 }
 
-/// The crews that could cover the job have other work: told of the one that has most peers left.
+/// The crews that could cover the job have other work.
 fn busy(replica: &Replica, able: &[&Crew<'_>], needs: u64) -> Explanation {
-    let left = able.iter().map(|crew| {
-        let serving = serving(replica, crew.group);
-        let taken: u64 = serving.iter().map(|serving| serving.needs).sum();
-        ((crew.peers.len() as u64).saturating_sub(taken), serving)
-    });
-    let most = left.max_by_key(|(free, _)| *free);
-    let (free, serving) = most.unwrap_or_default();
+    let serving = serving(replica);
+    let taken = |group: Option<GroupId>| -> u64 {
+        let here = serving.iter();
+        let here = here.filter(|it| group.is_none() || home(replica, it.job) == group);
+        here.map(|serving| serving.needs).sum()
+    };
+    let joined = replica.membership.peers.len() as u64;
+    let left = |crew: &&Crew<'_>| {
+        let left = (crew.peers.len() as u64).saturating_sub(taken(crew.group));
+        crew.group.map(|_| left)
+    };
     Explanation::Busy {
         needs,
-        free,
+        free: joined.saturating_sub(taken(None)),
+        free_together: able.iter().filter_map(left).max(),
         serving,
     }
 }
 
-/// The jobs that run in a process, or in all.
-fn serving(replica: &Replica, group: Option<GroupId>) -> Vec<Serving> {
+/// The jobs that run.
+fn serving(replica: &Replica) -> Vec<Serving> {
     let live = replica.jobs.live.iter();
     let running = live.filter(|live| replica.allocations.contains_key(live));
-    let here = running.filter(|job| group.is_none() || home(replica, **job) == group);
-    let here = here.filter_map(|job| Some((*job, replica.record(*job)?)));
-    here.map(|(job, record)| Serving {
+    let running = running.filter_map(|job| Some((*job, replica.record(*job)?)));
+    let serving = running.map(|(job, record)| Serving {
         job,
         name: record.name.clone(),
         needs: match replica.agreed.job_scheduler {
             JobScheduler::Greedy => replica.peer_count(job) as u64,
             JobScheduler::Balanced | JobScheduler::Percentage => least(record),
         },
-    })
-    .collect()
+    });
+    serving.collect()
 }

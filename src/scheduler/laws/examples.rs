@@ -273,7 +273,18 @@ fn a_job_stays_in_one_process_and_waiting_ones_are_offered_to_the_first_that_joi
     assert_eq!(processes(&replica, 2), "");
     assert_eq!(
         explain(&replica, job_id(2)).to_string(),
-        "waits: needs 3 peers, 0 are free: 3 serve job sample"
+        "waits: needs 3 peers, 0 are free: 3 serve job sample, 3 serve job sample"
+    );
+}
+
+#[test]
+fn where_a_job_stays_in_one_process_what_is_free_elsewhere_is_told_and_does_not_help() {
+    let two = "in:i>out:1-1 out:o:1-1";
+    let replica = in_processes("y y y x x x", &[two, two, two]);
+    assert_eq!(
+        explain(&replica, job_id(2)).to_string(),
+        "waits: needs 2 peers in one process, at most 1 is free in one, 2 are free in all: 2 serve \
+         job sample, 2 serve job sample"
     );
 }
 
@@ -343,12 +354,12 @@ fn every_task_says_why_it_has_its_peers() {
     membership.members.insert(peer("b"), knowing("#gpu"));
     let replica = reallocate(&replica, LogPosition(1));
     insta::assert_snapshot!(explained(&replica, 0), @"
-    6: its minimum: the others go to jobs whose turn is earlier, or cannot run its tasks
+    6: its minimum: the other peers have work, or cannot run its tasks
     in 1: its minimum is its maximum
     f 1: flux-policy kill: nobody joins or leaves it while the job runs
     g 2: flux-policy recover: as many as it has slots
     h 1: its minimum
-    out 1: only 1 of 12 peers know its words and have the tag gpu
+    out 1: only 1 of 12 peers knows its words and has the tag gpu
     ");
     insta::assert_snapshot!(explained(&replica, 1), @"
     6: an even share of 12 peers for 2 jobs
@@ -375,6 +386,13 @@ fn every_task_says_why_it_has_its_peers() {
     ");
     let jobs = vec![record("in:i>out:1-1 out:o:1-2"), record("in:i>out out:o")];
     let replica = scheduled(&names(7), JobScheduler::Greedy, jobs);
+    let alone = vec![record("in:i>out out:o")];
+    let first = scheduled(&names(3), JobScheduler::Greedy, alone);
+    insta::assert_snapshot!(explained(&first, 0), @"
+    3: what it can use of 3 peers: it is first
+    in 2: an even share of the job's 3 peers
+    out 1: an even share of the job's 3 peers
+    ");
     insta::assert_snapshot!(explained(&replica, 1), @"
     4: what is left of 7 peers after the jobs before it
     in 2: an even share of the job's 4 peers

@@ -23,15 +23,20 @@ impl Permissions {
 
 /// Refuses unless the node's list gives the author one of the permissions.
 pub(crate) fn require(node: &Node, author: &Author, any_of: Permissions) -> Result<(), ErrorCode> {
-    let permits = |entry: &Acl| {
-        entry.permissions & any_of.0 != 0 && is_meant(&entry.identity, &author.identities)
-    };
-    // As in ZooKeeper, no list at all keeps nobody out.
-    if node.acl.is_empty() || node.acl.iter().any(permits) {
+    if permits(&node.acl, author, any_of) {
         Ok(())
     } else {
         Err(ErrorCode::NoAuth)
     }
+}
+
+/// Whether a list gives the author one of the permissions.
+pub(crate) fn permits(acl: &[Acl], author: &Author, any_of: Permissions) -> bool {
+    let permits = |entry: &Acl| {
+        entry.permissions & any_of.0 != 0 && is_meant(&entry.identity, &author.identities)
+    };
+    // As in ZooKeeper, no list at all keeps nobody out.
+    acl.is_empty() || acl.iter().any(permits)
 }
 
 fn is_meant(entry: &Identity, identities: &[Identity]) -> bool {

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::access::{self, Permissions};
 use super::authentication::{self, Author};
+use super::happening::Committed;
 use super::ledger::Ledger;
 use super::outcome::{Attached, Connected, Effects, Fate, Figures, Served};
 use super::watches::Watches;
 use super::{Millis, read, watch_requests};
 use crate::protocol::response::Part;
 use crate::protocol::{
-    ConnectRequest, ConnectResponse, ConnectionId, ErrorCode, Identity, Read, Request, Response,
-    Write,
+    ConnectRequest, ConnectResponse, ConnectionId, ErrorCode, Identity, Notification, Read,
+    Request, Response, Write,
 };
 
 /// How often abandoned containers and TTL nodes are looked for, as in ZooKeeper.
@@ -142,7 +144,7 @@ impl Keeper {
             Request::Watch(request) => {
                 let (tree, watches) = (self.ledger.tree(), &mut self.watches);
                 let (result, notifications) =
-                    watch_requests::answer(tree, watches, connection, request);
+                    watch_requests::answer(tree, watches, connection, &author, request);
                 Served {
                     notifications,
                     ..self.served(result)
@@ -189,9 +191,8 @@ impl Keeper {
         if now >= self.next_cleaning {
             self.next_cleaning = now + CLEANING_INTERVAL;
             for path in self.ledger.tree().abandoned(now) {
-                effects
-                    .notifications
-                    .extend(self.watches.fire(&self.ledger.delete_abandoned(path, now)));
+                let committed = self.ledger.delete_abandoned(path, now);
+                effects.notifications.extend(self.fire(&committed));
             }
         }
         effects
@@ -208,8 +209,8 @@ impl Keeper {
     /// Removes the session and its ephemeral nodes, and lets its connection go.
     fn close_session(&mut self, session: i64, now: Millis) -> Effects {
         let holder = self.ledger.sessions().holder(session);
-        let transaction = self.ledger.close_session(session, now);
-        let notifications = self.watches.fire(&transaction);
+        let committed = self.ledger.close_session(session, now);
+        let notifications = self.fire(&committed);
         if let Some(connection) = holder {
             self.disconnect(connection);
         }
@@ -217,6 +218,15 @@ impl Keeper {
             notifications,
             closed: holder.into_iter().collect(),
         }
+    }
+
+    /// Who hears of a transaction, of those who may read what it is about.
+    fn fire(&mut self, committed: &Committed) -> Vec<Notification> {
+        let authors = &self.authors;
+        self.watches.fire(committed, |connection, acl| {
+            let author = authors.get(&connection);
+            author.is_some_and(|author| access::permits(acl, author, Permissions::READ))
+        })
     }
 
     fn authenticate(
@@ -245,9 +255,9 @@ impl Keeper {
 
     fn write(&mut self, author: &Author, write: Write, now: Millis) -> Served {
         match self.ledger.write(author, vec![write], now) {
-            Ok((parts, transaction)) => {
+            Ok((parts, committed)) => {
                 let response = parts.into_iter().find_map(Part::into_response);
-                let notifications = self.watches.fire(&transaction);
+                let notifications = self.fire(&committed);
                 let result = Ok(response.unwrap_or(Response::Empty));
                 Served {
                     notifications,
@@ -262,8 +272,8 @@ impl Keeper {
     fn write_all(&mut self, author: &Author, writes: Vec<Write>, now: Millis) -> Served {
         let count = writes.len();
         match self.ledger.write(author, writes, now) {
-            Ok((parts, transaction)) => {
-                let notifications = self.watches.fire(&transaction);
+            Ok((parts, committed)) => {
+                let notifications = self.fire(&committed);
                 Served {
                     notifications,
                     ..self.served(Ok(Response::Multi(parts)))

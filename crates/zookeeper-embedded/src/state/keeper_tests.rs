@@ -7,7 +7,7 @@ use super::{Attached, Connected, Fate, Keeper, Ledger, Millis, SessionLimits};
 use crate::protocol::connect::Dialect;
 use crate::protocol::{
     Acl, ConnectRequest, ConnectResponse, ConnectionId, Create, CreateReply, ErrorCode, EventKind,
-    Payload, Read, Request, Response, Write,
+    Identity, Payload, Read, Request, Response, WatchPaths, WatchRequest, Write,
 };
 
 const ME: ConnectionId = ConnectionId(1);
@@ -222,4 +222,92 @@ fn what_is_not_supported_is_said_so() {
         (served.result, served.fate),
         (Err(ErrorCode::AuthFailed), Fate::Ends)
     );
+}
+
+/// A node whose only reader is bob, made by a connection that says to be him.
+fn make_bobs(keeper: &mut Keeper, bob: ConnectionId, path: &str) {
+    let auth = Request::Auth {
+        scheme: "digest".to_owned(),
+        credentials: b"bob:secret".to_vec(),
+    };
+    serve(keeper, bob, auth, 0).unwrap();
+    let Request::Write(Write::Create(mut wanted)) = create(path, 0) else {
+        panic!("`create` makes a creation")
+    };
+    wanted.acl[0].identity = Identity::new("auth", "");
+    serve(keeper, bob, Request::Write(Write::Create(wanted)), 0).unwrap();
+}
+
+fn told(keeper: &mut Keeper, request: Request) -> Vec<(ConnectionId, EventKind, String)> {
+    let served = keeper.serve(OTHER, request, 0).unwrap();
+    assert!(served.result.is_ok());
+    let notifications = served.notifications.into_iter();
+    notifications
+        .map(|event| (event.connection, event.kind, event.path.to_string()))
+        .collect()
+}
+
+#[test]
+fn a_data_or_child_watch_needs_permission_to_read_and_exists_does_not() {
+    let mut keeper = keeper();
+    attach(&mut keeper, ME, &hello(100));
+    attach(&mut keeper, OTHER, &hello(100));
+    make_bobs(&mut keeper, OTHER, "/bobs");
+    let (path, watch) = ("/bobs".to_owned(), true);
+    for read in [
+        Read::GetData {
+            path: path.clone(),
+            watch,
+        },
+        Read::GetChildren {
+            path: path.clone(),
+            watch,
+        },
+        Read::GetChildrenAndStat {
+            path: path.clone(),
+            watch,
+        },
+    ] {
+        let refused = serve(&mut keeper, ME, Request::Read(read), 0);
+        assert_eq!(refused, Err(ErrorCode::NoAuth));
+    }
+    assert_eq!(keeper.figures().watches, 0);
+    let exists = Request::Read(Read::Exists { path, watch });
+    serve(&mut keeper, ME, exists, 0).unwrap();
+    assert_eq!(keeper.figures().watches, 1);
+}
+
+#[test]
+fn a_watch_from_above_does_not_tell_the_names_of_what_may_not_be_read() {
+    let mut keeper = keeper();
+    attach(&mut keeper, ME, &hello(100));
+    attach(&mut keeper, OTHER, &hello(100));
+    let (path, mode) = ("/".to_owned(), 1);
+    let recursive = Request::Watch(WatchRequest::Add { path, mode });
+    serve(&mut keeper, ME, recursive, 0).unwrap();
+    make_bobs(&mut keeper, OTHER, "/bobs");
+    let open = (ME, EventKind::Created, "/bobs/open".to_owned());
+    assert_eq!(told(&mut keeper, create("/bobs/open", 0)), [open]);
+    let gone = (ME, EventKind::Deleted, "/bobs/open".to_owned());
+    assert_eq!(told(&mut keeper, delete("/bobs/open")), [gone]);
+    assert_eq!(told(&mut keeper, delete("/bobs")), []);
+}
+
+#[test]
+fn what_was_missed_is_told_to_those_who_may_read_it() {
+    let mut keeper = keeper();
+    attach(&mut keeper, ME, &hello(100));
+    attach(&mut keeper, OTHER, &hello(100));
+    make_bobs(&mut keeper, OTHER, "/bobs");
+    let restore = || {
+        Request::Watch(WatchRequest::Set {
+            relative_zxid: 0,
+            paths: WatchPaths {
+                data: vec!["/bobs".to_owned()],
+                ..WatchPaths::default()
+            },
+        })
+    };
+    let mut missed = |id| keeper.serve(id, restore(), 0).unwrap().notifications.len();
+    assert_eq!((missed(ME), missed(OTHER)), (0, 1));
 }

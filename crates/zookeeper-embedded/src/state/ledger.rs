@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::Millis;
 use super::authentication::Author;
+use super::happening::{Committed, Happening};
 use super::prepare::prepare;
 use super::sessions::Sessions;
 use super::transaction::{Change, Stamp, Transaction};
@@ -119,11 +120,12 @@ impl Ledger {
         author: &Author,
         writes: Vec<Write>,
         now: Millis,
-    ) -> Result<(Vec<Part>, Transaction), Failure> {
+    ) -> Result<(Vec<Part>, Committed), Failure> {
         let stamp = self.next_stamp(now);
         let mut changes = Vec::with_capacity(writes.len());
         let mut parts = Vec::with_capacity(writes.len());
         let mut undos: Vec<Undo> = Vec::with_capacity(writes.len());
+        let mut happenings = Vec::new();
         for (index, write) in writes.into_iter().enumerate() {
             let reply = write.create_reply();
             let attempt = prepare(&self.tree, author, write)
@@ -131,6 +133,7 @@ impl Ledger {
             match attempt {
                 Ok((undo, change)) => {
                     parts.push(describe(&self.tree, &change, reply));
+                    happenings.extend(Happening::of(&self.tree, &change, &undo));
                     undos.push(undo);
                     changes.push(change);
                 }
@@ -143,7 +146,12 @@ impl Ledger {
                 }
             }
         }
-        Ok((parts, self.conclude(Transaction { stamp, changes })))
+        let transaction = self.conclude(Transaction { stamp, changes });
+        let committed = Committed {
+            transaction,
+            happenings,
+        };
+        Ok((parts, committed))
     }
 
     pub(crate) fn open_session(&mut self, timeout: Millis, now: Millis) -> (i64, Password) {
@@ -175,7 +183,7 @@ impl Ledger {
     }
 
     /// Removes a session and its ephemeral nodes.
-    pub(crate) fn close_session(&mut self, session: i64, now: Millis) -> Transaction {
+    pub(crate) fn close_session(&mut self, session: i64, now: Millis) -> Committed {
         let ephemerals = self.tree.ephemerals(session).cloned();
         let mut changes: Vec<Change> = ephemerals.map(|path| Change::Delete { path }).collect();
         changes.push(Change::CloseSession { session });
@@ -183,21 +191,28 @@ impl Ledger {
     }
 
     /// Removes a container or TTL node.
-    pub(crate) fn delete_abandoned(&mut self, path: String, now: Millis) -> Transaction {
+    pub(crate) fn delete_abandoned(&mut self, path: String, now: Millis) -> Committed {
         self.commit(vec![Change::Delete { path }], now)
     }
 
     /// Applies changes that the server decided itself, from the very state they apply to.
-    fn commit(&mut self, changes: Vec<Change>, now: Millis) -> Transaction {
+    fn commit(&mut self, changes: Vec<Change>, now: Millis) -> Committed {
         let stamp = self.next_stamp(now);
+        let mut happenings = Vec::new();
         for change in &changes {
-            let enacted = self.enact(stamp, change);
-            debug_assert!(enacted.is_ok(), "the server's own change fits: {change:?}");
+            match self.enact(stamp, change) {
+                Ok(undo) => happenings.extend(Happening::of(&self.tree, change, &undo)),
+                Err(code) => debug_assert!(false, "the server's own {change:?} fits, not {code:?}"),
+            }
         }
-        self.conclude(Transaction { stamp, changes })
+        let transaction = self.conclude(Transaction { stamp, changes });
+        Committed {
+            transaction,
+            happenings,
+        }
     }
 
-    fn enact(&mut self, stamp: Stamp, change: &Change) -> Result<(), ErrorCode> {
+    fn enact(&mut self, stamp: Stamp, change: &Change) -> Result<Undo, ErrorCode> {
         match change {
             Change::OpenSession {
                 session,
@@ -207,11 +222,9 @@ impl Ledger {
                 .sessions
                 .open(*session, *timeout, *password, stamp.time),
             Change::CloseSession { session } => self.sessions.close(*session),
-            change => {
-                self.tree.apply(stamp, change)?;
-            }
+            change => return self.tree.apply(stamp, change),
         }
-        Ok(())
+        Ok(Undo::Nothing)
     }
 
     /// Everything committed passes here once, in order.
@@ -363,9 +376,9 @@ mod tests {
             vec![create("/a/n", 3), create("/b", 1)],
         ];
         let mut log: Vec<Transaction> = batches
-            .map(|writes| ledger.write(&author, writes, 5).unwrap().1)
+            .map(|writes| ledger.write(&author, writes, 5).unwrap().1.transaction)
             .into();
-        log.push(ledger.close_session(7, 6));
+        log.push(ledger.close_session(7, 6).transaction);
 
         let mut replayed = Tree::new();
         for transaction in &log {

@@ -2,6 +2,7 @@
 
 mod access;
 mod authentication;
+mod happening;
 mod image;
 mod keeper;
 #[cfg(test)]

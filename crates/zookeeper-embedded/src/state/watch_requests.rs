@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::access::{self, Permissions};
+use super::authentication::Author;
 use super::tree::Tree;
 use super::watches::{WatchKind, Watches};
 use crate::protocol::{
@@ -13,6 +15,7 @@ pub(crate) fn answer(
     tree: &Tree,
     watches: &mut Watches,
     connection: ConnectionId,
+    author: &Author,
     request: WatchRequest,
 ) -> (Result<Response, ErrorCode>, Vec<Notification>) {
     let result = match request {
@@ -20,7 +23,9 @@ pub(crate) fn answer(
             relative_zxid,
             paths,
         } => {
-            let missed = set_watches(tree, watches, connection, relative_zxid, paths);
+            let mut missed = set_watches(tree, watches, connection, relative_zxid, paths);
+            // What may not be read now does not become known by having been missed.
+            missed.retain(|event| may_read(tree, author, &event.path));
             return (Ok(Response::Empty), missed);
         }
         WatchRequest::Add { path, mode } => {
@@ -88,7 +93,12 @@ fn set_watches(
     missed
 }
 
-/// Adds a watch that stays.
+fn may_read(tree: &Tree, author: &Author, path: &str) -> bool {
+    let node = tree.get(path);
+    node.is_none_or(|node| access::permits(&node.acl, author, Permissions::READ))
+}
+
+/// Adds a watch that stays. As in ZooKeeper anybody may; what it tells depends on who may read.
 fn add_watch(
     watches: &mut Watches,
     connection: ConnectionId,

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::happening::{Committed, Happening};
 use super::path;
-use super::transaction::{Change, Transaction};
-use crate::protocol::{ConnectionId, EventKind, Notification};
+use crate::protocol::{Acl, ConnectionId, EventKind, Notification};
 
 /// Watches by path, with an index by connection for the end of a connection.
 #[derive(Debug, Default)]
@@ -107,40 +107,30 @@ impl Watches {
         }
     }
 
-    /// The notifications of a transaction, in the order of its changes.
-    pub(crate) fn fire(&mut self, transaction: &Transaction) -> Vec<Notification> {
-        let mut volley = Volley {
-            zxid: transaction.stamp.zxid,
-            notifications: Vec::new(),
-        };
-        for change in &transaction.changes {
-            match change {
-                Change::Create { path, .. } => {
-                    self.fire_at(path, EventKind::Created, &mut volley);
-                    self.fire_at(path::parent(path), EventKind::ChildrenChanged, &mut volley);
-                }
-                Change::Delete { path } => {
-                    self.fire_at(path, EventKind::Deleted, &mut volley);
-                    self.fire_at(path::parent(path), EventKind::ChildrenChanged, &mut volley);
-                }
-                Change::SetData { path, .. } => {
-                    self.fire_at(path, EventKind::DataChanged, &mut volley);
-                }
-                Change::SetAcl { .. }
-                | Change::Check { .. }
-                | Change::OpenSession { .. }
-                | Change::CloseSession { .. } => {}
-            }
+    /// The notifications of a transaction, in the order of its changes. A watch that fires for
+    /// somebody who may not read there is spent without a word, as in ZooKeeper.
+    pub(crate) fn fire(
+        &mut self,
+        committed: &Committed,
+        may_read: impl Fn(ConnectionId, &[Acl]) -> bool,
+    ) -> Vec<Notification> {
+        let zxid = committed.transaction.stamp.zxid;
+        let mut notifications = Vec::new();
+        for happening in &committed.happenings {
+            let mut heard = self.spend(&happening.path, happening.kind);
+            heard.retain(|connection| may_read(*connection, &happening.acl));
+            notifications.extend(tell(heard, happening, zxid));
         }
-        volley.notifications
+        notifications
     }
 
-    /// Every connection hears of an event at most once, however many of its watches match.
-    fn fire_at(&mut self, path: &str, event: EventKind, volley: &mut Volley) {
-        if self.by_path.is_empty() {
-            return;
-        }
+    /// Who listens to an event, each connection once, however many of its watches match. Watches
+    /// that fire once are gone after it.
+    fn spend(&mut self, path: &str, event: EventKind) -> BTreeSet<ConnectionId> {
         let mut heard = BTreeSet::new();
+        if self.by_path.is_empty() {
+            return heard;
+        }
         let mut spent = Vec::new();
         for (connection, kind) in self.by_path.get(path).into_iter().flatten() {
             if kind.hears(event) {
@@ -160,7 +150,7 @@ impl Watches {
         for (connection, kind) in spent {
             self.remove(connection, path, kind);
         }
-        volley.add(path, event, heard);
+        heard
     }
 
     fn remove_from_path(&mut self, connection: ConnectionId, path: &str, kind: WatchKind) {
@@ -174,72 +164,90 @@ impl Watches {
     }
 }
 
-/// The notifications of one transaction, as they are collected.
-struct Volley {
+fn tell(
+    heard: BTreeSet<ConnectionId>,
+    happening: &Happening,
     zxid: i64,
-    notifications: Vec<Notification>,
-}
-
-impl Volley {
-    fn add(&mut self, path: &str, kind: EventKind, heard: BTreeSet<ConnectionId>) {
-        if heard.is_empty() {
-            return;
-        }
-        let path: Arc<str> = Arc::from(path);
-        let zxid = self.zxid;
-        self.notifications
-            .extend(heard.into_iter().map(|connection| Notification {
-                connection,
-                kind,
-                path: path.clone(),
-                zxid,
-            }));
-    }
+) -> impl Iterator<Item = Notification> {
+    let (kind, path) = (happening.kind, Arc::<str>::from(happening.path.as_str()));
+    heard.into_iter().map(move |connection| Notification {
+        connection,
+        kind,
+        path: path.clone(),
+        zxid,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Payload;
-    use crate::state::node::Owner;
-    use crate::state::transaction::Stamp;
+    use crate::protocol::Identity;
+    use crate::state::transaction::{Stamp, Transaction};
 
     const ME: ConnectionId = ConnectionId(1);
     const OTHER: ConnectionId = ConnectionId(2);
 
-    fn fire(watches: &mut Watches, change: Change) -> Vec<(u64, EventKind, String)> {
-        let transaction = Transaction {
-            stamp: Stamp::default(),
-            changes: vec![change],
+    type Told = Vec<(u64, EventKind, String)>;
+
+    /// What is told of one event each at these paths, of which each is for some readers.
+    fn told(watches: &mut Watches, events: &[(EventKind, &str)], acl: &Arc<[Acl]>) -> Told {
+        let happening = |(kind, path): &(EventKind, &str)| Happening {
+            kind: *kind,
+            path: (*path).to_owned(),
+            acl: acl.clone(),
         };
-        let notifications = watches.fire(&transaction);
-        notifications
-            .into_iter()
-            .map(|n| (n.connection.0, n.kind, n.path.to_string()))
+        let committed = Committed {
+            transaction: Transaction {
+                stamp: Stamp::default(),
+                changes: Vec::new(),
+            },
+            happenings: events.iter().map(happening).collect(),
+        };
+        let may_read = |connection, acl: &[Acl]| acl.is_empty() || connection == OTHER;
+        let notifications = watches.fire(&committed, may_read);
+        let told = notifications.into_iter();
+        told.map(|n| (n.connection.0, n.kind, n.path.to_string()))
             .collect()
     }
 
-    fn create(path: &str) -> Change {
-        let (data, acl) = (Payload::default(), Arc::from([]));
-        Change::Create {
-            path: path.to_owned(),
-            data,
-            acl,
-            owner: Owner::Nobody,
-        }
+    fn fire(watches: &mut Watches, events: &[(EventKind, &str)]) -> Told {
+        told(watches, events, &Arc::from([]))
     }
 
-    fn set(path: &str) -> Change {
-        Change::SetData {
-            path: path.to_owned(),
-            data: Payload::default(),
-        }
+    fn create(path: &str) -> [(EventKind, &str); 2] {
+        let parent = path::parent(path);
+        [
+            (EventKind::Created, path),
+            (EventKind::ChildrenChanged, parent),
+        ]
     }
 
-    fn delete(path: &str) -> Change {
-        Change::Delete {
-            path: path.to_owned(),
-        }
+    fn set(path: &str) -> [(EventKind, &str); 1] {
+        [(EventKind::DataChanged, path)]
+    }
+
+    fn delete(path: &str) -> [(EventKind, &str); 2] {
+        let parent = path::parent(path);
+        [
+            (EventKind::Deleted, path),
+            (EventKind::ChildrenChanged, parent),
+        ]
+    }
+
+    #[test]
+    fn who_may_not_read_hears_nothing_and_the_watch_is_spent() {
+        let mut watches = Watches::default();
+        watches.add(ME, "/a", WatchKind::Data);
+        watches.add(ME, "/", WatchKind::Recursive);
+        watches.add(OTHER, "/a", WatchKind::Data);
+        let bobs: Arc<[Acl]> = Arc::from([Acl {
+            permissions: 1,
+            identity: Identity::new("digest", "bob:hash"),
+        }]);
+        let expected = [(2, EventKind::DataChanged, "/a".to_owned())];
+        assert_eq!(told(&mut watches, &set("/a"), &bobs), expected);
+        assert_eq!(watches.len(), 1);
+        assert_eq!(fire(&mut watches, &set("/a")).len(), 1);
     }
 
     #[test]
@@ -251,8 +259,8 @@ mod tests {
             (1, EventKind::Created, "/a".to_owned()),
             (1, EventKind::ChildrenChanged, "/".to_owned()),
         ];
-        assert_eq!(fire(&mut watches, create("/a")), expected);
-        assert_eq!(fire(&mut watches, set("/a")), []);
+        assert_eq!(fire(&mut watches, &create("/a")), expected);
+        assert_eq!(fire(&mut watches, &set("/a")), []);
         assert_eq!(watches.len(), 0);
     }
 
@@ -267,7 +275,7 @@ mod tests {
             (1, EventKind::Deleted, "/a".to_owned()),
             (2, EventKind::Deleted, "/a".to_owned()),
         ];
-        assert_eq!(fire(&mut watches, delete("/a")), expected);
+        assert_eq!(fire(&mut watches, &delete("/a")), expected);
         assert_eq!(watches.len(), 2);
     }
 
@@ -276,9 +284,9 @@ mod tests {
         let mut watches = Watches::default();
         watches.add(ME, "/a", WatchKind::Recursive);
         let expected = [(1, EventKind::Created, "/a/b/c".to_owned())];
-        assert_eq!(fire(&mut watches, create("/a/b/c")), expected);
-        assert_eq!(fire(&mut watches, create("/ab")), []);
-        assert_eq!(fire(&mut watches, set("/a")).len(), 1);
+        assert_eq!(fire(&mut watches, &create("/a/b/c")), expected);
+        assert_eq!(fire(&mut watches, &create("/ab")), []);
+        assert_eq!(fire(&mut watches, &set("/a")).len(), 1);
     }
 
     #[test]
@@ -286,9 +294,9 @@ mod tests {
         let mut watches = Watches::default();
         watches.add(ME, "/a", WatchKind::Persistent);
         let expected = [(1, EventKind::ChildrenChanged, "/a".to_owned())];
-        assert_eq!(fire(&mut watches, create("/a/b")), expected);
-        assert_eq!(fire(&mut watches, create("/a/b")), expected);
-        assert_eq!(fire(&mut watches, set("/a/b")), []);
+        assert_eq!(fire(&mut watches, &create("/a/b")), expected);
+        assert_eq!(fire(&mut watches, &create("/a/b")), expected);
+        assert_eq!(fire(&mut watches, &set("/a/b")), []);
     }
 
     #[test]

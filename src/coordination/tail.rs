@@ -1,7 +1,8 @@
-//! What is read of the log next: entries, or the origin in place of entries that are gone.
+//! The tail of the log, for whoever follows it: entries, or the origin in place of entries that are
+//! gone.
 
-use crate::coordination::origin::{Origin, read_manifest, read_origin};
-use crate::coordination::{Attempts, Coordination, CoordinationError, patiently, read_entries};
+use super::origin::{Origin, read_manifest, read_origin};
+use super::{Attempts, Coordination, CoordinationError, patiently, read_entries};
 use crate::ids::LogPosition;
 use futures_util::future::try_join_all;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ const BELT: Duration = Duration::from_secs(15);
 
 /// How much of the log is still to be read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tail {
+pub enum Tail {
     /// Probably more than one read.
     Ahead,
     /// Nothing, a moment ago.
@@ -27,7 +28,7 @@ pub(super) enum Tail {
 
 impl Tail {
     /// After so many entries.
-    pub(super) fn after(entries: usize) -> Self {
+    pub fn after(entries: usize) -> Self {
         match entries >= READ_FOLLOWING {
             true => Tail::Ahead,
             false => Tail::Reached,
@@ -36,7 +37,7 @@ impl Tail {
 }
 
 /// What comes next.
-pub(super) enum News {
+pub enum News {
     /// The entries from the position on that was asked for.
     Entries(Vec<Vec<u8>>),
     /// That position is part of an origin, and its entry is gone or need not be read.
@@ -45,7 +46,7 @@ pub(super) enum News {
 
 /// What comes at a position and after it, as soon as there is something. Where nothing was left a
 /// moment ago the watch comes first: then an entry is here after one notification and one read.
-pub(super) async fn next(
+pub async fn next(
     session: Arc<dyn Coordination>,
     from: LogPosition,
     mut tail: Tail,
@@ -54,10 +55,10 @@ pub(super) async fn next(
     let (mut looks, mut waits) = (Attempts::of(session), Attempts::of(session));
     loop {
         if tail == Tail::Reached {
-            match tokio::time::timeout(BELT, session.wait_for(from)).await {
-                Ok(Ok(())) | Err(_) => waits = Attempts::of(session),
-                Ok(Err(CoordinationError::Interrupted(cause))) => waits.again(&cause).await?,
-                Ok(Err(error)) => return Err(error),
+            match wait_a_while(session, from).await {
+                Ok(()) => waits = Attempts::of(session),
+                Err(CoordinationError::Interrupted(cause)) => waits.again(&cause).await?,
+                Err(error) => return Err(error),
             }
         }
         match look(session, from, tail).await {
@@ -72,7 +73,17 @@ pub(super) async fn next(
     }
 }
 
-async fn look(
+/// Answers when something may have come at a position, and after a while in any case.
+pub async fn wait_a_while(
+    session: &dyn Coordination,
+    from: LogPosition,
+) -> Result<(), CoordinationError> {
+    let waiting = tokio::time::timeout(BELT, session.wait_for(from)).await;
+    waiting.unwrap_or(Ok(()))
+}
+
+/// What is there at a position and after it; none when nothing is yet.
+pub async fn look(
     session: &dyn Coordination,
     from: LogPosition,
     tail: Tail,
