@@ -339,9 +339,11 @@ fn a_node_that_was_killed_does_not_read_again_what_was_complete() {
         job = get(&first, &path);
     }
     assert_eq!(job["state"], "running", "{job}");
+    let position = position(&first);
     first.kill();
 
     let second = node(folder.path(), unlimited());
+    while self::position(&second) < position {}
     let mut job = get(&second, &format!("{path}?wait-ms=1000"));
     while job["state"] != "completed" {
         assert_ne!(job["state"], "killed", "{job}");

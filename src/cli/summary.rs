@@ -79,6 +79,8 @@ impl Summary<'_> {
         let rejected = self.figures(task).rejected;
         match &task.dead_letter {
             Some(path) if rejected > 0 => {
+                let path = of_all_slots(Path::new(path), task);
+                let path = path.display();
                 write!(
                     f,
                     "\n  {}: {} rejected, see {path}",
