@@ -322,6 +322,53 @@ fn a_node_that_was_killed_goes_on_with_its_log_and_its_job() {
 }
 
 #[test]
+fn a_node_that_was_killed_does_not_read_again_what_was_complete() {
+    let folder = TempDir::new().unwrap();
+    let mut rows = String::from("number\n");
+    (0..ROWS).for_each(|number| rows.push_str(&format!("{number}\n")));
+    fs::write(folder.path().join("in.csv"), rows).unwrap();
+    fs::write(folder.path().join("node.toml"), NODE).unwrap();
+    let few = "types: { number: int }\n    max-pending: 20\n    batch-size: 10";
+    let slow = JOB.replace("types: { number: int }", few);
+    let counted = |job: &Value, what: &str| job["tasks"][0]["counts"][what].as_u64().unwrap();
+
+    let first = node(folder.path(), unlimited());
+    let path = format!("/jobs/{}", submit(&first, &slow).unwrap());
+    let mut job = get(&first, &path);
+    while counted(&job, "completed") < ROWS as u64 / 2 {
+        job = get(&first, &path);
+    }
+    assert_eq!(job["state"], "running", "{job}");
+    let position = position(&first);
+    first.kill();
+
+    let second = node(folder.path(), unlimited());
+    while self::position(&second) < position {}
+    let mut job = get(&second, &format!("{path}?wait-ms=1000"));
+    while job["state"] != "completed" {
+        assert_ne!(job["state"], "killed", "{job}");
+        job = get(&second, &format!("{path}?wait-ms=1000"));
+    }
+    let again = counted(&job, "read");
+    assert!(
+        again <= ROWS as u64 * 3 / 4,
+        "{again} of {ROWS} rows were read again"
+    );
+    let text = fs::read_to_string(folder.path().join("out.jsonl")).unwrap();
+    let written: BTreeSet<u64> = text
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["number"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(written.len(), ROWS, "rows are missing");
+    assert!(text.lines().count() < ROWS * 5 / 4);
+    assert!(!folder.path().join("out.jsonl.part").exists());
+}
+
+#[test]
 fn a_node_whose_disk_is_full_ends_with_the_reason_and_keeps_the_jobs_it_took() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("in.csv"), "number\n1\n").unwrap();

@@ -26,7 +26,7 @@ fn look_again() {
 }
 
 const ROWS: usize = 6_000;
-const PEERS: u64 = 3;
+const PEERS: u64 = 5;
 
 /// One segment after the other, so that the job takes its time.
 const JOB: &str = "\
@@ -40,6 +40,33 @@ catalog:
     plugin: file/csv
     path: in.csv
     types: { n: int }
+    max-pending: 2
+    batch-size: 1
+  - name: keep
+    type: function
+    fn: expr/filter
+    where: n >= 0
+    max-peers: 1
+  - name: write
+    type: output
+    plugin: file/json-lines
+    path: out.jsonl
+";
+
+/// Three slots over the five files of a folder, into two slots.
+const OVER_FILES: &str = "\
+name: slots
+workflow:
+  - [read, keep]
+  - [keep, write]
+catalog:
+  - name: read
+    type: input
+    plugin: file/csv
+    path: in
+    types: { n: int }
+    split: lines
+    n-peers: 3
     max-pending: 2
     batch-size: 1
   - name: keep
@@ -118,7 +145,7 @@ impl Node {
             .env("ONYX_COORDINATION__CONNECT", &coordination.address)
             .env("ONYX_COORDINATION__SESSION_TIMEOUT_MS", "2000")
             .env("ONYX_COORDINATION__CONNECTION_TIMEOUT_MS", "1000")
-            .env("ONYX_TASK__CHECKPOINT_INTERVAL_MS", "100")
+            .env("ONYX_TASK__CHECKPOINT_INTERVAL_MS", "20")
             .env("ONYX_MESSAGING__TRANSPORT", carrier);
         let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -165,12 +192,16 @@ impl Node {
 
     /// How many segments the tasks of a job have written on this node.
     fn written(&self, job: &str) -> u64 {
+        self.counted(job, "written")
+    }
+
+    fn counted(&self, job: &str, what: &str) -> u64 {
         let report = self.get(&format!("/jobs/{job}"));
         let tasks = report["tasks"].as_array().cloned().unwrap_or_default();
-        let written = tasks
+        let counts = tasks
             .iter()
-            .map(|task| task["counts"]["written"].as_u64().unwrap());
-        written.sum()
+            .map(|task| task["counts"][what].as_u64().unwrap());
+        counts.sum()
     }
 
     /// The peers that the cluster knows of, as this node sees it.
@@ -217,10 +248,32 @@ fn scene() -> Scene {
     let folder = TempDir::new().unwrap();
     let rows: String = (0..ROWS).map(|n| format!("{n}\n")).collect();
     fs::write(folder.path().join("in.csv"), format!("n\n{rows}")).unwrap();
+    let path = folder.path().join("in.csv").display().to_string();
+    scene_of(folder, &JOB.replace("in.csv", &path), ROWS as u64 / 20)
+}
+
+/// Five files, of which one is far larger than the others, in the middle of being read.
+fn scene_of_slots() -> Scene {
+    let folder = TempDir::new().unwrap();
+    let files = folder.path().join("in");
+    fs::create_dir(&files).unwrap();
+    let mut rows = 0..ROWS;
+    for (file, length) in [50, 1_000, 1, 200, ROWS].into_iter().enumerate() {
+        let rows: String = rows
+            .by_ref()
+            .take(length)
+            .map(|n| format!("{n}\n"))
+            .collect();
+        fs::write(files.join(format!("{file}.csv")), format!("n\n{rows}")).unwrap();
+    }
+    let job = OVER_FILES.replace("path: in\n", &format!("path: {}\n", files.display()));
+    scene_of(folder, &job, ROWS as u64 / 2)
+}
+
+/// The job, when it has written so much.
+fn scene_of(folder: TempDir, job: &str, begun: u64) -> Scene {
     let at = |name: &str| folder.path().join(name);
-    let job = JOB
-        .replace("in.csv", &at("in.csv").display().to_string())
-        .replace("out.jsonl", &at("out.jsonl").display().to_string());
+    let job = job.replace("out.jsonl", &at("out.jsonl").display().to_string());
     fs::write(at("job.yaml"), job).unwrap();
     let coordination = Coordination::start();
     let nodes = [0, 1].map(|_| Node::start(&coordination, folder.path(), "local"));
@@ -228,7 +281,6 @@ fn scene() -> Scene {
     let job = nodes[0].submit(&at("job.yaml"));
     let [one, two] = nodes;
     loop {
-        let begun = ROWS as u64 / 20;
         let (by_one, by_two) = (one.written(&job), two.written(&job));
         if by_one.max(by_two) >= begun {
             let (works, other) = if by_one > by_two {
@@ -302,6 +354,23 @@ fn the_work_of_a_process_that_is_killed_is_finished_by_another() {
         "the job was over before"
     );
     assert_eq!(scene.other.cluster().len() as u64, PEERS);
+}
+
+#[test]
+fn the_slots_of_a_process_that_is_killed_go_on_where_they_had_saved() {
+    let scene = scene_of_slots();
+    scene.works.signal("KILL");
+    scene.completes();
+    let again = scene.other.counted(&scene.job, "read");
+    assert!(again > 0, "the job was over before");
+    // Half of the rows were written, and their positions saved every twenty milliseconds.
+    assert!(
+        again < ROWS as u64 * 3 / 4,
+        "{again} of {ROWS} rows were read again"
+    );
+    let lines = fs::read_to_string(scene.output()).unwrap().lines().count();
+    assert!(lines < ROWS * 5 / 4, "{lines} lines of {ROWS} rows");
+    assert!(!scene.output().with_extension("jsonl.part").exists());
 }
 
 #[test]

@@ -260,13 +260,17 @@ fn start(
 
 impl Pipeline {
     /// Whether an assignment is the one it runs, seen from a newer replica. A change of the part
-    /// that an input reads is another assignment.
+    /// that an input reads is another assignment; and so is one of the slots beside an output that is
+    /// sealed: what is left of those that went is its to seal.
     fn serves(&self, wanted: &Assignment) -> bool {
         let mine = &self.assignment;
-        let same_part = (mine.rank, mine.slots) == (wanted.rank, wanted.slots);
-        let input = wanted.read != wants::Read::No;
-        (mine.job, &mine.task, mine.slot) == (wanted.job, &wanted.task, wanted.slot)
-            && (same_part || !input)
+        let part = |assignment: &Assignment| (assignment.rank, assignment.slots);
+        let same = match (wanted.read, self.phase) {
+            (wants::Read::Wait | wants::Read::Go, _) => part(mine) == part(wanted),
+            (wants::Read::No, TaskPhase::Sealed) => mine.held == wanted.held,
+            (wants::Read::No, _) => true,
+        };
+        same && (mine.job, &mine.task, mine.slot) == (wanted.job, &wanted.task, wanted.slot)
     }
 
     fn is_running(&self) -> bool {

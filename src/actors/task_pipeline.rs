@@ -2,7 +2,7 @@
 
 use super::supervision::{Obituary, runtime_has_ended};
 use crate::coordination::CoordinationError;
-use crate::ids::PeerId;
+use crate::ids::{AllocationVersion, PeerId};
 use crate::log::wants::{Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
 use crate::messages::task_pipeline::Reassign;
@@ -10,7 +10,7 @@ use crate::messages::virtual_peer::{TaskFailed, TaskProgressed, TaskVerdict};
 use crate::plugins::Position;
 use crate::task::exception::Exception;
 use crate::task::lifecycles::Handling;
-use crate::task::{StartFailed, TaskRun, TaskServices, Turn, save_position};
+use crate::task::{CheckpointError, StartFailed, TaskRun, TaskServices, Turn};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use actix::{Recipient, ResponseFuture};
@@ -80,7 +80,7 @@ struct Drive {
     start: TaskStart,
     orders: mpsc::UnboundedReceiver<Order>,
     /// A position on its way to coordination.
-    saving: Option<BoxFuture<'static, (Position, Result<(), CoordinationError>)>>,
+    saving: Option<BoxFuture<'static, (Position, Result<(), CheckpointError>)>>,
     /// The position saved last.
     saved: Option<Position>,
 }
@@ -91,53 +91,109 @@ enum Ended {
     Failed(TaskVerdict, String),
 }
 
+/// What became of a run.
+enum Round {
+    Ended(Ended),
+    /// The slot was given to another by this version, which this peer has not read yet.
+    Superseded(AllocationVersion),
+}
+
+impl From<StartFailed> for Round {
+    fn from(failed: StartFailed) -> Self {
+        match failed {
+            StartFailed::Exception(exception, handling) => {
+                Round::Ended(Ended::Failed(verdict(handling), exception.to_string()))
+            }
+            StartFailed::Coordination(error) => {
+                Round::Ended(Ended::Failed(verdict_on(&error), error.to_string()))
+            }
+            StartFailed::Superseded(version) => Round::Superseded(version),
+        }
+    }
+}
+
 impl Drive {
     async fn run(mut self) -> Ended {
-        let TaskStart {
-            services,
-            peer,
-            assignment,
-            incarnation,
-            seed,
-            ..
-        } = &self.start;
-        let started =
-            TaskRun::start(services, *peer, assignment.clone(), *incarnation, *seed).await;
-        let mut run = match started {
-            Ok(run) => run,
-            Err(StartFailed::Exception(exception, handling)) => {
-                return Ended::Failed(verdict(handling), exception.to_string());
+        loop {
+            let TaskStart {
+                services,
+                peer,
+                assignment,
+                incarnation,
+                seed,
+                ..
+            } = &self.start;
+            let started =
+                TaskRun::start(services, *peer, assignment.clone(), *incarnation, *seed).await;
+            let version = match started {
+                Ok(run) => return self.run_started(run).await,
+                Err(failed) => match failed.into() {
+                    Round::Ended(ended) => return ended,
+                    Round::Superseded(version) => version,
+                },
+            };
+            if let Some(confirm) = self.stop_or_newer(version).await {
+                return Ended::Stopped(confirm);
             }
-            Err(StartFailed::Coordination(error)) => {
-                return Ended::Failed(verdict_on(&error), error.to_string());
+        }
+    }
+
+    /// Waits until this peer has read as far as whoever was given its slot. None when it has the slot
+    /// then as well.
+    async fn stop_or_newer(&mut self, version: AllocationVersion) -> Option<oneshot::Sender<()>> {
+        let Assignment {
+            job, task, slot, ..
+        } = &self.start.assignment;
+        tracing::info!(%job, %task, %slot, position = version.0, "the slot was given to another peer");
+        loop {
+            match self.orders.recv().await {
+                Some(Order::Stop(confirm)) => return Some(confirm),
+                Some(Order::Reassign(assignment)) if assignment.version >= version => {
+                    self.start.assignment = assignment;
+                    return None;
+                }
+                Some(Order::Reassign(_)) => {}
+                // The actor is gone, and with it this future.
+                None => std::future::pending().await,
             }
-        };
+        }
+    }
+
+    async fn run_started(&mut self, mut run: TaskRun) -> Ended {
         let stopped = self.rounds(&mut run).await;
         if stopped.is_ok() {
             run.release().await;
             self.save_last(&mut run).await;
         }
         run.stopped();
+        // Who waits below holds nothing that is another's.
+        drop(run);
         match stopped {
             Ok(confirm) => Ended::Stopped(confirm),
-            Err(exception) => {
-                Ended::Failed(verdict(run.handling(&exception)), exception.to_string())
-            }
+            Err(Round::Ended(ended)) => ended,
+            Err(Round::Superseded(version)) => match self.stop_or_newer(version).await {
+                Some(confirm) => Ended::Stopped(confirm),
+                // Its roots would be taken for those of the run that is over.
+                None => {
+                    let told = "the slot was another's meanwhile".to_owned();
+                    Ended::Failed(TaskVerdict::RestartPeer, told)
+                }
+            },
         }
     }
 
-    async fn rounds(&mut self, run: &mut TaskRun) -> Result<oneshot::Sender<()>, Exception> {
+    async fn rounds(&mut self, run: &mut TaskRun) -> Result<oneshot::Sender<()>, Round> {
         let mut told = TaskPhase::Starting;
         let mut checkpoints = tokio::time::interval(self.start.checkpoint_interval);
         loop {
             if run.should_seal() {
-                run.seal()?;
+                run.seal(&self.start.services).await?;
             }
             if run.phase() > told {
                 told = run.phase();
                 self.tell(told);
             }
-            let turn = run.turn()?;
+            let turn = run.turn().map_err(|exception| threw(run, &exception))?;
             let order = match turn {
                 // The arbiter's other work, and the actor's mailbox, get their turn.
                 Turn::Worked => {
@@ -199,10 +255,11 @@ impl Drive {
         if self.saved.as_ref() == Some(&position) {
             return;
         }
-        let session = self.start.services.session.clone();
-        let (assignment, peer) = (self.start.assignment.clone(), self.start.peer);
+        let Some(checkpoint) = run.checkpoint().cloned() else {
+            return;
+        };
         let save = async move {
-            let result = save_position(&*session, &assignment, peer, position.clone()).await;
+            let result = checkpoint.save(&position).await;
             (position, result)
         };
         self.saving = Some(save.boxed());
@@ -212,15 +269,24 @@ impl Drive {
         &mut self,
         run: &mut TaskRun,
         position: Position,
-        result: Result<(), CoordinationError>,
-    ) -> Result<(), Exception> {
-        if let Err(error) = result {
-            // A replacement would start further back; nothing is lost, and the next save follows.
-            tracing::warn!(job = %self.start.assignment.job, task = %self.start.assignment.task, %error, "a position could not be saved");
-            return Ok(());
+        result: Result<(), CheckpointError>,
+    ) -> Result<(), Round> {
+        match result {
+            Ok(()) => {
+                let told = run.position_saved(&position);
+                told.map_err(|exception| threw(run, &exception))?;
+                self.saved = Some(position);
+            }
+            Err(CheckpointError::Superseded(version)) => return Err(Round::Superseded(version)),
+            // It would be refused for ever, and the input would never get any further.
+            Err(CheckpointError::Coordination(
+                error @ (CoordinationError::TooLarge { .. } | CoordinationError::Refused { .. }),
+            )) => return Err(StartFailed::Coordination(error).into()),
+            Err(CheckpointError::Coordination(error)) => {
+                // A replacement would start further back; nothing is lost, and the next save follows.
+                tracing::warn!(job = %self.start.assignment.job, task = %self.start.assignment.task, %error, "a position could not be saved");
+            }
         }
-        run.position_saved(&position)?;
-        self.saved = Some(position);
         Ok(())
     }
 
@@ -234,10 +300,17 @@ impl Drive {
         let Ok((position, result)) = tokio::time::timeout(LAST_SAVE_MAX, saving).await else {
             return;
         };
-        if let Err(exception) = self.position_saved(run, position, result) {
-            tracing::warn!(job = %exception.job, task = %exception.task, %exception, "an input failed while it ended");
+        if let Err(Round::Ended(Ended::Failed(_, reason))) =
+            self.position_saved(run, position, result)
+        {
+            tracing::warn!(job = %self.start.assignment.job, task = %self.start.assignment.task, reason, "an input failed while it ended");
         }
     }
+}
+
+fn threw(run: &TaskRun, exception: &Exception) -> Round {
+    let verdict = verdict(run.handling(exception));
+    Round::Ended(Ended::Failed(verdict, exception.to_string()))
 }
 
 fn verdict(handling: Handling) -> TaskVerdict {

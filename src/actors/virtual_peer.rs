@@ -219,6 +219,8 @@ impl VirtualPeer {
         } = self.wants();
         self.task.want(task);
         RunningTask::reconcile(self, ctx);
+        // What a task has done that was just told to end was done in another place.
+        let owes = self.task.facts().map_or_else(Vec::new, |_| owes);
         self.pay(owes);
         let Some(children) = &self.children else {
             return Box::pin(ready(()));

@@ -5,7 +5,7 @@ use crate::coordination::{Written, delete_job, write_job};
 use crate::functions::check_expression;
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::content::content_hash;
-use crate::job::validation::disk::{identity, readable, writable};
+use crate::job::validation::disk::{files, identity, readable, writable};
 use crate::job::validation::{Checks, accept};
 use crate::job::vocabulary::{calls_word, function_word, plugin_word};
 use crate::job::{Job, Task, graph};
@@ -131,6 +131,7 @@ pub fn with_checks<T>(registry: &Registry, call: impl FnOnce(&Checks<'_>) -> T) 
     call(&Checks {
         expression: &check_expression,
         function: &function,
+        files: &files,
         identity: &identity,
         readable: &readable,
         writable: &writable,

@@ -5,9 +5,11 @@ use crate::api::{JobOutcome, JobReport};
 use crate::clock::Millis;
 use crate::job::vocabulary::{KeyKind, Vocabulary};
 use crate::job::{Job, Task, TaskKind};
+use crate::plugins::file_names::of_all_slots;
 use crate::segment::Value;
 use crate::task::counters::TaskFigures;
 use std::fmt;
+use std::path::Path;
 
 /// A job that has ended.
 pub(super) struct Summary<'a> {
@@ -80,7 +82,7 @@ impl Summary<'_> {
             ..
         } = self.figures(task);
         let see = match &task.dead_letter {
-            Some(path) => format!(", see {path}"),
+            Some(path) => format!(", see {}", of_all_slots(Path::new(path), task).display()),
             None => String::new(),
         };
         if rejected > 0 && task.dead_letter.is_some() {
@@ -99,7 +101,11 @@ impl Summary<'_> {
         let keys = keys.flat_map(|plugin| &plugin.signature.keys);
         let outputs = keys.filter(|key| key.kind == KeyKind::OutputPath);
         let paths = outputs.filter_map(|key| match task.params.get(&key.name) {
-            Some(Value::String(path)) => Some(path.to_string()),
+            Some(Value::String(path)) => Some(
+                of_all_slots(Path::new(path.as_str()), task)
+                    .display()
+                    .to_string(),
+            ),
             _ => None,
         });
         paths.collect()

@@ -36,6 +36,19 @@ pub enum Node {
     Exception(JobId),
     /// How far a slot of a task has completed.
     Checkpoint(JobId, TaskName, SlotId),
+    /// What the medium of an input consists of, as it was found when the job began.
+    Survey(JobId, TaskName),
+}
+
+impl Node {
+    /// The slot, if a listed checkpoint is one of this task.
+    pub fn slot_of_checkpoint(name: &str, job: JobId, task: &TaskName) -> Option<SlotId> {
+        let of_job = name.strip_prefix(&format!("{job}##"))?;
+        let (of_task, slot) = of_job.rsplit_once("##")?;
+        (of_task == task.as_str())
+            .then(|| slot.parse().ok().map(SlotId))
+            .flatten()
+    }
 }
 
 /// Where nodes can be listed.
@@ -198,6 +211,7 @@ impl Layout {
             Node::Checkpoint(job, task, slot) => {
                 format!("{root}/checkpoint/{job}##{task}##{slot}")
             }
+            Node::Survey(job, task) => format!("{root}/checkpoint/{job}##{task}##survey"),
         }
     }
 }
@@ -211,6 +225,7 @@ fn piece_name(whole: &Node) -> String {
         Node::JobMetadata(job) => format!("{job}##job-metadata"),
         Node::Exception(job) => format!("{job}##exception"),
         Node::Checkpoint(job, task, slot) => format!("{job}##checkpoint##{task}##{slot}"),
+        Node::Survey(job, task) => format!("{job}##survey##{task}"),
         Node::LogParameters => "log-parameters".into(),
         Node::Origin => "origin".into(),
         Node::OriginPiece(position, collector, piece) => {
@@ -238,6 +253,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_tells_the_slot_of_its_task() {
+        let layout = Layout::of("default");
+        let (job, other) = (JobId(Uuid::from_u128(7)), JobId(Uuid::from_u128(8)));
+        let task = TaskName::from("a##b");
+        let slot = |node: &Node, job, task: &TaskName| {
+            let path = layout.node(node);
+            let name = path.strip_prefix("/onyx/default/checkpoint/");
+            Node::slot_of_checkpoint(name.unwrap(), job, task)
+        };
+        let checkpoint = Node::Checkpoint(job, task.clone(), SlotId(12));
+        assert_eq!(slot(&checkpoint, job, &task), Some(SlotId(12)));
+        assert_eq!(slot(&checkpoint, job, &"a".into()), None);
+        assert_eq!(slot(&checkpoint, other, &task), None);
+        assert_eq!(slot(&Node::Survey(job, task.clone()), job, &task), None);
+    }
+
+    #[test]
     fn a_name_tells_the_owner() {
         let layout = Layout::of("default");
         let owner = |folder, node: &Node| {
@@ -249,6 +281,9 @@ mod tests {
         let pieces = |whole| Node::JobPiece(Box::new(whole), 0x1f, 12);
         let checkpoint = || Node::Checkpoint(job, "a##b".into(), SlotId(3));
         assert_eq!(owner(Folder::Checkpoints, &checkpoint()), Owner::Job(job));
+        let survey = || Node::Survey(job, "a##b".into());
+        assert_eq!(owner(Folder::Checkpoints, &survey()), Owner::Job(job));
+        assert_eq!(owner(Folder::Pieces, &pieces(survey())), Owner::Job(job));
         let piece = pieces(checkpoint());
         assert_eq!(owner(Folder::Pieces, &piece), Owner::Job(job));
         let piece = pieces(Node::Exception(job));

@@ -121,6 +121,10 @@ pub enum KeyKind {
     /// A file that must exist and be readable when the job is submitted. In a job file, a path
     /// that is not absolute starts at the folder of that file.
     InputPath,
+    /// Files that must exist and be readable when the job is submitted: a file, a folder whose files
+    /// are meant, a pattern with `*` and `?`, or a list of such. They start where an input path
+    /// starts.
+    InputPaths,
     /// A file that will be written. Starts where an input path starts.
     OutputPath,
     /// An integer.
@@ -145,6 +149,7 @@ impl fmt::Display for KeyKind {
         match self {
             KeyKind::String => f.write_str("text"),
             KeyKind::InputPath | KeyKind::OutputPath => f.write_str("a path"),
+            KeyKind::InputPaths => f.write_str("a path, or a list of paths"),
             KeyKind::Int => f.write_str("an integer"),
             KeyKind::Bool => f.write_str("true or false"),
             KeyKind::OneOf(texts) => write!(f, "one of: {}", one_of(texts)),
@@ -153,6 +158,15 @@ impl fmt::Display for KeyKind {
             KeyKind::TableOf(texts) => write!(f, "a table from names to one of: {}", one_of(texts)),
             KeyKind::Any => f.write_str("anything"),
         }
+    }
+}
+
+/// The paths in the value of a key: one, or a list of them; none when it is something else.
+pub fn paths(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(path) => Some(vec![path.as_str()]),
+        Value::List(paths) if !paths.is_empty() => paths.iter().map(Value::as_str).collect(),
+        _ => None,
     }
 }
 

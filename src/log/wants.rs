@@ -55,6 +55,8 @@ pub struct Assignment {
     /// Which of the task's slots this is, from 0 and without gaps: an input that is read in parts
     /// reads part `rank` of `slots`.
     pub rank: u32,
+    /// All slots of the task that somebody holds.
+    pub held: BTreeSet<SlotId>,
     /// Whether this slot reads its medium.
     pub read: Read,
     /// Ready peers of each downstream task, in slot order.
@@ -228,6 +230,7 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
         last_loss: allocation.last_loss,
         slots: slots.len() as u32,
         rank: slots.range(..slot).count() as u32,
+        held: slots.keys().copied().collect(),
         read: read(task_record.kind, allocation, progress, &task, slot),
         downstream: downstream
             .map(|to| (to.clone(), reach.ready_slots(allocation, to)))

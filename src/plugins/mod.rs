@@ -7,9 +7,12 @@
 
 pub mod conformance;
 mod file;
+pub mod file_names;
 mod registry;
+mod worker;
 
 pub use registry::PluginRegistry;
+pub use worker::{Pieces, Worker, WorkerError, WorkerOut};
 
 use crate::ids::{JobId, SlotId};
 use crate::job::Task;
@@ -94,8 +97,26 @@ pub struct PluginContext<'a> {
     pub rank: u32,
     /// How many slots the task has.
     pub slots: u32,
+    /// What the medium consisted of when the job began, for a plugin that is registered with a
+    /// survey: the same for all slots and after every restart, whatever the medium has become.
+    pub survey: Option<&'a Segment>,
     /// Whether this slot starts for the first time in this job.
     pub start: Start,
+}
+
+impl<'a> PluginContext<'a> {
+    /// The only slot of a task that has one, without a survey: for the tests of a plugin.
+    pub fn alone(task: &'a Task, start: Start) -> Self {
+        PluginContext {
+            job: JobId(uuid::Uuid::nil()),
+            task,
+            slot: SlotId(0),
+            rank: 0,
+            slots: 1,
+            survey: None,
+            start,
+        }
+    }
 }
 
 /// How a slot starts.
@@ -116,6 +137,10 @@ pub struct PluginError(pub String);
 pub type InputFactory =
     Arc<dyn Fn(&PluginContext<'_>) -> Result<Box<dyn Input>, PluginError> + Send + Sync>;
 
+/// Looks at what a task is to read, before its slots divide it. Made once in the life of a job, and
+/// kept with it.
+pub type Survey = Arc<dyn Fn(&Task) -> Result<Segment, PluginError> + Send + Sync>;
+
 /// Makes an output.
 pub type OutputFactory =
     Arc<dyn Fn(&PluginContext<'_>) -> Result<Box<dyn Output>, PluginError> + Send + Sync>;
@@ -128,3 +153,8 @@ pub enum PluginFactory {
     /// Of outputs.
     Output(OutputFactory),
 }
+
+/// The example of the page about plugins, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/plugins.md")]
+struct PluginsPage;

@@ -1,9 +1,10 @@
 //! Plugins by name: the built-in ones and a user's own.
 
 use super::file;
-use super::{Input, Output, PluginContext, PluginError, PluginFactory};
-use crate::job::TaskKind;
+use super::{Input, Output, PluginContext, PluginError, PluginFactory, Survey};
 use crate::job::vocabulary::PluginSignature;
+use crate::job::{Task, TaskKind};
+use crate::segment::Segment;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 pub struct PluginRegistry {
     entries: BTreeMap<String, (PluginSignature, PluginFactory)>,
+    surveys: BTreeMap<String, Survey>,
 }
 
 impl PluginRegistry {
@@ -29,6 +31,7 @@ impl PluginRegistry {
 
     /// Registers a plugin; a name that is known already is replaced.
     pub fn register(&mut self, name: &str, signature: PluginSignature, factory: PluginFactory) {
+        self.surveys.remove(name);
         self.entries.insert(name.into(), (signature, factory));
     }
 
@@ -46,6 +49,22 @@ impl PluginRegistry {
             open(context).map(|input| Box::new(input) as Box<dyn Input>)
         };
         self.register(name, signature, PluginFactory::Input(Arc::new(factory)));
+    }
+
+    /// Registers what opens an input whose slots divide what a survey of the medium has found.
+    pub fn surveyed_input<I, S, F>(
+        &mut self,
+        name: &str,
+        signature: PluginSignature,
+        survey: S,
+        open: F,
+    ) where
+        I: Input + 'static,
+        S: Fn(&Task) -> Result<Segment, PluginError> + Send + Sync + 'static,
+        F: Fn(&PluginContext<'_>) -> Result<I, PluginError> + Send + Sync + 'static,
+    {
+        self.input(name, signature, open);
+        self.surveys.insert(name.into(), Arc::new(survey));
     }
 
     /// Registers what opens an output. The kind in the signature becomes output.
@@ -67,6 +86,11 @@ impl PluginRegistry {
     /// The factory of a name.
     pub fn get(&self, name: &str) -> Option<&PluginFactory> {
         self.entries.get(name).map(|(_, factory)| factory)
+    }
+
+    /// The survey of a name, if its plugin makes one.
+    pub fn survey(&self, name: &str) -> Option<&Survey> {
+        self.surveys.get(name)
     }
 
     /// The signatures by name.
@@ -117,9 +141,9 @@ mod tests {
     }
 
     #[test]
-    fn built_in_plugins_have_one_peer_and_a_path() {
+    fn built_in_plugins_have_any_number_of_peers_and_a_path() {
         for (name, signature) in PluginRegistry::with_built_in().signatures() {
-            assert_eq!(signature.max_peers.map(u32::from), Some(1), "{name}");
+            assert_eq!(signature.max_peers, None, "{name}");
             let keys = &signature.signature.keys;
             assert!(
                 keys.iter().any(|key| key.name == "path" && key.required),

@@ -2,7 +2,8 @@
 //! to an end, kept with the reason.
 
 use crate::acking::RootId;
-use crate::plugins::{Rejected, Start};
+use crate::plugins::file_names::of_slot;
+use crate::plugins::{PluginContext, Rejected, Start};
 use crate::segment::Segment;
 use serde_json::json;
 use std::fs::{File, OpenOptions};
@@ -22,23 +23,43 @@ pub(super) struct GivenUp<'a> {
 #[derive(Debug)]
 pub(super) struct DeadLetters {
     path: PathBuf,
+    earlier: Earlier,
     file: Option<File>,
 }
 
+/// What was written under the same name before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Earlier {
+    /// By another job, or by a slot that will read the same again: taken away before the first read.
+    TakenAway,
+    /// By a peer that had this slot before.
+    Kept,
+}
+
 impl DeadLetters {
-    /// Letters for a file. The first peer of a job takes away those of an earlier job; its
-    /// replacements add to what it wrote.
-    pub(super) fn new(path: &str, start: &Start) -> io::Result<Self> {
-        if *start == Start::Fresh {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(DeadLetters {
-            path: path.into(),
+    /// Letters for the slot of an input. Nothing happens to the files yet: a job that does not start
+    /// leaves those of an earlier job alone.
+    pub(super) fn new(path: &str, context: &PluginContext<'_>) -> Self {
+        let earlier = match &context.start {
+            Start::Fresh | Start::Resumed(None) => Earlier::TakenAway,
+            Start::Resumed(Some(_)) => Earlier::Kept,
+        };
+        DeadLetters {
+            path: of_slot(Path::new(path), context.task, context.slot),
+            earlier,
             file: None,
-        })
+        }
+    }
+
+    /// The input is about to read.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.earlier, Earlier::Kept) == Earlier::Kept {
+            return Ok(());
+        }
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Writes some; when it returns they are with the operating system.

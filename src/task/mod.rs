@@ -3,21 +3,26 @@
 //! [`TaskRun::turn`] is one round and waits for nothing; [`TaskRun::wait`] is where a task sleeps.
 //! Who drives the two, and what becomes of an exception, is the business of an actor above.
 
+mod checkpoint;
 mod context;
 pub mod counters;
 mod dead_letters;
 pub mod exception;
 pub mod lifecycles;
+mod medium;
 mod outbound;
 pub mod phases;
 pub mod registry;
 mod retries;
 mod run;
+mod seal;
 mod start;
+mod survey;
 pub mod traces;
 
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use run::{TaskRun, Turn, WaitFor};
-pub use start::{StartFailed, TaskServices, save_position};
+pub use start::{StartFailed, TaskServices};
 
 #[cfg(test)]
 mod tests;

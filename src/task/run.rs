@@ -1,5 +1,6 @@
 //! A running task: turns of the batch loop, and waiting when there is nothing to do.
 
+use super::checkpoint::Checkpoint;
 use super::context::{BatchWork, Identity, InputSide, Role, Supply, TaskContext};
 use super::counters::{Count, TaskCounters};
 use super::dead_letters::GivenUp;
@@ -24,6 +25,8 @@ pub struct TaskRun {
     pub(super) clock: Clock,
     pub(super) assignment: Assignment,
     pub(super) phase: TaskPhase,
+    /// Where its slot's progress is kept; functions have none.
+    pub(super) checkpoint: Option<Checkpoint>,
 }
 
 /// What a turn came to.
@@ -416,26 +419,17 @@ impl TaskRun {
             && self.context.lease.holds()
     }
 
-    /// Seals the slot of an output.
-    pub fn seal(&mut self) -> Result<(), Exception> {
-        if let Role::Output(output) = &mut self.context.role {
-            guarded(Phase::SealTask, || {
-                output
-                    .seal()
-                    .map_err(|error| Fault::in_phase(Phase::SealTask, error))
-            })
-            .map_err(|fault| self.exception(fault))?;
-        }
-        self.phase = TaskPhase::Sealed;
-        Ok(())
-    }
-
     /// The position up to which everything an input read is complete.
     pub fn completed_position(&self) -> Option<Position> {
         match &self.context.role {
             Role::Input(input) => input.pending.completed_position().cloned(),
             Role::Function | Role::Output(_) => None,
         }
+    }
+
+    /// Where the progress of the slot is kept; functions have none.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
     }
 
     /// Tells an input that a position has been saved.
@@ -511,7 +505,7 @@ impl TaskRun {
         }
     }
 
-    fn exception(&self, fault: Fault) -> Exception {
+    pub(super) fn exception(&self, fault: Fault) -> Exception {
         self.context.counters.add(Count::Exceptions, 1);
         let identity = &self.context.identity;
         Exception {

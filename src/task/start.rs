@@ -1,34 +1,27 @@
 //! Starting a task: read what the job is, make the function and the plugin, open the inbox.
 
-use super::context::{BatchWork, Identity, InputSide, Role, RootsTold, Supply, TaskContext};
+use super::checkpoint::CheckpointError;
+use super::context::{BatchWork, Identity, RootsTold, TaskContext};
 use super::counters::Counters;
-use super::dead_letters::DeadLetters;
 use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
 use super::lifecycles::{Handling, LifecycleCalls};
+use super::medium::Medium;
 use super::outbound::Outbound;
 use super::registry::Registry;
 use super::run::TaskRun;
 use super::traces::Traces;
-use crate::acking::{Ackers, Pending, PendingRules, RetryRule, Timeouts};
 use crate::clock::Clock;
 use crate::codec::Decoder;
-use crate::codec::{from_payload, to_payload};
-use crate::coordination::{
-    Coordination, CoordinationError, Node, Put, SessionLease, Written, patiently, read_blob,
-    read_job, write_blob,
-};
+use crate::coordination::{Coordination, CoordinationError, SessionLease, patiently, read_job};
 use crate::functions::TaskFunction;
-use crate::ids::PeerId;
-use crate::job::{Job, Task, TaskKind};
+use crate::ids::{AllocationVersion, PeerId};
+use crate::job::{Job, Task};
 use crate::log::wants::{Assignment, TaskPhase};
 use crate::messaging::{InboxKind, Transport};
-use crate::plugins::{PluginContext, PluginFactory, Position, Start};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a peer lends its tasks.
 #[derive(Clone)]
@@ -60,19 +53,18 @@ pub enum StartFailed {
     /// Coordination did not give what is needed.
     #[error(transparent)]
     Coordination(#[from] CoordinationError),
+    /// The slot was given to another since, by this version of the allocation.
+    #[error("the slot was given to another peer by allocation {}", .0.0)]
+    Superseded(AllocationVersion),
 }
 
-/// What is stored of a slot that has run.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Checkpoint {
-    /// Which part of the input the position is of, and of how many.
-    rank: u32,
-    slots: u32,
-    /// Who wrote it.
-    peer: PeerId,
-    /// Where an input is; none when nothing has completed, or for an output.
-    position: Option<Position>,
+impl From<CheckpointError> for StartFailed {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Superseded(version) => StartFailed::Superseded(version),
+            CheckpointError::Coordination(error) => StartFailed::Coordination(error),
+        }
+    }
 }
 
 impl TaskRun {
@@ -93,12 +85,9 @@ impl TaskRun {
         };
         let lifecycles = lifecycles(services, &job, &task).map_err(refused)?;
         let fail = |fault: Fault| StartFailed::refused(&assignment, fault, &lifecycles);
-        let start = match task.kind {
-            TaskKind::Function => Start::Fresh,
-            TaskKind::Input | TaskKind::Output => {
-                mark_start(&*services.session, &assignment, peer).await?
-            }
-        };
+        let medium = Medium::claim(services, &assignment, &task, peer, epoch)
+            .await
+            .map_err(|failed| failed.about(&assignment, &lifecycles))?;
         let identity = Identity {
             job: assignment.job,
             task: task.clone(),
@@ -109,7 +98,10 @@ impl TaskRun {
         };
         let counters = services.counters.of(assignment.job, &task.name);
         let function = function(services, &task).map_err(fail)?;
-        let role = role(services, &identity, &assignment, start, seed).map_err(fail)?;
+        let role = medium
+            .role(services, &identity, &assignment, seed)
+            .map_err(fail)?;
+        let checkpoint = medium.opened().await?;
         let inbox = services
             .transport
             .open_inbox(peer, InboxKind::Task, services.inbox_batches)
@@ -144,80 +136,9 @@ impl TaskRun {
             clock,
             assignment,
             phase,
+            checkpoint,
         })
     }
-}
-
-/// Saves how far a slot has completed.
-pub async fn save_position(
-    session: &dyn Coordination,
-    assignment: &Assignment,
-    peer: PeerId,
-    position: Position,
-) -> Result<(), CoordinationError> {
-    let data = encoded(assignment, peer, Some(position))?;
-    write_blob(session, checkpoint_node(assignment), data, Put::Always)
-        .await
-        .map(|_| ())
-}
-
-fn encoded(
-    assignment: &Assignment,
-    peer: PeerId,
-    position: Option<Position>,
-) -> Result<Vec<u8>, CoordinationError> {
-    let checkpoint = Checkpoint {
-        rank: assignment.rank,
-        slots: assignment.slots,
-        peer,
-        position,
-    };
-    to_payload(&checkpoint).map_err(|error| unreadable(assignment, error))
-}
-
-fn checkpoint_node(assignment: &Assignment) -> Node {
-    Node::Checkpoint(assignment.job, assignment.task.clone(), assignment.slot)
-}
-
-fn unreadable(assignment: &Assignment, error: impl std::fmt::Display) -> CoordinationError {
-    CoordinationError::Refused {
-        what: format!(
-            "the checkpoint of task {} slot {}",
-            assignment.task, assignment.slot
-        ),
-        reason: error.to_string(),
-    }
-}
-
-/// Whether somebody has run this slot before, and leaves word that somebody has now: before the
-/// first byte is written, so that a replacement never takes another's output for a stale file.
-async fn mark_start(
-    session: &dyn Coordination,
-    assignment: &Assignment,
-    peer: PeerId,
-) -> Result<Start, CoordinationError> {
-    let node = || checkpoint_node(assignment);
-    let look = || read_blob(session, node());
-    let mut stored = patiently(session, look).await?;
-    if stored.is_none() {
-        // Of two that find nothing, one is the first.
-        let mark = encoded(assignment, peer, None)?;
-        let put = || session.put(node(), mark.clone(), Put::IfAbsent);
-        if patiently(session, put).await? == Written::Yes {
-            return Ok(Start::Fresh);
-        }
-        stored = patiently(session, look).await?;
-        // It may be ours, from a write whose outcome was unknown.
-        if stored.as_ref() == Some(&mark) {
-            return Ok(Start::Fresh);
-        }
-    }
-    let data = stored.ok_or_else(|| unreadable(assignment, "it was there a moment ago"))?;
-    let checkpoint: Checkpoint =
-        from_payload(&data).map_err(|error| unreadable(assignment, error))?;
-    // A position within another part says nothing about this one.
-    let same_part = (checkpoint.rank, checkpoint.slots) == (assignment.rank, assignment.slots);
-    Ok(Start::Resumed(checkpoint.position.filter(|_| same_part)))
 }
 
 async fn stored_job(services: &TaskServices, assignment: &Assignment) -> Result<Job, StartFailed> {
@@ -230,7 +151,11 @@ async fn stored_job(services: &TaskServices, assignment: &Assignment) -> Result<
 }
 
 impl StartFailed {
-    fn refused(assignment: &Assignment, fault: Fault, lifecycles: &[LifecycleCalls]) -> Self {
+    pub(super) fn refused(
+        assignment: &Assignment,
+        fault: Fault,
+        lifecycles: &[LifecycleCalls],
+    ) -> Self {
         let exception = Exception {
             job: assignment.job,
             task: assignment.task.clone(),
@@ -253,79 +178,6 @@ fn function(services: &TaskServices, task: &Task) -> Result<Option<TaskFunction>
         built
             .map(Some)
             .map_err(|error| Fault::in_phase(Phase::StartTask, error))
-    })
-}
-
-fn role(
-    services: &TaskServices,
-    identity: &Identity,
-    assignment: &Assignment,
-    start: Start,
-    seed: u64,
-) -> Result<Role, Fault> {
-    let task = &*identity.task;
-    let Some(name) = &task.plugin else {
-        return Ok(Role::Function);
-    };
-    let fault = |text: String| Fault::in_phase(Phase::StartTask, text);
-    let factory = services.registry.plugins.get(name);
-    let factory = factory.ok_or_else(|| fault(format!("this node has no plugin `{name}`")))?;
-    let context = PluginContext {
-        job: assignment.job,
-        task,
-        slot: assignment.slot,
-        rank: assignment.rank,
-        slots: assignment.slots,
-        start: start.clone(),
-    };
-    guarded(Phase::StartTask, || match factory {
-        PluginFactory::Output(make) => make(&context)
-            .map(Role::Output)
-            .map_err(|error| fault(error.to_string())),
-        PluginFactory::Input(make) => {
-            let plugin = make(&context).map_err(|error| fault(error.to_string()))?;
-            let counters = services.counters.of(identity.job, &task.name);
-            Ok(Role::Input(Box::new(InputSide {
-                plugin,
-                pending: Pending::new(pending_rules(task, seed), services.clock.now()),
-                ackers: Ackers::of(identity.peer, &assignment.ackers),
-                oldest: counters.oldest_of_run(),
-                traced: BTreeSet::new(),
-                dead_letters: dead_letters(task, &start)?,
-                supply: Supply::More,
-                drained: false,
-            })))
-        }
-    })
-}
-
-fn pending_rules(task: &Task, seed: u64) -> PendingRules {
-    let millis = |n: std::num::NonZeroU32| Duration::from_millis(n.get().into());
-    let timeouts = Timeouts {
-        pending: millis(task.pending_timeout_ms),
-        tick: millis(task.input_retry_timeout_ms),
-    };
-    PendingRules {
-        timeouts,
-        retries: RetryRule {
-            retries_max: task.max_retries.get(),
-            first_wait: timeouts.tick,
-            longest_wait: timeouts.pending,
-            seed,
-        },
-        pending_max: task.max_pending.get() as usize,
-        batch_size: task.batch_size.get() as usize,
-    }
-}
-
-fn dead_letters(task: &Task, start: &Start) -> Result<Option<DeadLetters>, Fault> {
-    let Some(path) = &task.dead_letter else {
-        return Ok(None);
-    };
-    let letters = DeadLetters::new(path, start);
-    letters.map(Some).map_err(|error| {
-        let text = format!("cannot take away the dead letters of an earlier job, {path}: {error}");
-        Fault::in_phase(Phase::StartTask, text)
     })
 }
 

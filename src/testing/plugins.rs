@@ -210,6 +210,7 @@ mod tests {
                 slot,
                 rank: 1,
                 slots: 3,
+                survey: None,
                 start,
             };
             Ok(Box::new(source.open(&context)))

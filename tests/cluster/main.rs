@@ -13,6 +13,7 @@ mod collection;
 mod crashes;
 mod exceptions;
 mod faults;
+mod inputs;
 mod jobs;
 mod living;
 mod membership;

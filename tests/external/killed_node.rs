@@ -106,12 +106,13 @@ fn a_node_that_is_killed_finishes_its_job_after_a_restart() {
         let node = Node::start(folder);
         let job = node.ask(folder, &["submit", "job.yaml"]).trim().to_owned();
         let out = folder.join("out.jsonl");
-        let some = || fs::metadata(&out).is_ok_and(|file| file.len() > 100_000);
+        let part = folder.join("out.jsonl.part");
+        let some = || fs::metadata(&part).is_ok_and(|file| file.len() > 100_000);
         while !some() {
             tokio::task::yield_now().await;
         }
         drop(node);
-        let before = fs::read_to_string(&out).unwrap().lines().count();
+        let before = fs::read_to_string(&part).unwrap().lines().count();
         assert!((before as i64) < ROWS, "the job was done already");
 
         let node = Node::start(folder);

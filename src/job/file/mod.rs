@@ -207,10 +207,17 @@ impl JobFile {
                 Origin::File | Origin::At(_) => Some(&self.folder),
             };
             for key in path_keys(task, vocabulary) {
-                if let Some(folder) = folder(&key)
-                    && let Some(Value::String(path)) = task.params.get_mut(&key)
-                {
-                    *path = absolute(folder, path).into();
+                let Some(folder) = folder(&key) else { continue };
+                match task.params.get_mut(&key) {
+                    Some(Value::String(path)) => *path = absolute(folder, path).into(),
+                    Some(Value::List(paths)) => {
+                        for path in paths.iter_mut() {
+                            if let Value::String(path) = path {
+                                *path = absolute(folder, path).into();
+                            }
+                        }
+                    }
+                    _ => {}
                 }
             }
             if let (Some(path), Some(folder)) = (&mut task.dead_letter, folder("dead-letter")) {
@@ -235,7 +242,12 @@ fn path_keys(task: &Task, vocabulary: &Vocabulary) -> Vec<String> {
         .into_iter()
         .chain(function);
     let keys = signatures.flat_map(|signature| &signature.keys);
-    let paths = keys.filter(|key| matches!(key.kind, KeyKind::InputPath | KeyKind::OutputPath));
+    let paths = keys.filter(|key| {
+        matches!(
+            key.kind,
+            KeyKind::InputPath | KeyKind::InputPaths | KeyKind::OutputPath
+        )
+    });
     paths.map(|key| key.name.clone()).collect()
 }
 

@@ -2,8 +2,7 @@
 
 use super::Review;
 use crate::job::place::Place;
-use crate::job::vocabulary::KeyKind;
-use crate::segment::Value;
+use crate::job::vocabulary::{KeyKind, paths};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -48,18 +47,16 @@ fn all_uses(review: &Review<'_>) -> Vec<(PathBuf, Use)> {
             .flat_map(|words| &words.keys);
         for key in keys {
             let access = match key.kind {
-                KeyKind::InputPath => Access::Reads,
+                KeyKind::InputPath | KeyKind::InputPaths => Access::Reads,
                 KeyKind::OutputPath => Access::Writes,
                 _ => continue,
             };
-            if let Some(path) = task.params.get(&key.name).and_then(Value::as_str) {
-                uses.push((
-                    normal(path),
-                    Use {
-                        place: place.clone().key(&key.name),
-                        access,
-                    },
-                ));
+            let named = task.params.get(&key.name).and_then(paths);
+            for path in named.into_iter().flatten() {
+                for path in files(review, &key.kind, path) {
+                    let place = place.clone().key(&key.name);
+                    uses.push((path, Use { place, access }));
+                }
             }
         }
         if let Some(path) = &task.dead_letter {
@@ -75,6 +72,15 @@ fn all_uses(review: &Review<'_>) -> Vec<(PathBuf, Use)> {
     }
     uses.sort_by_key(|(_, file)| file.access == Access::Writes);
     uses
+}
+
+/// The files that a path of this kind means. What is not there is reported elsewhere.
+fn files(review: &Review<'_>, kind: &KeyKind, path: &str) -> Vec<PathBuf> {
+    let path = normal(path);
+    match kind {
+        KeyKind::InputPaths => (review.checks.files)(&path).unwrap_or_default(),
+        _ => vec![path],
+    }
 }
 
 /// The path without `.` and `..`, as far as that can be told without looking at the disk.

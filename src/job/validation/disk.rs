@@ -1,5 +1,10 @@
 //! Whether files can be read and written: the only part of validation that looks at the disk.
 
+mod patterns;
+
+pub use patterns::{UNFINISHED, files};
+
+use crate::nearest::suggestion;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -80,14 +85,39 @@ fn not_found(path: &Path) -> String {
     let existing = path.ancestors().skip(1).find(|folder| folder.exists());
     match existing {
         Some(folder) if Some(folder) != path.parent() && !folder.as_os_str().is_empty() => {
+            let missing = path.strip_prefix(folder).ok();
+            let missing = missing.and_then(|rest| rest.components().next());
+            let near = missing.map(|part| near(folder, &part.as_os_str().to_string_lossy()));
             format!(
-                "there is no file {shown}; only {} is there",
-                folder.display()
+                "there is no file {shown}; only {} is there{}",
+                folder.display(),
+                near.unwrap_or_default()
             )
         }
-        _ => format!("there is no file {shown}"),
+        _ => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let folder = path.parent().filter(|it| *it != Path::new(""));
+            let near = near(folder.unwrap_or(Path::new(".")), &name);
+            format!("there is no file {shown}{near}")
+        }
     }
 }
+
+/// Which name in a folder was probably meant.
+fn near(folder: &Path, name: &str) -> String {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return String::new();
+    };
+    let names = entries.take(NAMES_MAX).filter_map(Result::ok);
+    let mut names: Vec<String> = names
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort_unstable();
+    suggestion(name, names.iter().map(String::as_str))
+}
+
+/// Among more names than these nobody looks for the one that was meant.
+const NAMES_MAX: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

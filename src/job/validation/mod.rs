@@ -20,7 +20,7 @@ use crate::job::vocabulary::{PluginSignature, Signature, Vocabulary};
 use crate::job::{Job, Task};
 use crate::nearest::suggestion;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Tasks of a job, beyond which it is refused.
 pub const TASKS_MAX: usize = 1_000;
@@ -54,6 +54,8 @@ pub struct Checks<'a> {
     /// Whether the function of a task can be made. Asked once everything else about the task is
     /// right.
     pub function: &'a dyn Fn(&Task) -> Result<(), String>,
+    /// The files that a path means: itself, those in a folder, those that match a pattern.
+    pub files: &'a dyn Fn(&Path) -> Result<Vec<PathBuf>, String>,
     /// What a file is called that may have several names; none when that cannot be told.
     pub identity: &'a dyn Fn(&Path) -> Option<String>,
     /// Whether a file can be read.
@@ -67,6 +69,7 @@ impl Checks<'static> {
     pub const NONE: Checks<'static> = Checks {
         expression: &|_| Ok(()),
         function: &|_| Ok(()),
+        files: &|path| Ok(vec![path.into()]),
         identity: &|_| None,
         readable: &|_| Ok(()),
         writable: &|_| Ok(()),

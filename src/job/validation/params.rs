@@ -3,7 +3,7 @@
 use super::Review;
 use crate::job::Task;
 use crate::job::place::Place;
-use crate::job::vocabulary::{KeyKind, KeySchema, Signature, expression_text};
+use crate::job::vocabulary::{KeyKind, KeySchema, Signature, expression_text, paths};
 use crate::nearest::{hint, listed, nearest, suggestion};
 use crate::segment::Value;
 use std::path::Path;
@@ -121,6 +121,16 @@ fn value(review: &mut Review<'_>, place: Place, kind: &KeyKind, value: &Value) {
         | (KeyKind::Bool, Value::Bool(_)) => {}
         (KeyKind::InputPath, Value::String(path)) => {
             report_err(review, place, (checks.readable)(Path::new(path.as_str())));
+        }
+        (KeyKind::InputPaths, value) if let Some(paths) = paths(value) => {
+            for path in paths {
+                let found = (checks.files)(Path::new(path));
+                let readable = found.and_then(|files| {
+                    let mut files = files.iter();
+                    files.try_for_each(|file| (checks.readable)(file))
+                });
+                report_err(review, place.clone(), readable);
+            }
         }
         (KeyKind::OutputPath, Value::String(path)) => {
             report_err(review, place, (checks.writable)(Path::new(path.as_str())));

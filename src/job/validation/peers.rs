@@ -1,12 +1,13 @@
 //! Rules about how many peers a task may have.
 
 use super::Review;
-use crate::job::vocabulary::Vocabulary;
+use crate::job::vocabulary::{KeyKind, PluginSignature, Vocabulary};
 use crate::job::{Task, TaskKind};
 use crate::nearest::some;
 
 /// An input has as many peers as its least, since its slots divide what is read and must stay the
-/// same ones; an output has no more than its plugin can serve.
+/// same ones; an output has no more than its plugin can serve, and no more files than its least
+/// peers write unless the job says so.
 pub(super) fn complete(task: &mut Task, vocabulary: &Vocabulary) {
     if task.max_peers.is_some() {
         return;
@@ -19,9 +20,18 @@ pub(super) fn complete(task: &mut Task, vocabulary: &Vocabulary) {
                 .plugin
                 .as_ref()
                 .and_then(|name| vocabulary.plugins.get(name));
-            plugin.and_then(|plugin| plugin.max_peers)
+            plugin.and_then(|plugin| match writes_files(plugin) {
+                true => Some(task.min_peers),
+                false => plugin.max_peers,
+            })
         }
     };
+}
+
+/// Each slot of such an output writes files of its own.
+fn writes_files(plugin: &PluginSignature) -> bool {
+    let mut keys = plugin.signature.keys.iter();
+    keys.any(|key| key.kind == KeyKind::OutputPath)
 }
 
 pub(super) fn check(review: &mut Review<'_>) {

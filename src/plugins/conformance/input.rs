@@ -2,7 +2,10 @@
 
 use super::{Violation, below, same};
 use crate::ids::IdSource;
-use crate::plugins::{Input, PluginError, Polled, Position, ReadSegments, Start};
+use crate::plugins::{Input, PluginError, Polled, Position, ReadSegments, Rejected, Start};
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
 
 /// The most segments that a check asks for at once.
 const POLL_MAX: usize = 9;
@@ -31,6 +34,7 @@ where
         }
     }
     stays_exhausted(input.as_mut(), &whole)?;
+    says_what_it_rejects(&whole)?;
     visits.push(Visit::of(input.as_ref(), &whole));
 
     let unplaced = open(Start::Resumed(None))?.position();
@@ -43,7 +47,128 @@ where
         }
     }
     survives_stops(&open, &whole, &mut draws)?;
+    survives_kills(&open, &whole, &mut draws)?;
     Ok(whole)
+}
+
+/// Checks the input of each of so many slots, and that together they hold what one slot alone does.
+/// `open` is given a start, and rank and number of the slots.
+pub fn check_input_slots<F>(open: F, slots: u32, seed: u64) -> Result<ReadSegments, Violation>
+where
+    F: Fn(Start, (u32, u32)) -> Result<Box<dyn Input>, PluginError>,
+{
+    let alone = check_input(|start| open(start, (0, 1)), seed)?;
+    let mut together = ReadSegments::default();
+    for rank in 0..slots {
+        let part = check_input(|start| open(start, (rank, slots)), seed ^ u64::from(rank))?;
+        together.segments.extend(part.segments);
+        together.rejected.extend(part.rejected);
+    }
+    let what = format!("the parts of {slots} slots together");
+    same(
+        &what,
+        "segment",
+        &sorted(&together.segments),
+        &sorted(&alone.segments),
+    )?;
+    same(
+        &what,
+        "rejected piece",
+        &sorted(&together.rejected),
+        &sorted(&alone.rejected),
+    )?;
+    Ok(alone)
+}
+
+/// Checks that an input whose medium fails, or whose own thread ends with an error or a panic, says
+/// so when it is polled, and neither stays idle nor claims to be at its end.
+pub fn check_failing_input<F>(open: F) -> Result<PluginError, Violation>
+where
+    F: Fn(Start) -> Result<Box<dyn Input>, PluginError>,
+{
+    let mut input = match open(Start::Fresh) {
+        Ok(input) => input,
+        Err(error) => return Ok(error),
+    };
+    let mut read = ReadSegments::default();
+    let mut idle = 0;
+    while idle < IDLE_POLLS_MAX {
+        match input.poll(POLL_MAX, &mut read) {
+            Err(error) => return Ok(error),
+            Ok(Polled::Exhausted) => {
+                let message = "was exhausted, although its medium failed";
+                return Err(Violation(message.into()));
+            }
+            Ok(Polled::More) => idle = 0,
+            Ok(Polled::Idle(_)) => {
+                idle += 1;
+                wait_a_moment();
+            }
+        }
+    }
+    let message = "stays idle, although its medium failed: the error never reaches the task";
+    Err(Violation(message.into()))
+}
+
+/// Checks that an input takes only so much from its medium ahead of what is polled, and lets go of
+/// the medium when it is dropped. `taken` says how many pieces it has taken, `held` how many own the
+/// medium, as [`std::sync::Arc::strong_count`] does; the medium must have more than `ahead_max`
+/// pieces.
+pub fn check_input_bounds<F>(
+    open: F,
+    taken: impl Fn() -> usize,
+    held: impl Fn() -> usize,
+    ahead_max: usize,
+) -> Result<(), Violation>
+where
+    F: Fn(Start) -> Result<Box<dyn Input>, PluginError>,
+{
+    let before = held();
+    let mut input = open(Start::Fresh)?;
+    let mut read = ReadSegments::default();
+    for polls in 0..3 {
+        // A thread of its own has all the time it wants.
+        for _ in 0..IDLE_POLLS_MAX / 10 {
+            wait_a_moment();
+        }
+        let polled = read.segments.len() + read.rejected.len();
+        let ahead = taken().saturating_sub(polled);
+        if ahead > ahead_max {
+            let message = format!("holds {ahead} pieces nobody polled, more than {ahead_max}");
+            return Err(Violation(message));
+        }
+        if polls < 2 && poll(input.as_mut(), POLL_MAX, &mut read)? == Reading::Ended {
+            break;
+        }
+    }
+    drop(input);
+    if held() > before {
+        let message = "holds its medium after it was dropped: something of it goes on";
+        return Err(Violation(message.into()));
+    }
+    Ok(())
+}
+
+/// An input with a thread of its own has nothing until that thread comes to it.
+fn wait_a_moment() {
+    std::thread::park_timeout(Duration::from_millis(1));
+}
+
+fn sorted<T: fmt::Debug + Clone>(pieces: &[T]) -> Vec<T> {
+    let mut pieces = pieces.to_vec();
+    pieces.sort_by_cached_key(|piece| format!("{piece:?}"));
+    pieces
+}
+
+fn says_what_it_rejects(whole: &ReadSegments) -> Result<(), Violation> {
+    let silent = |it: &&Rejected| it.place.is_empty() || it.reason.is_empty();
+    match whole.rejected.iter().find(silent) {
+        Some(piece) => {
+            let message = format!("rejects {piece:?} without a place or a reason");
+            Err(Violation(message))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A position, and how much had been read there.
@@ -73,27 +198,35 @@ impl Visit {
     }
 }
 
+/// A position is written every second or so, to a service that many share.
+const POSITION_BYTES_MAX: usize = 64 * 1024;
+
 /// A position as it is when it was stored and loaded.
 fn stored(position: &Position) -> Result<Position, Violation> {
-    serde_json::to_string(position)
-        .and_then(|text| serde_json::from_str(&text))
-        .map_err(|error| Violation(format!("{position:?} cannot be stored: {error}")))
+    let wrong = |error| Violation(format!("{position:?} cannot be stored: {error}"));
+    let text = serde_json::to_string(position).map_err(wrong)?;
+    if text.len() > POSITION_BYTES_MAX {
+        let bytes = text.len();
+        let message = format!("a position of {bytes} bytes; {POSITION_BYTES_MAX} are allowed");
+        return Err(Violation(message));
+    }
+    serde_json::from_str(&text).map_err(wrong)
 }
 
 /// Polls until there is something, or the end.
 fn poll(input: &mut dyn Input, max: usize, read: &mut ReadSegments) -> Result<Reading, Violation> {
-    let before = read.segments.len();
+    let before = read.segments.len() + read.rejected.len();
     for _ in 0..IDLE_POLLS_MAX {
         let polled = input.poll(max, read)?;
-        let grown = read.segments.len() - before;
+        let grown = read.segments.len() + read.rejected.len() - before;
         if grown > max {
-            return Err(Violation(format!("polled for {max}, got {grown} segments")));
+            return Err(Violation(format!("polled for {max}, got {grown} pieces")));
         }
         match polled {
             Polled::Exhausted => return Ok(Reading::Ended),
             Polled::More => return Ok(Reading::GoesOn),
             Polled::Idle(_) if grown > 0 => return Ok(Reading::GoesOn),
-            Polled::Idle(_) => {}
+            Polled::Idle(_) => wait_a_moment(),
         }
     }
     let message = "idle for ever: check an input over a medium that ends";
@@ -162,6 +295,57 @@ where
     }
 }
 
+/// Killed again and again, and opened where its task had saved last, it reads everything at least
+/// once, and again only what had not been saved. Nothing is said to be complete before it is saved.
+fn survives_kills<F>(open: &F, whole: &ReadSegments, draws: &mut IdSource) -> Result<(), Violation>
+where
+    F: Fn(Start) -> Result<Box<dyn Input>, PluginError>,
+{
+    let mut saved = Visit {
+        position: Position::new(),
+        segments: 0,
+        rejected: 0,
+    };
+    let mut start = Start::Fresh;
+    for _ in 0..KILLS_MAX {
+        let mut input = open(start)?;
+        let mut read = ReadSegments::default();
+        let mut polled = VecDeque::new();
+        for _ in 0..=below(6, draws) {
+            let reading = poll(input.as_mut(), below(POLL_MAX, draws) + 1, &mut read)?;
+            let expected = ReadSegments {
+                segments: window(&whole.segments, saved.segments, read.segments.len()),
+                rejected: window(&whole.rejected, saved.rejected, read.rejected.len()),
+            };
+            same_read("opened where it was saved last", &read, &expected)?;
+            polled.push_back(Visit::of(input.as_ref(), &read));
+            if reading == Reading::Ended {
+                break;
+            }
+        }
+        let complete = below(polled.len() + 1, draws);
+        if let Some(visit) = polled.drain(..complete).next_back() {
+            input.completed(&visit.position)?;
+            saved.segments += visit.segments;
+            saved.rejected += visit.rejected;
+            saved.position = stored(&visit.position)?;
+        }
+        start = match (saved.segments, saved.rejected) {
+            (0, 0) => Start::Resumed(None),
+            _ => Start::Resumed(Some(saved.position.clone())),
+        };
+    }
+    Ok(())
+}
+
+/// So often a check kills an input.
+const KILLS_MAX: usize = 24;
+
+fn window<T: Clone>(pieces: &[T], from: usize, length: usize) -> Vec<T> {
+    let to = (from + length).min(pieces.len());
+    pieces[from.min(to)..to].to_vec()
+}
+
 fn same_position(what: &str, found: &Position, expected: &Position) -> Result<(), Violation> {
     if found == expected {
         return Ok(());
@@ -174,60 +358,4 @@ fn same_position(what: &str, found: &Position, expected: &Position) -> Result<()
 fn same_read(what: &str, found: &ReadSegments, expected: &ReadSegments) -> Result<(), Violation> {
     same(what, "segment", &found.segments, &expected.segments)?;
     same(what, "rejected piece", &found.rejected, &expected.rejected)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use insta::assert_snapshot;
-
-    /// Counts from where it is to its end; its mistake is what it adds to the position it gives.
-    struct Counter {
-        next: i64,
-        end: i64,
-        mistake: i64,
-    }
-
-    impl Input for Counter {
-        fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
-            for _ in 0..max {
-                if self.next == self.end {
-                    return Ok(Polled::Exhausted);
-                }
-                read.segments.push([("n", self.next)].into_iter().collect());
-                self.next += 1;
-            }
-            Ok(Polled::More)
-        }
-
-        fn position(&self) -> Position {
-            let next = (self.next + self.mistake * i64::from(self.next == 3)).min(self.end);
-            [("next", next)].into_iter().collect()
-        }
-    }
-
-    fn check(end: i64, mistake: i64) -> Result<ReadSegments, Violation> {
-        let open = |start: Start| -> Result<Box<dyn Input>, PluginError> {
-            let next = match &start {
-                Start::Fresh | Start::Resumed(None) => Some(0),
-                Start::Resumed(Some(position)) => position.get("next").and_then(|n| n.as_int()),
-            };
-            let next = next.ok_or_else(|| PluginError("no position".into()))?;
-            Ok(Box::new(Counter { next, end, mistake }))
-        };
-        check_input(open, 1)
-    }
-
-    #[test]
-    fn an_input_that_keeps_its_place_conforms() {
-        for end in [0, 1, 10, 200] {
-            assert_eq!(check(end, 0).unwrap().segments.len() as i64, end);
-        }
-    }
-
-    #[test]
-    fn an_input_that_repeats_or_skips_does_not() {
-        assert_snapshot!(check(5, -1).unwrap_err(), @r#"resumed at Segment { fields: [("next", Int(2))] }: segment 0 is Some(Segment { fields: [("n", Int(2))] }), expected Some(Segment { fields: [("n", Int(3))] })"#);
-        assert_snapshot!(check(5, 1).unwrap_err(), @r#"resumed at Segment { fields: [("next", Int(4))] }: segment 0 is Some(Segment { fields: [("n", Int(4))] }), expected Some(Segment { fields: [("n", Int(3))] })"#);
-    }
 }

@@ -1,8 +1,11 @@
 //! What every plugin must keep, as checks that the tests of a plugin call with one of its own.
 //!
 //! An input that is stopped anywhere and opened again at a position it gave reads exactly the
-//! rest. An output has let go of everything when `write` returns, and one that is opened again
-//! goes on behind it.
+//! rest; killed anywhere and opened where it was saved last, it reads everything at least once. An
+//! output has let go of everything when `write` returns, and one that is opened again goes on behind
+//! it, or behind its seal. Slots divide what is read, and keep out of each other's way where they
+//! write. Nothing is held without a bound, nothing goes on after the end, and no error stays in a
+//! thread of the plugin's own.
 //!
 //! ```
 //! use onyx::plugins::{Input, PluginError, Polled, Position, ReadSegments, Start};
@@ -41,9 +44,11 @@
 
 mod input;
 mod output;
+#[cfg(test)]
+mod tests;
 
-pub use input::check_input;
-pub use output::check_output;
+pub use input::{check_failing_input, check_input, check_input_bounds, check_input_slots};
+pub use output::{check_output, check_output_slots};
 
 use super::PluginError;
 use crate::ids::IdSource;

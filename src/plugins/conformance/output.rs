@@ -1,7 +1,7 @@
 //! The check of an output: what `write` returned from is there, whatever happens next.
 
 use super::{Violation, below, same};
-use crate::ids::IdSource;
+use crate::ids::{IdSource, SlotId};
 use crate::plugins::{Output, PluginError, Start};
 use crate::segment::Segment;
 
@@ -38,6 +38,72 @@ where
     let mut successor = open(Start::Resumed(None))?;
     successor.seal()?;
     same("sealed by a successor", "segment", &read_back()?, &written)
+}
+
+/// Checks the outputs of several slots over one medium: none is in another's way, and each is sealed
+/// apart, by itself or by whoever has its slot then. `open` is given a start and the slot, `read_back`
+/// reads what all of them wrote, in any order.
+pub fn check_output_slots<F, R>(
+    open: F,
+    read_back: R,
+    slots: u32,
+    batches: &[Vec<Segment>],
+    seed: u64,
+) -> Result<(), Violation>
+where
+    F: Fn(Start, SlotId) -> Result<Box<dyn Output>, PluginError>,
+    R: Fn() -> Result<Vec<Segment>, Violation>,
+{
+    let mut draws = IdSource::from_seed(seed);
+    // Slots keep their numbers when others go, so that there may be gaps.
+    let slots: Vec<SlotId> = (0..slots).map(|slot| SlotId(slot * 2)).collect();
+    let mut written = Vec::new();
+    let looks_right = |when: &str, written: &[Segment]| {
+        same(when, "segment", &sorted(&read_back()?), &sorted(written))
+    };
+    let mut outputs = Vec::new();
+    // One begins when others have written already.
+    for slot in &slots {
+        let mut output = open(Start::Fresh, *slot)?;
+        looks_right("when one of several slots began", &written)?;
+        if let Some(batch) = batches.first() {
+            output.write(batch)?;
+            written.extend_from_slice(batch);
+        }
+        outputs.push(output);
+    }
+    for batch in batches {
+        let to = below(slots.len(), &mut draws);
+        outputs[to].write(batch)?;
+        written.extend_from_slice(batch);
+        looks_right("when one of several slots was written to", &written)?;
+        if below(3, &mut draws) == 0 {
+            let of = below(slots.len(), &mut draws);
+            outputs[of] = open(Start::Resumed(None), slots[of])?;
+            looks_right("when one of several slots was resumed", &written)?;
+        }
+    }
+    for (slot, mut output) in slots.iter().zip(outputs) {
+        match below(2, &mut draws) {
+            0 => output.seal()?,
+            _ => {
+                drop(output);
+                open(Start::Resumed(None), *slot)?.seal()?;
+            }
+        }
+        looks_right("when one of several slots was sealed", &written)?;
+    }
+    for slot in slots {
+        open(Start::Resumed(None), slot)?.seal()?;
+        looks_right("when one of several slots was sealed again", &written)?;
+    }
+    Ok(())
+}
+
+fn sorted(segments: &[Segment]) -> Vec<Segment> {
+    let mut segments = segments.to_vec();
+    segments.sort_by_cached_key(|segment| format!("{segment:?}"));
+    segments
 }
 
 #[cfg(test)]

@@ -4,158 +4,149 @@
 //! neither.
 
 use super::path_of;
+use super::pieces::{Habits, Packing, Pieces, Rotation, Sync};
 use super::source::failed;
 use crate::job::TaskKind;
 use crate::job::vocabulary::{KeyKind, KeySchema, PluginSignature};
-use crate::plugins::{Output, PluginContext, PluginError, Start};
-use crate::segment::Segment;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use crate::plugins::file_names::of_slot;
+use crate::plugins::{Output, PluginContext, PluginError};
+use crate::segment::{Segment, Value};
 use std::path::{Path, PathBuf};
 
-/// What the search for the last line reads at once.
-const CHUNK_BYTES: u64 = 64 * 1024;
+const ROTATE_ROWS: &str = "rotate-rows";
+const ROTATE_BYTES: &str = "rotate-bytes";
+const SYNC: &str = "sync";
+
+/// The words for when a file is synced.
+const SYNC_WORDS: [(&str, Sync); 2] = [("seal", Sync::WhenFinished), ("write", Sync::EachWrite)];
 
 /// What the plugin takes.
 pub(super) fn signature() -> PluginSignature {
-    let path = "The file; its folders are created, and what it held is replaced.";
+    let path =
+        "The file, which gets its name when it is sealed; one that ends in .gz is compressed.";
+    let rows = "Begins another file when one has so many rows.";
+    let bytes = "Begins another file when one has so many bytes.";
+    let words = SYNC_WORDS.iter().map(|(word, _)| (*word).into()).collect();
+    let sync = "Syncs to the disk when a file is sealed, or after each write as well.";
     super::signature(
         TaskKind::Output,
         "Writes each segment as a line of JSON.",
-        vec![KeySchema::required("path", KeyKind::OutputPath, path)],
+        vec![
+            KeySchema::required("path", KeyKind::OutputPath, path),
+            KeySchema::optional(ROTATE_ROWS, KeyKind::Int, rows),
+            KeySchema::optional(ROTATE_BYTES, KeyKind::Int, bytes),
+            KeySchema::optional(SYNC, KeyKind::OneOf(words), sync),
+        ],
     )
 }
 
-/// Opens the file of a task: emptied for a slot that starts, at its end for one that goes on.
+/// Opens the files of a slot.
 pub(super) fn open(context: &PluginContext<'_>) -> Result<JsonLinesOutput, PluginError> {
     let path = path_of(context)?;
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|error| failed(folder, "create it", &error))?;
-    }
-    if context.start == Start::Fresh {
-        File::create(path).map_err(|error| failed(path, "create it", &error))?;
-    }
-    JsonLinesOutput::append_to(path)
+    let is_gzip = path
+        .extension()
+        .is_some_and(|it| it.eq_ignore_ascii_case("gz"));
+    let habits = Habits {
+        rotation: rotation(context)?,
+        sync: sync(context)?,
+        packing: if is_gzip {
+            Packing::Gzip
+        } else {
+            Packing::Plain
+        },
+    };
+    let path = of_slot(path, context.task, context.slot);
+    Ok(JsonLinesOutput {
+        pieces: Pieces::open(&path, habits, &context.start)?,
+        path,
+        buffer: Vec::new(),
+    })
 }
 
-/// A file of JSON lines.
+fn rotation(context: &PluginContext<'_>) -> Result<Option<Rotation>, PluginError> {
+    let limit = |key| match context.task.params.get(key) {
+        None => Ok(None),
+        Some(Value::Int(limit)) if *limit > 0 => Ok(u64::try_from(*limit).ok()),
+        Some(_) => {
+            let message = format!("`{key}` must be an integer from 1");
+            Err(PluginError(message))
+        }
+    };
+    let (rows, bytes) = (limit(ROTATE_ROWS)?, limit(ROTATE_BYTES)?);
+    Ok((rows.is_some() || bytes.is_some()).then(|| Rotation {
+        rows: rows.unwrap_or(u64::MAX),
+        bytes: bytes.unwrap_or(u64::MAX),
+    }))
+}
+
+fn sync(context: &PluginContext<'_>) -> Result<Sync, PluginError> {
+    let Some(value) = context.task.params.get(SYNC) else {
+        return Ok(Sync::WhenFinished);
+    };
+    let known = SYNC_WORDS
+        .iter()
+        .find(|(word, _)| value.as_str() == Some(word));
+    let (_, sync) = known.ok_or_else(|| PluginError("`sync` must be seal or write".into()))?;
+    Ok(*sync)
+}
+
+/// Files of JSON lines.
 #[derive(Debug)]
 pub(super) struct JsonLinesOutput {
     path: PathBuf,
-    /// Appended to, so that a writer that is gone without knowing it overwrites nothing.
-    file: File,
+    pieces: Pieces,
     buffer: Vec<u8>,
-    tail: Tail,
-}
-
-/// How the file ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tail {
-    /// With a whole line.
-    Whole,
-    /// Perhaps with a part of one: somebody failed while writing.
-    Unknown,
 }
 
 impl Output for JsonLinesOutput {
     fn write(&mut self, segments: &[Segment]) -> Result<(), PluginError> {
+        if segments.is_empty() {
+            return Ok(());
+        }
         self.buffer.clear();
         for segment in segments {
-            serde_json::to_writer(&mut self.buffer, segment)
-                .map_err(|error| failed(&self.path, "encode a segment for it", &error.into()))?;
-            self.buffer.push(b'\n');
+            encode(segment, &mut self.buffer, &self.path)?;
         }
-        self.mend()?;
-        self.tail = Tail::Unknown;
-        self.file
-            .write_all(&self.buffer)
-            .map_err(|error| failed(&self.path, "write to it", &error))?;
-        self.tail = Tail::Whole;
-        Ok(())
+        self.pieces.write(segments.len() as u64, &self.buffer)
     }
 
     fn seal(&mut self) -> Result<(), PluginError> {
-        self.mend()?;
-        sync(&self.file).map_err(|error| failed(&self.path, "sync it", &error))
+        self.pieces.seal()
     }
 }
 
-impl JsonLinesOutput {
-    fn append_to(path: &Path) -> Result<Self, PluginError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(|error| failed(path, "open it to append", &error))?;
-        let mut output = JsonLinesOutput {
-            path: path.into(),
-            file,
-            buffer: Vec::new(),
-            tail: Tail::Unknown,
-        };
-        output.mend()?;
-        Ok(output)
-    }
-
-    /// Sees to it that the file ends with a whole line.
-    fn mend(&mut self) -> Result<(), PluginError> {
-        if self.tail == Tail::Unknown {
-            cut_torn_line(&mut self.file)
-                .map_err(|error| failed(&self.path, "cut its torn last line", &error))?;
-            self.tail = Tail::Whole;
-        }
-        Ok(())
-    }
-}
-
-/// Cuts what is behind the last newline. Its segment was never acknowledged, so it comes again.
-fn cut_torn_line(file: &mut File) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    let mut end = length;
-    let mut chunk = Vec::new();
-    while end > 0 {
-        let begin = end.saturating_sub(CHUNK_BYTES);
-        file.seek(SeekFrom::Start(begin))?;
-        chunk.clear();
-        file.take(end - begin).read_to_end(&mut chunk)?;
-        if let Some(newline) = chunk.iter().rposition(|byte| *byte == b'\n') {
-            end = begin + newline as u64 + 1;
-            break;
-        }
-        end = begin;
-    }
-    if end < length {
-        file.set_len(end)?;
-    }
-    Ok(())
-}
-
-/// Syncs what can be: pipes and terminals cannot.
-fn sync(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() {
-        file.sync_all()?;
-    }
+fn encode(segment: &Segment, line: &mut Vec<u8>, path: &Path) -> Result<(), PluginError> {
+    let encoded = serde_json::to_writer(&mut *line, segment);
+    encoded.map_err(|error| failed(path, "encode a segment for it", &error.into()))?;
+    line.push(b'\n');
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins::Start;
     use crate::plugins::file::tests::Bench;
-    use crate::segment::Value;
     use insta::assert_snapshot;
+    use std::fs;
+
+    /// What the search for the last line reads at once, and more.
+    const LONG: usize = 200 * 1024;
 
     fn bench() -> Bench {
         Bench::new("file/json-lines", "out.jsonl", "{}")
     }
 
-    fn content(bench: &Bench) -> String {
-        fs::read_to_string(bench.path()).unwrap()
+    fn rotating() -> Bench {
+        Bench::new("file/json-lines", "out.jsonl", r#"{"rotate-rows": 2}"#)
     }
 
     fn segment(key: &str, value: impl Into<Value>) -> Segment {
         [(key, value)].into_iter().collect()
+    }
+
+    fn numbers(range: std::ops::Range<i64>) -> Vec<Segment> {
+        range.map(|n| segment("n", n)).collect()
     }
 
     #[test]
@@ -167,32 +158,59 @@ mod tests {
         row.set("infinite", f64::INFINITY);
         row.set("line\nend", "\n");
         output.write(&[row, Segment::new()]).unwrap();
-        assert_snapshot!(content(&bench), @r#"
-    {"bytes":[1,255],"nan":null,"infinite":null,"line\nend":"\n"}
-    {}
-    "#);
+        assert_snapshot!(bench.listing(), @r#"
+        out.jsonl.part:
+        {"bytes":[1,255],"nan":null,"infinite":null,"line\nend":"\n"}
+        {}
+        "#);
     }
 
     #[test]
-    fn a_fresh_start_empties_the_file_and_a_resumed_one_goes_on() {
+    fn a_file_has_its_name_when_it_is_sealed_and_until_then_the_one_of_before_stays() {
         let bench = bench().holding("{\"old\":1}\n");
-        bench
-            .output(Start::Fresh)
-            .unwrap()
-            .write(&[segment("a", 1)])
-            .unwrap();
-        assert_eq!(content(&bench), "{\"a\":1}\n");
-        bench
-            .output(Start::Resumed(None))
-            .unwrap()
-            .write(&[segment("b", 2)])
-            .unwrap();
-        assert_eq!(content(&bench), "{\"a\":1}\n{\"b\":2}\n");
+        let mut output = bench.output(Start::Fresh).unwrap();
+        output.write(&[segment("a", 1)]).unwrap();
+        drop(output);
+        let mut output = bench.output(Start::Resumed(None)).unwrap();
+        output.write(&[segment("b", 2)]).unwrap();
+        assert_snapshot!(bench.listing(), @r#"
+        out.jsonl:
+        {"old":1}
+        out.jsonl.part:
+        {"a":1}
+        {"b":2}
+        "#);
+        output.seal().unwrap();
+        assert_snapshot!(bench.listing(), @r#"
+        out.jsonl:
+        {"a":1}
+        {"b":2}
+        "#);
     }
 
     #[test]
-    fn a_torn_last_line_is_cut_wherever_it_begins() {
-        let long = "x".repeat(3 * CHUNK_BYTES as usize);
+    fn a_job_that_begins_takes_nothing_over_from_one_that_was_killed() {
+        for bench in [bench(), rotating()] {
+            let mut output = bench.output(Start::Fresh).unwrap();
+            for batch in [0..3, 3..4] {
+                output.write(&numbers(batch)).unwrap();
+            }
+            drop(output);
+            let mut output = bench.output(Start::Fresh).unwrap();
+            output.write(&numbers(7..8)).unwrap();
+            output.seal().unwrap();
+            assert!(
+                bench.listing().ends_with("{\"n\":7}"),
+                "{}",
+                bench.listing()
+            );
+            assert!(!bench.listing().contains(".part"));
+        }
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_wherever_it_begins() {
+        let long = "x".repeat(LONG);
         for (found, left) in [
             ("", ""),
             ("{\"a\":1", ""),
@@ -201,19 +219,147 @@ mod tests {
             (&format!("{{}}\n{long}"), "{}\n"),
             (long.as_str(), ""),
         ] {
-            let bench = bench().holding(found);
+            let bench = bench();
+            let part = bench.path().with_extension("jsonl.part");
+            fs::write(&part, found).unwrap();
             let mut output = bench.output(Start::Resumed(None)).unwrap();
-            assert_eq!(content(&bench), left);
+            assert_eq!(fs::read_to_string(&part).unwrap(), left);
             output.write(&[segment("b", 2)]).unwrap();
-            assert_eq!(content(&bench), format!("{left}{{\"b\":2}}\n"));
+            let whole = format!("{left}{{\"b\":2}}\n");
+            assert_eq!(fs::read_to_string(&part).unwrap(), whole);
         }
+    }
+
+    #[test]
+    fn what_was_compressed_and_torn_anywhere_is_cut_to_whole_batches() {
+        let bench = Bench::new("file/json-lines", "out.jsonl.gz", "{}");
+        let mut output = bench.output(Start::Fresh).unwrap();
+        let part = bench.path().with_extension("gz.part");
+        output.write(&numbers(0..10)).unwrap();
+        let first = fs::metadata(&part).unwrap().len() as usize;
+        output.write(&numbers(10..20)).unwrap();
+        drop(output);
+        let whole = fs::read(&part).unwrap();
+        for end in 0..whole.len() {
+            fs::write(&part, &whole[..end]).unwrap();
+            drop(bench.output(Start::Resumed(None)).unwrap());
+            let left = fs::metadata(&part).unwrap().len() as usize;
+            assert_eq!(left, if end < first { 0 } else { first }, "cut at {end}");
+        }
+        let mut damaged = whole.clone();
+        damaged[first / 2] ^= 0xff;
+        fs::write(&part, &damaged).unwrap();
+        let error = bench.output(Start::Resumed(None)).err().unwrap();
+        assert!(
+            error.0.contains("it is damaged in the member at byte 0"),
+            "{error}"
+        );
+        assert_eq!(fs::read(&part).unwrap(), damaged);
+    }
+
+    #[test]
+    fn files_are_full_with_so_many_rows_and_go_on_where_they_were() {
+        let bench = rotating();
+        let mut output = bench.output(Start::Fresh).unwrap();
+        for batch in [0..3, 3..4] {
+            output.write(&numbers(batch)).unwrap();
+        }
+        drop(output);
+        let mut output = bench.output(Start::Resumed(None)).unwrap();
+        output.write(&numbers(4..5)).unwrap();
+        assert_snapshot!(bench.listing(), @r#"
+        out-00001.jsonl:
+        {"n":0}
+        {"n":1}
+        {"n":2}
+        out-00002.jsonl:
+        {"n":3}
+        {"n":4}
+        out-00003.jsonl.part:
+        "#);
+        output.seal().unwrap();
+        assert_snapshot!(bench.listing(), @r#"
+        out-00001.jsonl:
+        {"n":0}
+        {"n":1}
+        {"n":2}
+        out-00002.jsonl:
+        {"n":3}
+        {"n":4}
+        "#);
+        // A successor that does not know of the seal finds nothing to do.
+        let mut output = bench.output(Start::Resumed(None)).unwrap();
+        output.seal().unwrap();
+        assert_snapshot!(bench.listing(), @r#"
+        out-00001.jsonl:
+        {"n":0}
+        {"n":1}
+        {"n":2}
+        out-00002.jsonl:
+        {"n":3}
+        {"n":4}
+        "#);
+    }
+
+    #[test]
+    fn who_dies_while_a_file_gets_its_name_is_made_up_for() {
+        let bench = rotating();
+        let path = |name: &str| bench.path().with_file_name(name);
+        fs::write(path("out-00001.jsonl.part"), "{}\n{}\n").unwrap();
+        fs::write(path("out-00002.jsonl.part"), "").unwrap();
+        let mut output = bench.output(Start::Resumed(None)).unwrap();
+        output.write(&numbers(0..1)).unwrap();
+        output.seal().unwrap();
+        assert_snapshot!(bench.listing(), @r#"
+        out-00001.jsonl:
+        {}
+        {}
+        out-00002.jsonl:
+        {"n":0}
+        "#);
+    }
+
+    #[test]
+    fn more_files_of_an_earlier_job_do_not_outlive_the_seal() {
+        let bench = rotating();
+        for (last, rows) in [(9, 0..10), (2, 0..3)] {
+            let mut output = bench.output(Start::Fresh).unwrap();
+            for n in rows {
+                output.write(&numbers(n..n + 1)).unwrap();
+            }
+            output.seal().unwrap();
+            assert!(bench.listing().contains(&format!("{last}}}")) || last == 2);
+        }
+        assert_snapshot!(bench.listing(), @r#"
+        out-00001.jsonl:
+        {"n":0}
+        {"n":1}
+        out-00002.jsonl:
+        {"n":2}
+        "#);
+    }
+
+    #[test]
+    fn what_is_repeated_behind_a_seal_is_kept() {
+        let bench = bench();
+        let mut output = bench.output(Start::Fresh).unwrap();
+        output.write(&numbers(0..1)).unwrap();
+        output.seal().unwrap();
+        let mut output = bench.output(Start::Resumed(None)).unwrap();
+        output.write(&numbers(0..1)).unwrap();
+        output.seal().unwrap();
+        assert_snapshot!(bench.listing(), @r#"
+        out.jsonl:
+        {"n":0}
+        {"n":0}
+        "#);
     }
 
     #[test]
     fn a_file_that_a_resumed_slot_does_not_find_is_created() {
         let bench = bench();
         bench.output(Start::Resumed(None)).unwrap().seal().unwrap();
-        assert_eq!(content(&bench), "");
+        assert_eq!(fs::read_to_string(bench.path()).unwrap(), "");
     }
 
     #[test]
@@ -221,7 +367,21 @@ mod tests {
         let bench = bench();
         fs::create_dir(bench.path()).unwrap();
         let error = bench.output(Start::Fresh).err().unwrap();
-        assert_snapshot!(bench.without_folder(error), @"/data/out.jsonl: cannot create it: Is a directory (os error 21)");
+        assert_snapshot!(bench.without_folder(error), @"/data/out.jsonl: cannot open it to append: Is a directory (os error 21)");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one() {
+        let bench = bench();
+        let target = bench.path().with_file_name("target.jsonl");
+        fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink(&target, bench.path()).unwrap();
+        let mut output = bench.output(Start::Fresh).unwrap();
+        output.write(&numbers(0..1)).unwrap();
+        output.seal().unwrap();
+        assert_eq!(fs::read_to_string(target).unwrap(), "{\"n\":0}\n");
+        assert!(bench.path().is_symlink());
     }
 
     #[cfg(target_os = "linux")]

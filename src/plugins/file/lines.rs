@@ -1,71 +1,79 @@
 //! `file/lines`: each line of a text file is a segment `{line, text}`.
 
-use super::path_of;
+use super::part_input::{PartInput, Read, Records};
+use super::parts::{Division, Stretch, part};
 use super::source::{Line, Place, RECORD_BYTES_MAX, Source, to_int};
 use crate::job::TaskKind;
-use crate::job::vocabulary::{KeyKind, KeySchema, PluginSignature};
-use crate::plugins::{Input, PluginContext, PluginError, Polled, Position, ReadSegments};
-use crate::plugins::{Rejected, Start};
+use crate::job::vocabulary::PluginSignature;
+use crate::plugins::{PluginContext, PluginError, ReadSegments, Rejected};
 use crate::segment::{Key, Segment};
 
 /// What the plugin takes.
 pub(super) fn signature() -> PluginSignature {
-    let path = "The file; one that ends in .gz is decompressed.";
     super::signature(
         TaskKind::Input,
-        "Reads each line of a text file as a segment {line, text}.",
-        vec![KeySchema::required("path", KeyKind::InputPath, path)],
+        "Reads each line of text files as a segment {line, text}.",
+        vec![super::input_paths(), super::split_key(Division::Lines)],
     )
 }
 
-/// Opens the file of a task.
-pub(super) fn open(context: &PluginContext<'_>) -> Result<LinesInput, PluginError> {
-    let mut source = Source::open(path_of(context)?)?;
-    if let Start::Resumed(Some(position)) = &context.start {
-        source.go_to(Place::from_position(position)?)?;
-    }
-    Ok(LinesInput {
-        source,
-        line: "line".into(),
-        text: "text".into(),
-    })
+/// Opens the part of a slot.
+pub(super) fn open(context: &PluginContext<'_>) -> Result<PartInput<Lines>, PluginError> {
+    let part = part(context, super::division(context, Division::Lines)?)?;
+    let open = |stretch: &_| Lines::open(stretch);
+    PartInput::open(context, part, Box::new(open))
 }
 
-/// The lines of a file.
+/// The lines of a stretch of a file.
 #[derive(Debug)]
-pub(super) struct LinesInput {
+pub(super) struct Lines {
     source: Source,
     line: Key,
     text: Key,
 }
 
-impl Input for LinesInput {
-    fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
-        for _ in 0..max {
-            match self.source.line()? {
-                None => return Ok(Polled::Exhausted),
-                Some(Line::TooLong) => {
-                    read.rejected.push(self.too_long());
-                    self.source.skip_line()?;
+impl Records for Lines {
+    fn read_one(&mut self, read: &mut ReadSegments) -> Result<Read, PluginError> {
+        if self.source.is_over() {
+            return Ok(Read::End);
+        }
+        match self.source.line()? {
+            None => return Ok(Read::End),
+            Some(Line::TooLong) => {
+                read.rejected.push(self.too_long());
+                self.source.skip_line()?;
+            }
+            Some(Line::Text(bytes, extent)) => {
+                match self.segment(bytes) {
+                    Ok(segment) => read.segments.push(segment),
+                    Err(rejected) => read.rejected.push(rejected),
                 }
-                Some(Line::Text(bytes, extent)) => {
-                    match self.segment(bytes) {
-                        Ok(segment) => read.segments.push(segment),
-                        Err(rejected) => read.rejected.push(rejected),
-                    }
-                    self.source.consume(extent);
-                }
+                self.source.consume(extent);
             }
         }
-        Ok(Polled::More)
+        Ok(Read::One)
     }
 
-    fn position(&self) -> Position {
-        self.source.place().to_position()
+    fn go_to(&mut self, place: Place) -> Result<(), PluginError> {
+        self.source.go_to(place)
+    }
+
+    fn place(&self) -> Place {
+        self.source.place()
     }
 }
 
-impl LinesInput {
+impl Lines {
+    fn open(stretch: &Stretch) -> Result<Self, PluginError> {
+        let mut source = Source::open(&stretch.path)?;
+        source.enter(stretch)?;
+        Ok(Lines {
+            source,
+            line: "line".into(),
+            text: "text".into(),
+        })
+    }
+
     fn segment(&self, bytes: usize) -> Result<Segment, Rejected> {
         let bytes = &self.source.unread()[..bytes];
         let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -98,6 +106,7 @@ impl LinesInput {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins::Start;
     use crate::plugins::file::tests::Bench;
     use insta::assert_snapshot;
 

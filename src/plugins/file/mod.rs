@@ -3,31 +3,72 @@
 mod csv;
 mod json_lines;
 mod lines;
+mod part_input;
+mod parts;
+mod pieces;
 mod source;
+mod tail;
 
 use super::{PluginContext, PluginError, PluginRegistry};
 use crate::job::TaskKind;
-use crate::job::vocabulary::{KeySchema, PluginSignature, Signature};
-use std::num::NonZeroU32;
+use crate::job::vocabulary::{KeyKind, KeySchema, PluginSignature, Signature};
+use parts::Division;
 use std::path::Path;
 
 /// Registers every plugin of this folder.
 pub(super) fn register(registry: &mut PluginRegistry) {
-    registry.input("file/lines", lines::signature(), lines::open);
-    registry.input("file/csv", csv::signature(), csv::open);
+    let survey = parts::survey;
+    registry.surveyed_input("file/lines", lines::signature(), survey, lines::open);
+    registry.surveyed_input("file/csv", csv::signature(), survey, csv::open);
     registry.output("file/json-lines", json_lines::signature(), json_lines::open);
 }
 
-/// A file has one reader or writer: two would read the same lines or tear each other's.
+/// Any number of peers: each slot reads a part of its own, or writes files of its own.
 fn signature(kind: TaskKind, doc: &str, keys: Vec<KeySchema>) -> PluginSignature {
     PluginSignature {
         kind,
-        max_peers: Some(NonZeroU32::MIN),
+        max_peers: None,
         signature: Signature {
             doc: doc.into(),
             keys,
         },
     }
+}
+
+/// The key of what an input reads.
+fn input_paths() -> KeySchema {
+    let doc = "A file, a folder, a pattern such as `*.csv`, or a list of them; files that end in .gz \
+               are decompressed.";
+    KeySchema::required("path", KeyKind::InputPaths, doc)
+}
+
+const SPLIT: &str = "split";
+const SPLIT_WORDS: [(&str, Division); 2] = [("lines", Division::Lines), ("files", Division::Files)];
+
+/// The key of how the slots of an input divide its files.
+fn split_key(default: Division) -> KeySchema {
+    let words = SPLIT_WORDS.iter().map(|(word, _)| (*word).into()).collect();
+    let doc = match default {
+        Division::Lines => {
+            "Whether peers divide the lines of files, or whole files; lines if left out."
+        }
+        Division::Files => {
+            "Whether peers divide whole files, or the lines of files in which no row has several; \
+             files if left out."
+        }
+    };
+    KeySchema::optional(SPLIT, KeyKind::OneOf(words), doc)
+}
+
+fn division(context: &PluginContext<'_>, default: Division) -> Result<Division, PluginError> {
+    let Some(value) = context.task.params.get(SPLIT) else {
+        return Ok(default);
+    };
+    let mut words = SPLIT_WORDS.iter();
+    let known = words.find(|(word, _)| value.as_str() == Some(word));
+    let (_, division) =
+        known.ok_or_else(|| PluginError("`split` must be lines or files".into()))?;
+    Ok(*division)
 }
 
 fn path_of<'a>(context: &PluginContext<'a>) -> Result<&'a Path, PluginError> {

@@ -1,6 +1,7 @@
 //! A text file that is read from front to back, plain or gzip, through a window that is bounded.
 //! Knows bytes and lines; what they mean is its user's.
 
+use super::parts::{Stretch, is_gzip};
 use crate::plugins::{PluginError, Position};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -29,6 +30,10 @@ pub(super) struct Source {
     end: usize,
     has_ended: bool,
     place: Place,
+    /// The records that begin here or later are another's.
+    limit: Option<u64>,
+    /// Where the stretch begins.
+    begin: u64,
 }
 
 #[derive(Debug)]
@@ -66,12 +71,9 @@ impl Source {
     /// Opens a file; its name says whether it is compressed.
     pub(super) fn open(path: &Path) -> Result<Self, PluginError> {
         let file = File::open(path).map_err(|error| failed(path, "open it", &error))?;
-        let is_gzip = path
-            .extension()
-            .is_some_and(|it| it.eq_ignore_ascii_case("gz"));
         let mut source = Source {
             path: path.into(),
-            medium: if is_gzip {
+            medium: if is_gzip(path) {
                 Medium::Gzip(Box::new(MultiGzDecoder::new(file)))
             } else {
                 Medium::Plain(file)
@@ -81,6 +83,8 @@ impl Source {
             end: 0,
             has_ended: false,
             place: Place { line: 1, byte: 0 },
+            limit: None,
+            begin: 0,
         };
         source.skip_byte_order_mark()?;
         Ok(source)
@@ -95,6 +99,37 @@ impl Source {
             });
         }
         Ok(())
+    }
+
+    /// From now on there are only the lines that begin within a stretch: a line that begins before
+    /// it belongs to another, to its end. Counts the lines before it, so that they keep their numbers.
+    pub(super) fn enter(&mut self, stretch: &Stretch) -> Result<(), PluginError> {
+        (self.begin, self.limit) = (stretch.begin, stretch.end);
+        // From the last byte before it: a line may begin right at the beginning.
+        while self.place.byte + 1 < stretch.begin {
+            if self.unread().is_empty() && !self.read_more()? {
+                return Ok(());
+            }
+            let missing = stretch.begin - 1 - self.place.byte;
+            let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+            let bytes = self.unread().len().min(missing);
+            let lines = self.unread()[..bytes].iter();
+            let lines = lines.filter(|byte| **byte == b'\n').count() as u64;
+            self.consume(Extent { bytes, lines });
+        }
+        // A byte order mark can be longer than what is before the beginning.
+        let is_in_first = stretch.begin > 0 && self.place.line == 1;
+        if is_in_first || self.place.byte < stretch.begin {
+            self.skip_line()?;
+        }
+        Ok(())
+    }
+
+    /// Whether what comes next is another's. The first line belongs to who has the first byte, even
+    /// when a byte order mark takes that.
+    pub(super) fn is_over(&self) -> bool {
+        let is_first = self.begin == 0 && self.place.line == 1;
+        !is_first && self.limit.is_some_and(|limit| self.place.byte >= limit)
     }
 
     /// Goes forward to a place that this file had given: at once in a plain file, by reading in a

@@ -1,16 +1,20 @@
 //! What the file plugins share: a folder to work in, and that each keeps the laws of plugins.
 
 use super::*;
-use crate::ids::{JobId, SlotId};
+use crate::ids::SlotId;
 use crate::job::Task;
-use crate::plugins::conformance::{Violation, check_input, check_output};
+use crate::plugins::conformance::{
+    Violation, check_input, check_input_slots, check_output, check_output_slots,
+};
 use crate::plugins::{Input, Output, PluginFactory, ReadSegments, Start};
 use crate::segment::{Segment, Value};
 use flate2::Compression;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use std::fs;
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -47,6 +51,39 @@ impl Bench {
         self.folder.path().join(self.file)
     }
 
+    /// The files of the folder with what is in them.
+    pub(super) fn listing(&self) -> String {
+        let files = fs::read_dir(self.folder.path()).unwrap();
+        let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        let file = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            format!("{name}:\n{}", fs::read_to_string(path).unwrap())
+        };
+        let files: String = paths.iter().map(file).collect();
+        files.trim_end().into()
+    }
+
+    /// The rows of all files that an output wrote.
+    pub(super) fn rows(&self) -> Result<Vec<Segment>, Violation> {
+        let folder = fs::read_dir(self.path().parent().unwrap()).unwrap();
+        let mut paths: Vec<PathBuf> = folder.map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        let mut rows = Vec::new();
+        for path in paths {
+            let bytes = fs::read(&path).unwrap();
+            let text = match self.file.ends_with(".gz") && !bytes.is_empty() {
+                true => std::io::read_to_string(MultiGzDecoder::new(&bytes[..])).unwrap(),
+                false => String::from_utf8(bytes).unwrap(),
+            };
+            let wrong = |error: serde_json::Error| Violation(format!("{text:?}: {error}"));
+            for line in text.lines() {
+                rows.push(serde_json::from_str(line).map_err(wrong)?);
+            }
+        }
+        Ok(rows)
+    }
+
     /// A text that does not name the folder, which has another name each time.
     pub(super) fn without_folder(&self, error: PluginError) -> String {
         error
@@ -63,19 +100,50 @@ impl Bench {
         let entry = format!(r#"{{"name": "files", "type": "{kind}"}}"#);
         let mut task: Task = serde_json::from_str(&entry).unwrap();
         task.params = self.params.clone();
-        task.params.set("path", self.path().to_str().unwrap());
+        // Without a file it is the folder.
+        let path = self.folder.path().join(self.file);
+        task.params.set("path", path.to_str().unwrap());
         task
     }
 
     fn with_context<T>(&self, start: Start, open: impl Fn(&PluginContext<'_>) -> T) -> T {
+        open(&PluginContext::alone(&self.task(), start))
+    }
+
+    /// The input of one slot of several, over everything in the folder, as the survey of the job's
+    /// beginning has it.
+    pub(super) fn input_of_slot(
+        &self,
+        start: Start,
+        survey: &Segment,
+        (rank, slots): (u32, u32),
+    ) -> Result<Box<dyn Input>, PluginError> {
+        let registry = PluginRegistry::with_built_in();
+        let Some(PluginFactory::Input(open)) = registry.get(self.plugin) else {
+            panic!("{} is no input", self.plugin);
+        };
+        let task = self.task();
         open(&PluginContext {
-            job: JobId(uuid::Uuid::nil()),
-            task: &self.task(),
-            slot: SlotId(0),
-            rank: 0,
-            slots: 1,
-            start,
+            slot: SlotId(rank),
+            rank,
+            slots,
+            survey: Some(survey),
+            ..PluginContext::alone(&task, start)
         })
+    }
+
+    /// What the plugin finds before it is divided.
+    pub(super) fn survey(&self) -> Segment {
+        let registry = PluginRegistry::with_built_in();
+        registry.survey(self.plugin).unwrap()(&self.task()).unwrap()
+    }
+
+    pub(super) fn add(&self, file: &str, content: &[u8]) {
+        let bytes = match file.ends_with(".gz") {
+            true => gzip(content),
+            false => content.into(),
+        };
+        fs::write(self.folder.path().join(file), bytes).unwrap();
     }
 
     pub(super) fn input(&self, start: Start) -> Result<Box<dyn Input>, PluginError> {
@@ -92,6 +160,26 @@ impl Bench {
             panic!("{} is no output", self.plugin);
         };
         self.with_context(start, |context| open(context))
+    }
+
+    /// The output of one slot of several.
+    pub(super) fn output_of_slot(
+        &self,
+        start: Start,
+        slot: SlotId,
+    ) -> Result<Box<dyn Output>, PluginError> {
+        let registry = PluginRegistry::with_built_in();
+        let Some(PluginFactory::Output(open)) = registry.get(self.plugin) else {
+            panic!("{} is no output", self.plugin);
+        };
+        let task = Task {
+            max_peers: NonZeroU32::new(9),
+            ..self.task()
+        };
+        open(&PluginContext {
+            slot,
+            ..PluginContext::alone(&task, start)
+        })
     }
 
     /// Everything that an input reads, after it was checked for conformance.
@@ -154,6 +242,15 @@ fn rows() -> impl Strategy<Value = Vec<Vec<String>>> {
     prop::collection::vec(prop::collection::vec(cell, 3), 0..20)
 }
 
+type FileOfLines = (Vec<String>, &'static str, &'static str, &'static str, bool);
+
+/// Lines, a byte order mark or none, line ends, and whether it is compressed.
+fn file_of_lines() -> impl Strategy<Value = FileOfLines> {
+    let lines = prop::collection::vec("[a-z]{1,9}", 0..12);
+    let mark = prop_oneof![Just(""), Just("\u{feff}")];
+    (lines, mark, line_end(), last_end(), any::<bool>())
+}
+
 fn segments() -> impl Strategy<Value = Vec<Segment>> {
     let value = prop_oneof![
         any::<i64>().prop_map(Value::Int),
@@ -164,6 +261,42 @@ fn segments() -> impl Strategy<Value = Vec<Segment>> {
     let segment = prop::collection::vec(("[a-d\n\"]{1,2}", value), 0..4);
     let segment = segment.prop_map(|fields| fields.into_iter().collect());
     prop::collection::vec(segment, 0..5)
+}
+
+#[test]
+fn what_the_job_began_with_is_what_is_read() {
+    let bench = Bench::new("file/lines", "", "{}");
+    bench.add("1.txt", b"one\n");
+    bench.add("2.txt", b"two\nthree\n");
+    bench.add("3.txt.part", b"unfinished");
+    let survey = bench.survey();
+    bench.add("0.txt", b"came later\n");
+    bench.add("2.txt", b"two\nthree\nfour\n");
+    let open = |start, slot| bench.input_of_slot(start, &survey, slot);
+    let read = check_input_slots(open, 2, 1).unwrap();
+    let lines: Vec<String> = read
+        .segments
+        .iter()
+        .map(|it| serde_json::to_string(it).unwrap())
+        .collect();
+    let lines = lines.join("\n");
+    insta::assert_snapshot!(lines, @r#"
+    {"line":1,"text":"one"}
+    {"line":1,"text":"two"}
+    {"line":2,"text":"three"}
+    {"line":3,"text":"four"}
+    "#);
+}
+
+#[test]
+fn a_file_that_is_cut_at_lines_has_no_row_on_two() {
+    let content = "a,b\n1,\"two\nlines\"\n3,x\n";
+    let bench = Bench::new("file/csv", "flights.csv", r#"{"split": "lines"}"#).holding(content);
+    insta::assert_snapshot!(bench.transcript(), @r#"
+    {"a":"3","b":"x"}
+    flights.csv line 2: expected a row on one line, as `split: lines` says; a quote is not closed on it: "1,\"two"
+    flights.csv line 3: expected 2 columns, found 1: "lines\""
+    "#);
 }
 
 proptest! {
@@ -212,15 +345,57 @@ proptest! {
     }
 
     #[test]
-    fn json_lines_holds_every_line_whole(
-        batches in prop::collection::vec(segments(), 0..8), seed: u64,
+    fn slots_read_every_line_of_every_file_once(
+        files in prop::collection::vec(file_of_lines(), 1..5),
+        slots in 1..5_u32, csv: bool, seed: u64,
     ) {
-        let bench = Bench::new("file/json-lines", "out/of/here/out.jsonl", "{}");
-        let read_back = || {
-            let text = fs::read_to_string(bench.path()).unwrap();
-            let wrong = |error: serde_json::Error| Violation(format!("{text:?}: {error}"));
-            text.lines().map(|line| serde_json::from_str(line).map_err(wrong)).collect()
+        let (plugin, params) = match csv {
+            true => ("file/csv", r#"{"columns": ["text"], "split": "lines"}"#),
+            false => ("file/lines", "{}"),
         };
-        check_output(|start| bench.output(start), read_back, &batches, seed).unwrap();
+        let bench = Bench::new(plugin, "", params);
+        let mut expected = Vec::new();
+        for (number, (lines, mark, end, last, gz)) in files.iter().enumerate() {
+            let name = format!("{number}.{}", if *gz { "gz" } else { "txt" });
+            let text = lines.join(end) + if lines.is_empty() { "" } else { last };
+            bench.add(&name, format!("{mark}{text}").as_bytes());
+            expected.extend(lines.clone());
+        }
+        let survey = bench.survey();
+        let open = |start, slot| bench.input_of_slot(start, &survey, slot);
+        let read = check_input_slots(open, slots, seed).unwrap();
+        prop_assert_eq!(read.rejected, []);
+        let text = |row: &Segment| row.get("text").unwrap().as_str().unwrap().to_owned();
+        let mut found: Vec<String> = read.segments.iter().map(text).collect();
+        found.sort();
+        expected.sort();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn json_lines_holds_every_line_whole(
+        batches in prop::collection::vec(segments(), 0..8), gz: bool, rotate in 0..4, seed: u64,
+    ) {
+        let file = if gz { "out/of/here/out.jsonl.gz" } else { "out/of/here/out.jsonl" };
+        let params = match rotate {
+            0 => "{}".into(),
+            rows => format!(r#"{{"rotate-rows": {rows}}}"#),
+        };
+        let bench = Bench::new("file/json-lines", file, &params);
+        check_output(|start| bench.output(start), || bench.rows(), &batches, seed).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn json_lines_of_several_slots_keep_out_of_each_others_way(
+        batches in prop::collection::vec(segments(), 1..8), gz: bool, seed: u64,
+    ) {
+        let file = if gz { "out/out.jsonl.gz" } else { "out/out.jsonl" };
+        let bench = Bench::new("file/json-lines", file, r#"{"rotate-rows": 3}"#);
+        let open = |start, slot| bench.output_of_slot(start, slot);
+        check_output_slots(open, || bench.rows(), 3, &batches, seed).unwrap();
     }
 }

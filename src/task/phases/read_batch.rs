@@ -52,6 +52,12 @@ fn poll(
         segments: std::mem::take(&mut batch.segments),
         rejected: Vec::new(),
     };
+    if let Some(letters) = &mut input.dead_letters {
+        letters.begin().map_err(|error| {
+            let text = format!("cannot take away the dead letters of an earlier job: {error}");
+            Fault::in_phase(Phase::ReadBatch, text)
+        })?;
+    }
     let plugin = &mut input.plugin;
     let (polled, position) = guarded(Phase::ReadBatch, || {
         let polled = plugin.poll(max, &mut read);

@@ -231,10 +231,7 @@ async fn the_position_that_is_saved_has_nothing_pending_before_it() {
         position.get("next").and_then(|next| next.as_int()),
         Some(20)
     );
-    let (session, assignment) = (&*rig.services.session, rig.assignment("in"));
-    save_position(session, &assignment, peer("in"), position.clone())
-        .await
-        .unwrap();
+    run.checkpoint().unwrap().save(&position).await.unwrap();
     run.position_saved(&position).unwrap();
     assert_eq!(ends.told(|told| told.completed.clone()), [20]);
     drop(run);
@@ -250,16 +247,17 @@ async fn the_position_that_is_saved_has_nothing_pending_before_it() {
 async fn a_position_of_another_part_is_no_place_to_start_from() {
     let (rig, ends) = reading(30, |_| ()).await;
     let _next = rig.plays("work");
-    drop(rig.start("in").await);
+    let run = rig.start("in").await;
     let position = [("next", 20_i64)].into_iter().collect();
+    run.checkpoint().unwrap().save(&position).await.unwrap();
+    drop(run);
     let of_two = Assignment {
         slots: 2,
         ..rig.assignment("in")
     };
-    save_position(&*rig.services.session, &of_two, peer("in"), position)
+    TaskRun::start(&rig.services, peer("in"), of_two, 2, 42)
         .await
         .unwrap();
-    rig.start("in").await;
     let starts = ends.told(|told| told.starts.clone());
     assert_eq!(starts, [Start::Fresh, Start::Resumed(None)]);
 }

@@ -112,6 +112,7 @@ impl Rig {
             last_loss: None,
             slots: 1,
             rank: 0,
+            held: [SlotId(0)].into(),
             read: if task == "in" { Read::Go } else { Read::No },
             downstream,
             seal: Seal::No,

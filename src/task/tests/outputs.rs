@@ -71,7 +71,7 @@ async fn an_output_is_sealed_when_it_is_told_to_be() {
         ..rig.assignment("out")
     });
     assert!(write.should_seal());
-    write.seal().unwrap();
+    write.seal(&rig.services).await.unwrap();
     assert_eq!(write.phase(), TaskPhase::Sealed);
     assert!(!write.should_seal());
     assert_eq!(ends.told(|told| told.seals), 1);
@@ -195,4 +195,41 @@ async fn a_panic_in_a_call_is_an_exception_of_its_phase() {
     assert_eq!(exception.phase, Phase::CloseResources);
     assert_eq!(exception.message, "panicked: oh no");
     assert_eq!(write.handling(&exception), Handling::Kill);
+}
+
+#[tokio::test]
+async fn the_first_slot_seals_what_is_left_of_slots_that_went_and_nothing_is_sealed_twice() {
+    let (rig, ends) = line(1).await;
+    let of = |slot: u32, rank: u32, held: &[u32], version: u64| Assignment {
+        slot: SlotId(slot),
+        rank,
+        slots: held.len() as u32,
+        held: held.iter().copied().map(SlotId).collect(),
+        version: LogPosition(version),
+        seal: Seal::Now,
+        ..rig.assignment("out")
+    };
+    let seals = || ends.told(|told| told.seals);
+    let start = |assignment: Assignment, epoch: u64| {
+        TaskRun::start(&rig.services, peer("out"), assignment, epoch, 42)
+    };
+    // Three hold a slot each. The second seals its own, the others go.
+    for (slot, epoch) in [(0, 1), (1, 2), (2, 3)] {
+        let mut write = start(of(slot, slot, &[0, 1, 2], 7), epoch).await.unwrap();
+        if slot == 1 {
+            write.seal(&rig.services).await.unwrap();
+        }
+        drop(write);
+    }
+    assert_eq!(seals(), 1);
+    // Who is first now has slot 1, which is sealed; 0 and 2 nobody holds.
+    let mut write = start(of(1, 0, &[1], 9), 4).await.unwrap();
+    assert!(write.should_seal());
+    write.seal(&rig.services).await.unwrap();
+    assert_eq!((write.phase(), seals()), (TaskPhase::Sealed, 3));
+    drop(write);
+    // Its successor finds all of them sealed.
+    let mut write = start(of(1, 0, &[1], 11), 5).await.unwrap();
+    write.seal(&rig.services).await.unwrap();
+    assert_eq!(seals(), 3);
 }

@@ -61,7 +61,7 @@ impl CellKind {
 /// The columns of a file by their names, with the kinds that a task gives some of them.
 pub(super) fn columns(
     names: Vec<String>,
-    kinds: &[(&Key, CellKind)],
+    kinds: &[(Key, CellKind)],
     file: &str,
 ) -> Result<Vec<Column>, PluginError> {
     let mut columns: Vec<Column> = Vec::with_capacity(names.len());
@@ -75,7 +75,7 @@ pub(super) fn columns(
         columns.push(Column { name, kind });
     }
     for (name, kind) in kinds {
-        let known = columns.iter_mut().find(|column| column.name == **name);
+        let known = columns.iter_mut().find(|column| column.name == *name);
         match known {
             Some(column) => column.kind = *kind,
             None => return Err(no_column(name.as_str(), file, &columns)),

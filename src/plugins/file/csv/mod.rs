@@ -7,54 +7,79 @@ mod column;
 mod record;
 mod rows;
 
-use super::path_of;
+use super::part_input::PartInput;
+use super::parts::{Division, Stretch, part};
 use super::source::Source;
 use crate::job::TaskKind;
 use crate::job::vocabulary::{KeyKind, KeySchema, PluginSignature};
-use crate::plugins::{PluginContext, PluginError, Start};
+use crate::plugins::{PluginContext, PluginError};
 use crate::segment::{Key, Value};
 use column::CellKind;
-use rows::Rows;
+use rows::{Lines, Rows};
 
 /// What the plugin takes.
 pub(super) fn signature() -> PluginSignature {
     let kinds = column::KINDS.iter().map(|(word, _)| (*word).into());
-    let path = "The file; one that ends in .csv.gz is decompressed.";
     let types = "What the cells of columns are; a column that is not named holds strings. An \
                  empty cell that is not a string is null.";
     let delimiter = "The byte between cells; a comma if left out.";
     let columns = "The names of the columns, for a file without a row that names them.";
     super::signature(
         TaskKind::Input,
-        "Reads each row of a CSV file as a segment of its columns.",
+        "Reads each row of CSV files as a segment of its columns.",
         vec![
-            KeySchema::required("path", KeyKind::InputPath, path),
+            super::input_paths(),
             KeySchema::optional("types", KeyKind::TableOf(kinds.collect()), types),
             KeySchema::optional("delimiter", KeyKind::String, delimiter),
             KeySchema::optional("columns", KeyKind::Any, columns),
+            super::split_key(Division::Files),
         ],
     )
 }
 
-/// Opens the file of a task.
-pub(super) fn open(context: &PluginContext<'_>) -> Result<Rows, PluginError> {
-    let mut rows = Rows::new(Source::open(path_of(context)?)?, delimiter(context)?);
-    let names = match given_names(context)? {
-        Some(names) => Some(names),
-        None => rows.header()?,
+/// Opens the part of a slot.
+pub(super) fn open(context: &PluginContext<'_>) -> Result<PartInput<Rows>, PluginError> {
+    let division = super::division(context, Division::Files)?;
+    let table = Table {
+        delimiter: delimiter(context)?,
+        names: given_names(context)?,
+        types: types(context)?,
+        lines: match division {
+            Division::Lines => Lines::One,
+            Division::Files => Lines::Any,
+        },
     };
-    // A file without a byte has no header, and no rows that would need one.
-    if let Some(names) = names {
-        let columns = column::columns(names, &types(context)?, &rows.file_name())?;
-        rows.set_columns(columns);
-    }
-    if let Start::Resumed(Some(position)) = &context.start {
-        rows.go_to(position)?;
-    }
-    Ok(rows)
+    let part = part(context, division)?;
+    PartInput::open(context, part, Box::new(move |stretch| table.open(stretch)))
 }
 
-fn types<'a>(context: &PluginContext<'a>) -> Result<Vec<(&'a Key, CellKind)>, PluginError> {
+/// What a task says of its files.
+struct Table {
+    delimiter: u8,
+    names: Option<Vec<String>>,
+    types: Vec<(Key, CellKind)>,
+    lines: Lines,
+}
+
+impl Table {
+    fn open(&self, stretch: &Stretch) -> Result<Rows, PluginError> {
+        let source = Source::open(&stretch.path)?;
+        let mut rows = Rows::new(source, self.delimiter, self.lines);
+        let names = match &self.names {
+            Some(names) => Some(names.clone()),
+            None => rows.header()?,
+        };
+        // A file without a byte has no header, and no rows that would need one.
+        if let Some(names) = names {
+            let columns = column::columns(names, &self.types, &rows.file_name())?;
+            rows.set_columns(columns);
+        }
+        rows.enter(stretch)?;
+        Ok(rows)
+    }
+}
+
+fn types(context: &PluginContext<'_>) -> Result<Vec<(Key, CellKind)>, PluginError> {
     let Some(types) = context.task.params.get("types") else {
         return Ok(Vec::new());
     };
@@ -71,7 +96,7 @@ fn types<'a>(context: &PluginContext<'a>) -> Result<Vec<(&'a Key, CellKind)>, Pl
             let message = format!("`types`: `{name}` must be int, float, string or bool");
             return Err(PluginError(message));
         };
-        kinds.push((name, *kind));
+        kinds.push((name.clone(), *kind));
     }
     Ok(kinds)
 }

@@ -2,10 +2,10 @@
 
 use super::column::{self, Column};
 use super::record::{self, Behind, Cell, Openness, Split};
-use crate::plugins::file::source::{
-    Extent, Line, Place, RECORD_BYTES_MAX, Source, count_in, to_int,
-};
-use crate::plugins::{Input, PluginError, Polled, Position, ReadSegments, Rejected};
+use crate::plugins::file::part_input::{Read, Records};
+use crate::plugins::file::parts::Stretch;
+use crate::plugins::file::source::{Extent, Line, Place, RECORD_BYTES_MAX, Source};
+use crate::plugins::{PluginError, ReadSegments, Rejected};
 
 /// The rows of a file.
 #[derive(Debug)]
@@ -15,19 +15,27 @@ pub(in crate::plugins::file) struct Rows {
     columns: Vec<Column>,
     /// The cells of the record at the front of the source.
     cells: Vec<Cell>,
-    /// Rows that were polled, with those that were rejected.
-    records: u64,
+    lines: Lines,
+}
+
+/// On how many lines a row may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// A cell in quotes may hold line ends.
+    Any,
+    /// One: the file may be cut at any line.
+    One,
 }
 
 impl Rows {
     /// The rows of a source, whose columns have no names yet.
-    pub(super) fn new(source: Source, delimiter: u8) -> Self {
+    pub(super) fn new(source: Source, delimiter: u8, lines: Lines) -> Self {
         Rows {
             source,
             delimiter,
             columns: Vec::new(),
             cells: Vec::new(),
-            records: 0,
+            lines,
         }
     }
 
@@ -55,11 +63,9 @@ impl Rows {
         self.columns = columns;
     }
 
-    /// Goes on at a position that this file had given.
-    pub(super) fn go_to(&mut self, position: &Position) -> Result<(), PluginError> {
-        self.source.go_to(Place::from_position(position)?)?;
-        self.records = count_in(position, "record")?;
-        Ok(())
+    /// From now on there are only the rows of a stretch.
+    pub(super) fn enter(&mut self, stretch: &Stretch) -> Result<(), PluginError> {
+        self.source.enter(stretch)
     }
 
     /// The last part of the path.
@@ -68,37 +74,36 @@ impl Rows {
     }
 }
 
-impl Input for Rows {
-    fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
-        for _ in 0..max {
-            match self.next()? {
-                Next::End => return Ok(Polled::Exhausted),
-                Next::Record(extent) => {
-                    let record = &self.source.unread()[..extent.bytes];
-                    match column::segment(&self.columns, &self.cells, record) {
-                        Ok(segment) => read.segments.push(segment),
-                        Err(reason) => read.rejected.push(Rejected {
-                            place: self.source.place_name(),
-                            reason,
-                            raw: raw(record),
-                        }),
-                    }
-                    self.source.consume(extent);
+impl Records for Rows {
+    fn read_one(&mut self, read: &mut ReadSegments) -> Result<Read, PluginError> {
+        match self.next()? {
+            Next::End => return Ok(Read::End),
+            Next::Record(extent) => {
+                let record = &self.source.unread()[..extent.bytes];
+                match column::segment(&self.columns, &self.cells, record) {
+                    Ok(segment) => read.segments.push(segment),
+                    Err(reason) => read.rejected.push(Rejected {
+                        place: self.source.place_name(),
+                        reason,
+                        raw: raw(record),
+                    }),
                 }
-                Next::Broken(reason) => {
-                    let rejected = self.skip_broken(reason)?;
-                    read.rejected.push(rejected);
-                }
+                self.source.consume(extent);
             }
-            self.records += 1;
+            Next::Broken(reason) => {
+                let rejected = self.skip_broken(reason)?;
+                read.rejected.push(rejected);
+            }
         }
-        Ok(Polled::More)
+        Ok(Read::One)
     }
 
-    fn position(&self) -> Position {
-        let mut position = self.source.place().to_position();
-        position.set("record", to_int(self.records));
-        position
+    fn go_to(&mut self, place: Place) -> Result<(), PluginError> {
+        self.source.go_to(place)
+    }
+
+    fn place(&self) -> Place {
+        self.source.place()
     }
 }
 
@@ -118,12 +123,18 @@ impl Rows {
         // Until a read says otherwise. What is beyond the bound is more, too.
         let mut behind = Behind::More;
         loop {
+            if self.source.is_over() {
+                return Ok(Next::End);
+            }
             let unread = self.source.unread();
             if unread.is_empty() && behind == Behind::Nothing {
                 return Ok(Next::End);
             }
             let text = &unread[..unread.len().min(RECORD_BYTES_MAX)];
             match record::split(text, self.delimiter, behind, &mut self.cells) {
+                Split::Record(extent) if extent.lines > 1 && self.lines == Lines::One => {
+                    return Ok(Next::Broken(Self::several_lines()));
+                }
                 Split::Record(extent) => return Ok(Next::Record(extent)),
                 Split::Blank(extent) => self.source.consume(extent),
                 Split::BehindQuote => return Ok(Next::Broken(self.behind_quote())),
@@ -152,6 +163,10 @@ impl Rows {
     fn behind_quote(&self) -> String {
         let column = self.last_column();
         format!("expected a delimiter or the end of the line behind the closing quote of {column}")
+    }
+
+    fn several_lines() -> String {
+        "expected a row on one line, as `split: lines` says; a quote is not closed on it".into()
     }
 
     fn never_ends(&self, openness: Openness, behind: Behind) -> String {

@@ -130,17 +130,17 @@ fn what_cannot_be_opened_says_why() {
     assert_snapshot!(refused(r#"{"delimiter": "::"}"#, "a\n"), @r#"`delimiter` must be one ASCII character that is neither a quote nor a line end, found "::""#);
     assert_snapshot!(refused(r#"{"columns": "a b"}"#, "a\n"), @r#"`columns` must be a list of names, found "a b""#);
     let missing = Bench::new("file/csv", "flights.csv", "{}");
-    assert_snapshot!(refusal(&missing, Start::Fresh), @"/data/flights.csv: cannot open it: No such file or directory (os error 2)");
+    assert_snapshot!(refusal(&missing, Start::Fresh), @"there is no file /data/flights.csv");
 }
 
 #[test]
 fn a_position_that_the_file_does_not_have_is_refused() {
     let at = |position: &str| Start::Resumed(Some(serde_json::from_str(position).unwrap()));
     let short = bench("{}", "a\n1\n");
-    assert_snapshot!(refusal(&short, at(r#"{"line": 9, "byte": 40, "record": 8}"#)), @"/data/flights.csv: the job had read it up to byte 40, where it has no line now; it has changed, so submit the job again to read it from the start");
-    assert_snapshot!(refusal(&short, at(r#"{"token": "x"}"#)), @r#"the saved position {"token":"x"} has no `line`; is it one of another plugin?"#);
+    assert_snapshot!(refusal(&short, at(r#"{"file": 0, "line": 9, "byte": 40}"#)), @"/data/flights.csv: the job had read it up to byte 40, where it has no line now; it has changed, so submit the job again to read it from the start");
+    assert_snapshot!(refusal(&short, at(r#"{"token": "x"}"#)), @r#"the saved position {"token":"x"} has no `file`; is it one of another plugin?"#);
     let compressed = Bench::new("file/csv", "flights.csv.gz", "{}").holding("a\n1\n");
-    assert_snapshot!(refusal(&compressed, at(r#"{"line": 9, "byte": 40, "record": 8}"#)), @"/data/flights.csv.gz: the job had read it up to byte 40, where it has no line now; it has changed, so submit the job again to read it from the start");
+    assert_snapshot!(refusal(&compressed, at(r#"{"file": 0, "line": 9, "byte": 40}"#)), @"/data/flights.csv.gz: the job had read it up to byte 40, where it has no line now; it has changed, so submit the job again to read it from the start");
 }
 
 #[test]

@@ -1,0 +1,342 @@
+//! The checkpoint of a slot: who has the slot, how far it has come, and whether it is sealed.
+//!
+//! Only the present holder writes it. Whoever holds a slot claims its checkpoint first, in the name of
+//! the allocation version by which it was given the slot; a claim of an older version is refused, and
+//! so is every write of a holder that has been followed by another.
+
+use crate::codec::{from_payload, to_payload};
+use crate::coordination::{
+    Attempts, Coordination, CoordinationError, Folder, Node, Written, patiently,
+};
+use crate::ids::{AllocationVersion, JobId, PeerId, SlotId, TaskName};
+use crate::log::wants::Assignment;
+use crate::plugins::{Position, Start};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The checkpoint of one slot in the hands of its holder. Clones are the same holder's.
+#[derive(Clone)]
+pub struct Checkpoint {
+    session: Arc<dyn Coordination>,
+    node: Node,
+    holder: Holder,
+}
+
+/// Who has a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Holder {
+    /// The allocation by which it has it.
+    pub(super) version: AllocationVersion,
+    /// The peer.
+    pub(super) peer: PeerId,
+    /// The peer's count of starts.
+    pub(super) epoch: u64,
+}
+
+/// How the slot that was claimed goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Claimed {
+    /// Nobody has opened its medium. Say so with [`Checkpoint::opened`] before the first write.
+    Unopened,
+    /// Somebody has, and came so far.
+    Opened(Option<Position>),
+    /// It is sealed: nothing will be written to it.
+    Sealed,
+}
+
+impl Claimed {
+    /// What the plugin is told.
+    pub(super) fn start(&self) -> Start {
+        match self {
+            Claimed::Unopened => Start::Fresh,
+            Claimed::Opened(position) => Start::Resumed(position.clone()),
+            Claimed::Sealed => Start::Resumed(None),
+        }
+    }
+}
+
+/// Why a checkpoint was not written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The slot was given to another since, by this version of the allocation.
+    #[error("the slot was given to another peer by allocation {}", .0.0)]
+    Superseded(AllocationVersion),
+    /// Coordination did not take it.
+    #[error(transparent)]
+    Coordination(#[from] CoordinationError),
+}
+
+/// What is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Stored {
+    holder: Holder,
+    stage: Stage,
+    /// Which part of the input the position is of, and of how many.
+    rank: u32,
+    slots: u32,
+    /// Where an input is; none when nothing has completed, or for an output.
+    position: Option<Position>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Stage {
+    /// Its first holder may be opening its medium, and has written nothing.
+    Opening,
+    Open,
+    Sealed,
+}
+
+/// Claims a slot for a peer: the one of an assignment, or another of its task.
+pub(super) async fn claim(
+    session: &Arc<dyn Coordination>,
+    assignment: &Assignment,
+    slot: SlotId,
+    holder: Holder,
+) -> Result<(Checkpoint, Claimed), CheckpointError> {
+    let checkpoint = Checkpoint {
+        session: Arc::clone(session),
+        node: Node::Checkpoint(assignment.job, assignment.task.clone(), slot),
+        holder,
+    };
+    let (rank, slots) = (assignment.rank, assignment.slots);
+    let stored = checkpoint.write(|found| match found {
+        None => Ok(Stored {
+            holder,
+            stage: Stage::Opening,
+            rank,
+            slots,
+            position: None,
+        }),
+        Some(found) if found.holder.version > holder.version => {
+            Err(CheckpointError::Superseded(found.holder.version))
+        }
+        // A position within another part says nothing about this one.
+        Some(found) => Ok(Stored {
+            holder,
+            stage: found.stage,
+            position: found
+                .position
+                .filter(|_| (found.rank, found.slots) == (rank, slots)),
+            rank,
+            slots,
+        }),
+    });
+    let stored = stored.await?;
+    let claimed = match stored.stage {
+        Stage::Opening => Claimed::Unopened,
+        Stage::Open => Claimed::Opened(stored.position),
+        Stage::Sealed => Claimed::Sealed,
+    };
+    Ok((checkpoint, claimed))
+}
+
+/// The slots of a task that somebody has ever held.
+pub(super) async fn slots_ever_held(
+    session: &dyn Coordination,
+    job: JobId,
+    task: &TaskName,
+) -> Result<Vec<SlotId>, CoordinationError> {
+    let names = patiently(session, || session.list(Folder::Checkpoints)).await?;
+    let mut slots: Vec<SlotId> = names
+        .iter()
+        .filter_map(|name| Node::slot_of_checkpoint(name, job, task))
+        .collect();
+    slots.sort_unstable();
+    Ok(slots)
+}
+
+impl Checkpoint {
+    /// The medium is open: from now on a successor goes on instead of beginning.
+    pub(super) async fn opened(&self) -> Result<(), CheckpointError> {
+        self.change(|stored| stored.stage = Stage::Open).await
+    }
+
+    /// Everything before a position is complete.
+    pub async fn save(&self, position: &Position) -> Result<(), CheckpointError> {
+        self.change(|stored| stored.position = Some(position.clone()))
+            .await
+    }
+
+    /// The slot is sealed, whoever holds it later.
+    pub(super) async fn sealed(&self) -> Result<(), CheckpointError> {
+        self.change(|stored| stored.stage = Stage::Sealed).await
+    }
+
+    async fn change(&self, change: impl Fn(&mut Stored)) -> Result<(), CheckpointError> {
+        let written = self.write(|found| {
+            let mut stored = found.ok_or_else(|| self.unreadable("it is gone"))?;
+            if stored.holder != self.holder {
+                return Err(CheckpointError::Superseded(stored.holder.version));
+            }
+            change(&mut stored);
+            Ok(stored)
+        });
+        written.await.map(drop)
+    }
+
+    /// Replaces what is stored by what follows from it, unless it has changed meanwhile; then looks
+    /// again. A write whose outcome was unknown is found, or made again.
+    async fn write(
+        &self,
+        next: impl Fn(Option<Stored>) -> Result<Stored, CheckpointError>,
+    ) -> Result<Stored, CheckpointError> {
+        let session = &*self.session;
+        let mut attempts = Attempts::of(session);
+        loop {
+            let found = patiently(session, || session.get_revised(self.node.clone())).await?;
+            let (stored, revision) = match found {
+                None => (None, None),
+                Some((data, revision)) => {
+                    let stored = from_payload(&data).map_err(|error| self.unreadable(error))?;
+                    (Some(stored), Some(revision))
+                }
+            };
+            let stored = next(stored)?;
+            let data = to_payload(&stored).map_err(|error| self.unreadable(error))?;
+            let cause = match session.replace(self.node.clone(), data, revision).await {
+                Ok(Written::Yes) => return Ok(stored),
+                Ok(Written::KeptExisting) => "a checkpoint has changed meanwhile".to_owned(),
+                Err(CoordinationError::Interrupted(cause)) => cause,
+                Err(error) => return Err(error.into()),
+            };
+            attempts.again(&cause).await?;
+        }
+    }
+
+    fn unreadable(&self, reason: impl std::fmt::Display) -> CoordinationError {
+        CoordinationError::Refused {
+            what: format!("the checkpoint {:?}", self.node),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordination::memory::MemoryServer;
+    use crate::ids::{IdSource, LogPosition};
+    use crate::log::wants::{Read, Seal};
+
+    fn assignment(version: u64, slots: u32) -> Assignment {
+        Assignment {
+            ackers: Vec::new(),
+            job: IdSource::from_seed(1).job(),
+            task: "read".into(),
+            slot: SlotId(1),
+            version: LogPosition(version),
+            last_loss: None,
+            slots,
+            rank: 1,
+            held: (0..slots).map(SlotId).collect(),
+            read: Read::Go,
+            downstream: Vec::new(),
+            seal: Seal::No,
+        }
+    }
+
+    struct Peers {
+        session: Arc<dyn Coordination>,
+        _server: MemoryServer,
+    }
+
+    impl Peers {
+        fn new() -> Self {
+            let server = MemoryServer::default();
+            let session = Arc::new(server.connect());
+            Peers {
+                session,
+                _server: server,
+            }
+        }
+
+        /// A peer, named by its version, claims slot 1 of so many.
+        async fn claim_of(
+            &self,
+            version: u64,
+            slots: u32,
+        ) -> Result<(Checkpoint, Claimed), CheckpointError> {
+            let holder = Holder {
+                version: LogPosition(version),
+                peer: IdSource::from_seed(version).peer(),
+                epoch: 1,
+            };
+            let assignment = assignment(version, slots);
+            claim(&self.session, &assignment, SlotId(1), holder).await
+        }
+
+        async fn claim(&self, version: u64) -> (Checkpoint, Claimed) {
+            self.claim_of(version, 2).await.unwrap()
+        }
+    }
+
+    fn position(next: i64) -> Position {
+        [("next", next)].into_iter().collect()
+    }
+
+    fn is_superseded<T>(result: Result<T, CheckpointError>, by: u64) -> bool {
+        matches!(result, Err(CheckpointError::Superseded(version)) if version.0 == by)
+    }
+
+    #[tokio::test]
+    async fn a_slot_begins_until_somebody_has_opened_it_and_then_goes_on() {
+        let peers = Peers::new();
+        assert_eq!(peers.claim(3).await.1, Claimed::Unopened);
+        let (second, claimed) = peers.claim(5).await;
+        assert_eq!(claimed, Claimed::Unopened);
+        second.opened().await.unwrap();
+        let (third, claimed) = peers.claim(7).await;
+        assert_eq!(claimed, Claimed::Opened(None));
+        third.save(&position(20)).await.unwrap();
+        let claimed = peers.claim(9).await.1;
+        assert_eq!(claimed, Claimed::Opened(Some(position(20))));
+    }
+
+    #[tokio::test]
+    async fn who_was_followed_by_another_writes_nothing_and_cannot_come_back() {
+        let peers = Peers::new();
+        let (old, _) = peers.claim(3).await;
+        old.opened().await.unwrap();
+        let (new, _) = peers.claim(8).await;
+        new.save(&position(20)).await.unwrap();
+        assert!(is_superseded(old.save(&position(5)).await, 8));
+        assert!(is_superseded(old.sealed().await, 8));
+        assert!(is_superseded(peers.claim_of(4, 2).await, 8));
+        let claimed = peers.claim(9).await.1;
+        assert_eq!(claimed, Claimed::Opened(Some(position(20))));
+    }
+
+    #[tokio::test]
+    async fn what_is_sealed_stays_sealed() {
+        let peers = Peers::new();
+        let (first, _) = peers.claim(3).await;
+        first.opened().await.unwrap();
+        first.sealed().await.unwrap();
+        assert_eq!(peers.claim(4).await.1, Claimed::Sealed);
+    }
+
+    #[tokio::test]
+    async fn a_position_in_another_division_is_forgotten() {
+        let peers = Peers::new();
+        let (first, _) = peers.claim(3).await;
+        first.opened().await.unwrap();
+        first.save(&position(20)).await.unwrap();
+        let claimed = peers.claim_of(4, 3).await.unwrap().1;
+        assert_eq!(claimed, Claimed::Opened(None));
+    }
+
+    #[tokio::test]
+    async fn slots_are_remembered_by_those_who_held_them() {
+        let peers = Peers::new();
+        peers.claim(3).await;
+        let ever = |task: &'static str| async move {
+            let job = IdSource::from_seed(1).job();
+            let slots = slots_ever_held(&*peers.session, job, &task.into()).await;
+            slots.unwrap()
+        };
+        assert_eq!(ever("read").await, [SlotId(1)]);
+    }
+}
