@@ -37,7 +37,7 @@ fn five_kills_of_nodes_lose_no_row() {
         return;
     }
     let folder = TempDir::new().unwrap();
-    let flights = Flights::prepare(folder.path(), None, 15);
+    let flights = Flights::prepare(folder.path(), None, 10);
     let mut stage = Stage::set(folder.path(), Log::OneServer, None);
     let mut random = trouble::random();
     let mut report = Report::default();

@@ -1,7 +1,7 @@
 //! One job with trouble in its middle: what it costs in time and in duplicates.
 
 use crate::flights::{Difference, Flights};
-use crate::stage::{CHECKPOINT, NODES, Stage, pause};
+use crate::stage::{CHECKPOINT, NODES, SESSION, Stage, pause};
 use crate::trouble::{Happened, Trouble};
 use onyx::clock::{Clock, Millis};
 use rand::RngExt;
@@ -19,8 +19,8 @@ pub(crate) struct Round {
     pub(crate) difference: Difference,
     /// How often peers of the job were lost: a machine that is busy may lose others too.
     pub(crate) losses: u64,
-    /// The most lines that can have been under way, for each loss: what was written within the last
-    /// two saves of the input's position, and what the input may have pending.
+    /// The most lines that can have been under way, for each loss: what was written since the input's
+    /// position was last saved, and what the input may have pending.
     pub(crate) in_flight: u64,
 }
 
@@ -118,8 +118,8 @@ impl Growth {
         while self.samples.pop_front_if(old).is_some() {}
     }
 
-    /// The interval of saves twice, since one may be under way.
-    const LATELY: Duration = CHECKPOINT.saturating_mul(2);
+    /// A save may be under way, and fail for as long as the session lives.
+    const LATELY: Duration = CHECKPOINT.saturating_mul(2).saturating_add(SESSION);
 
     /// How many bytes were written lately.
     fn lately(&self) -> u64 {
