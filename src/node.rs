@@ -24,10 +24,10 @@ use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
 use crate::messaging::Transport;
 use crate::replica::{Agreed, Member};
-use crate::task::TaskServices;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
 use crate::task::traces::Traces;
+use crate::task::{Beat, TaskServices};
 use actix::Actor;
 use futures_util::FutureExt;
 use root::Root;
@@ -210,6 +210,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         traces: traces.clone(),
         clock,
         inbox_batches: config.messaging.inbox_batches.get(),
+        beat: Beat::default(),
     };
     let (root, ended) = Root::new();
     let root = root.start();

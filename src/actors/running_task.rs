@@ -9,6 +9,7 @@ use crate::ids::JobId;
 use crate::log::wants::{self, Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
 use crate::messages::task_pipeline::Reassign;
+use crate::task::{Beat, TaskServices};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, MailboxError};
 use futures_util::FutureExt;
@@ -28,6 +29,7 @@ pub struct RunningTask {
 /// A pipeline that was started.
 pub struct Pipeline {
     addr: Addr<TaskPipeline>,
+    beat: Beat,
     arbiter: Option<Arbiter>,
     incarnation: u64,
     assignment: Assignment,
@@ -97,9 +99,8 @@ impl RunningTask {
                 let patience = tokio::time::timeout(running.stuck_after, stop);
                 ctx.spawn(wrap_future::<_, VirtualPeer>(patience).map(
                     move |stopped, peer, ctx| {
-                        if stopped.is_err() && peer.task.gave_up_on(incarnation) {
-                            // It keeps its inbox as long as it is stuck, and with it this id.
-                            peer.end(ctx, "a task was stuck in user code; it is abandoned");
+                        if stopped.is_err() {
+                            give_up_on(peer, incarnation, ctx);
                         }
                     },
                 ));
@@ -107,6 +108,11 @@ impl RunningTask {
             (None, Some(wanted)) => {
                 let wanted = wanted.clone();
                 let pipeline = start(peer, wanted, ctx);
+                if pipeline.arbiter.is_some() {
+                    let incarnation = pipeline.incarnation;
+                    let stuck = wrap_future::<_, VirtualPeer>(pipeline.gets_stuck());
+                    ctx.spawn(stuck.map(move |(), peer, ctx| give_up_on(peer, incarnation, ctx)));
+                }
                 peer.task.running = Some(pipeline);
             }
             (Some(_) | None, _) => {}
@@ -207,6 +213,13 @@ impl RunningTask {
     }
 }
 
+fn give_up_on(peer: &mut VirtualPeer, incarnation: u64, ctx: &mut Context<VirtualPeer>) {
+    if peer.task.gave_up_on(incarnation) {
+        // It keeps its inbox as long as it is stuck, and with it this id.
+        peer.end(ctx, "a task was stuck in user code; it is abandoned");
+    }
+}
+
 const OBSERVE_MAX: Duration = Duration::from_millis(500);
 
 fn start(
@@ -217,8 +230,12 @@ fn start(
     peer.task.starts += 1;
     let incarnation = peer.task.starts;
     let services = &peer.services;
+    let beat = Beat::default();
     let start = TaskStart {
-        services: services.task.clone(),
+        services: TaskServices {
+            beat: beat.clone(),
+            ..services.task.clone()
+        },
         peer: peer.me.me,
         assignment: assignment.clone(),
         incarnation,
@@ -249,6 +266,7 @@ fn start(
     let (phase, course) = (TaskPhase::Starting, Course::Running);
     Pipeline {
         addr,
+        beat,
         arbiter,
         incarnation,
         assignment,
@@ -286,6 +304,25 @@ impl Pipeline {
             tracing::error!(job = %self.assignment.job, task = %self.assignment.task, "a task did not stop; it is abandoned with its thread");
         }
         self.stop_arbiter();
+    }
+
+    /// Comes back when the task has neither answered nor come through a segment for
+    /// `stuck_after`; never when it ends before.
+    fn gets_stuck(&self) -> impl Future<Output = ()> + use<> {
+        let (addr, beat, stuck_after) = (self.addr.clone(), self.beat.clone(), self.stuck_after);
+        async move {
+            loop {
+                tokio::time::sleep(stuck_after / 2).await;
+                let before = beat.count();
+                match tokio::time::timeout(stuck_after, addr.send(Observe)).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(_)) => std::future::pending().await,
+                    Err(_) if beat.count() == before => return,
+                    // It is slow, and gets on.
+                    Err(_) => {}
+                }
+            }
+        }
     }
 
     fn stop_arbiter(&self) {

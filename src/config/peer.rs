@@ -23,7 +23,8 @@ pub struct PeerConfig {
     pub restarts_at_once: NonZeroUsize,
     /// Steps that are kept for readers that are behind; one that is further behind jumps.
     pub step_ring_entries: NonZeroUsize,
-    /// A task that was asked to stop and has not for this long is abandoned with its thread.
+    /// A task that hangs in user code, or that was asked to stop and has not, for this long is
+    /// abandoned with its thread.
     pub stuck_after: Duration,
 }
 

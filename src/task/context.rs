@@ -1,5 +1,6 @@
 //! What a running task has, and what a batch carries from phase to phase.
 
+use super::beat::Beat;
 use super::counters::{Oldest, TaskCounters};
 use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
@@ -45,6 +46,8 @@ pub struct TaskContext {
     pub(super) draws: SmallRng,
     /// What is counted.
     pub(super) counters: Arc<TaskCounters>,
+    /// Whether the task gets on.
+    pub(super) beat: Beat,
     /// What is known of single roots.
     pub(super) traces: Traces,
     /// The present time, read once a batch.

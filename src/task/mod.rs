@@ -3,6 +3,7 @@
 //! [`TaskRun::turn`] is one round and waits for nothing; [`TaskRun::wait`] is where a task sleeps.
 //! Who drives the two, and what becomes of an exception, is the business of an actor above.
 
+mod beat;
 mod checkpoint;
 mod context;
 pub mod counters;
@@ -20,6 +21,7 @@ mod start;
 mod survey;
 pub mod traces;
 
+pub use beat::Beat;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use run::{TaskRun, Turn, WaitFor};
 pub use start::{StartFailed, TaskServices};

@@ -112,6 +112,7 @@ impl TaskRun {
     /// One turn of the loop: at most one batch.
     pub fn turn(&mut self) -> Result<Turn, Exception> {
         self.context.now = self.clock.now();
+        self.context.beat.beat();
         if !self.context.lease.holds_at(self.context.now) {
             // The peer may have been replaced, and would do somebody else's work.
             return Ok(Turn::Wait(WaitFor::LEASE));

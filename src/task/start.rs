@@ -1,5 +1,6 @@
 //! Starting a task: read what the job is, make the function and the plugin, open the inbox.
 
+use super::beat::Beat;
 use super::checkpoint::CheckpointError;
 use super::context::{BatchWork, Identity, RootsTold, TaskContext};
 use super::counters::Counters;
@@ -42,6 +43,8 @@ pub struct TaskServices {
     pub clock: Clock,
     /// Batches that wait in an inbox before it pushes back.
     pub inbox_batches: usize,
+    /// Whether the task gets on.
+    pub beat: Beat,
 }
 
 /// Why a task did not start.
@@ -121,6 +124,7 @@ impl TaskRun {
             decoder: Decoder::default(),
             draws: SmallRng::seed_from_u64(seed),
             counters,
+            beat: services.beat.clone(),
             traces: services.traces.clone(),
             now: services.clock.now(),
             told: RootsTold::default(),

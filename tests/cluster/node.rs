@@ -13,6 +13,7 @@ use onyx::task::registry::Registry;
 use onyx::testing::{Victim, crash};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -197,6 +198,44 @@ fn a_node_whose_log_is_lost_ends_and_says_so() {
         let exit = node.failed().await.to_string();
         assert!(exit.contains("coordination lost its data"), "{exit}");
         server.stop().await;
+    });
+}
+
+#[test]
+fn a_task_that_hangs_while_its_job_runs_is_abandoned_and_the_job_goes_on() {
+    onyx::run(async {
+        let folder = TempDir::new().unwrap();
+        let (mut registry, _) = passing(1);
+        let (release, released) = mpsc::channel::<()>();
+        let (released, hung) = (std::sync::Mutex::new(released), AtomicBool::new(false));
+        registry
+            .functions
+            .function("hangs-once", move |segment: Segment| {
+                if !hung.swap(true, Ordering::SeqCst) {
+                    // Until the test ends.
+                    let _ = released.lock().map(|released| released.recv());
+                }
+                segment
+            });
+        let mut config = config();
+        config.peer.stuck_after = Duration::from_millis(500);
+        config.node.peers = NonZeroUsize::new(5).unwrap();
+        let node = start(config, registry).await;
+        joined(node.handle(), 5).await;
+        let mut job = flights(folder.path());
+        job.catalog[1].function = Some("hangs-once".into());
+        let job = node.handle().submit_job(job).await.unwrap();
+        let outcome = node.handle().await_job_completion(job).await.unwrap();
+        assert_eq!(outcome, JobOutcome::Completed);
+        assert_eq!(written(folder.path()).0, (0..ROWS).collect());
+        let mut causes = Vec::new();
+        for index in 0..5 {
+            causes.extend(peer_report(node.handle(), index).await.last_cause);
+        }
+        let abandoned = "a task was stuck in user code; it is abandoned";
+        assert!(causes.iter().any(|cause| cause == abandoned), "{causes:?}");
+        drop(release);
+        node.stop().await.unwrap();
     });
 }
 

@@ -10,6 +10,7 @@ use crate::messages::supervision::Exit;
 use crate::messaging::LocalTransport;
 use crate::replica::Replica;
 use crate::replica::sample::member;
+use crate::task::Beat;
 use crate::task::registry::Registry;
 use crate::task::traces::Traces;
 use actix::Addr;
@@ -48,6 +49,7 @@ fn start() -> Rig {
         traces: Traces::default(),
         clock,
         inbox_batches: 8,
+        beat: Beat::default(),
     };
     let (members, latest) = watch::channel(Snapshot::default());
     members.send_modify(|snapshot| {

@@ -3,6 +3,7 @@
 use crate::acking::Cause;
 use crate::functions::{FunctionError, TaskFunction};
 use crate::segment::Segment;
+use crate::task::beat::Beat;
 use crate::task::context::{BatchWork, GivenBack, Made, Role, TaskContext};
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, REASON_BYTES_MAX, SEGMENT_TEXT_BYTES_MAX};
@@ -23,7 +24,12 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     let at = Cell::new(0);
     let received = std::mem::take(&mut batch.segments);
     let applied = guarded(Phase::ApplyFunction, || {
-        apply(function, received, &at, &mut batch.given_back)
+        apply(
+            function,
+            received,
+            (&at, &context.beat),
+            &mut batch.given_back,
+        )
     });
     batch.made = applied.map_err(|fault| about(fault, context, batch, at.get()))?;
     Ok(())
@@ -32,13 +38,14 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
 fn apply(
     function: &mut TaskFunction,
     received: Vec<Segment>,
-    at: &Cell<usize>,
+    (at, beat): (&Cell<usize>, &Beat),
     given_back: &mut Vec<GivenBack>,
 ) -> Result<Made, Fault> {
     let mut segments = Vec::with_capacity(received.len());
     let mut parents = Vec::with_capacity(received.len());
     for (index, segment) in received.into_iter().enumerate() {
         at.set(index);
+        beat.beat();
         let before = segments.len();
         match function(segment, &mut segments) {
             Ok(()) => parents.resize(segments.len(), index as u32),

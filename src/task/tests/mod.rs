@@ -7,6 +7,7 @@ mod roots;
 mod stations;
 mod workers;
 
+use super::beat::Beat;
 use super::phases::PHASES;
 use super::*;
 use crate::acking::{Cause, Completions, Ledger, Reach, Retries};
@@ -86,6 +87,7 @@ impl Rig {
             traces: traces::Traces::one_in(3),
             clock,
             inbox_batches: 4,
+            beat: Beat::default(),
         };
         let ledger = Ledger::default();
         Rig {
