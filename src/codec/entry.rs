@@ -2,6 +2,7 @@
 //!
 //! Fields are written with their names, so that a field added later does not shift the others.
 
+use super::reader::Reader;
 use super::{CodecError, DEPTH_MAX};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,6 +31,9 @@ pub fn from_payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, CodecError
             supported: FORMAT_VERSION,
         });
     }
+    // Serde reserves memory for what a length announces, up to a mebibyte at each level.
+    let whole = Reader::new(value).skip();
+    whole.map_err(|fault| CodecError::Malformed(fault.to_string()))?;
     let mut deserializer = rmp_serde::Deserializer::new(Cursor::new(value));
     // Deep nesting would otherwise end the process: a stack overflow cannot be caught.
     deserializer.set_max_depth(DEPTH_MAX);
@@ -133,6 +137,21 @@ mod tests {
         let vast = [FORMAT_VERSION, 0xdd, 0xff, 0xff, 0xff, 0xff];
         assert!(from_payload::<Value>(&vast).is_err());
         assert!(from_payload::<Vec<u64>>(&vast).is_err());
+    }
+
+    #[test]
+    fn lengths_are_not_believed_at_any_level_before_the_values_are_there() {
+        let nested = [&[FORMAT_VERSION][..], &[0xdc, 0x0f, 0xff].repeat(60)].concat();
+        let refused = from_payload::<Value>(&[&nested[..], &[0xc0; 4095]].concat());
+        let CodecError::Malformed(reason) = refused.unwrap_err() else {
+            panic!("not refused for its lengths");
+        };
+        assert_eq!(
+            reason,
+            "byte 4275: 1 more bytes were announced than the data has"
+        );
+        let large = to_payload(&vec![u64::MAX]).unwrap();
+        assert_eq!(from_payload(&large), Ok(vec![u64::MAX]));
     }
 
     proptest! {

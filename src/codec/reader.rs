@@ -180,12 +180,17 @@ impl<'a> Reader<'a> {
         same
     }
 
-    /// Steps over one value, however it nests, without recursion.
+    /// Steps over one value, however it nests, without recursion. An integer that is too large for a
+    /// segment is a value all the same.
     pub(super) fn skip(&mut self) -> Result<(), Fault> {
         let mut values = 1_usize;
         while values > 0 {
             values -= 1;
-            match self.head()? {
+            let head = match self.head() {
+                Err(fault) if matches!(*fault, CodecError::IntegerTooLarge { .. }) => continue,
+                head => head?,
+            };
+            match head {
                 Head::String(length) | Head::Bytes(length) => {
                     self.take(length)?;
                 }

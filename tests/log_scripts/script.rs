@@ -41,7 +41,7 @@ const ROUNDS: usize = 100;
 
 #[derive(Default)]
 pub(crate) struct Script {
-    cluster: Cluster,
+    pub(crate) cluster: Cluster,
     said: String,
 }
 

@@ -45,11 +45,10 @@ fn yaml(text: &str) -> Result<Node, Unreadable> {
 /// JSON is checked as JSON, then read as the YAML that it nearly always is too, for the positions.
 fn json(text: &str) -> Result<Node, Unreadable> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
-        let (line, column) = (error.line() as u64, error.column() as u64);
         let message = error.to_string();
         let message = message.split(" at line").next().unwrap_or_default();
         Unreadable {
-            position: Some(Position { line, column }),
+            position: Some(position_in_json(text, &error)),
             message: format!("this is not valid JSON: {message}"),
         }
     })?;
@@ -59,6 +58,19 @@ fn json(text: &str) -> Result<Node, Unreadable> {
             Err(unreadable(&error, "JSON"))
         }
         Err(_) => Ok(without_positions(value)),
+    }
+}
+
+/// The parser counts bytes, and says 0 where a line or the text has ended.
+fn position_in_json(text: &str, error: &serde_json::Error) -> Position {
+    let line = text.split('\n').nth(error.line().saturating_sub(1));
+    let starts = line.unwrap_or_default().char_indices();
+    let column = starts
+        .take_while(|(start, _)| *start < error.column())
+        .count();
+    Position {
+        line: error.line().max(1) as u64,
+        column: column.max(1) as u64,
     }
 }
 

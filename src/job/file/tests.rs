@@ -419,6 +419,13 @@ fn what_is_not_yaml_is_told_with_its_line() {
 }
 
 #[test]
+fn what_is_not_json_is_told_with_a_place_that_the_file_has() {
+    insta::assert_snapshot!(wrong_as("", Format::Json), @"job.x:1:1: this is not valid JSON: EOF while parsing a value");
+    insta::assert_snapshot!(wrong_as("[\n", Format::Json), @"job.x:2:1: this is not valid JSON: EOF while parsing a list");
+    insta::assert_snapshot!(wrong_as("{\"früh\": 1,}", Format::Json), @"job.x:1:12: this is not valid JSON: trailing comma");
+}
+
+#[test]
 fn a_file_that_would_cost_too_much_is_refused() {
     let laughs: String = (1..30)
         .map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1))

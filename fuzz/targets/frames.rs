@@ -1,0 +1,8 @@
+//! Fuzzes frames: see `onyx_fuzz::frames`.
+#![no_main]
+
+mod guard;
+
+libfuzzer_sys::fuzz_target!(init: guard::end_at_panics(), |data: &[u8]| {
+    guard::checked(onyx_fuzz::frames::check, data);
+});

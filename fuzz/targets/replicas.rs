@@ -1,0 +1,8 @@
+//! Fuzzes replicas: see `onyx_fuzz::replicas`.
+#![no_main]
+
+mod guard;
+
+libfuzzer_sys::fuzz_target!(init: guard::end_at_panics(), |data: &[u8]| {
+    guard::checked(onyx_fuzz::replicas::check, data);
+});

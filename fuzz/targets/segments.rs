@@ -1,0 +1,8 @@
+//! Fuzzes segments: see `onyx_fuzz::segments`.
+#![no_main]
+
+mod guard;
+
+libfuzzer_sys::fuzz_target!(init: guard::end_at_panics(), |data: &[u8]| {
+    guard::checked(onyx_fuzz::segments::check, data);
+});
