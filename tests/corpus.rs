@@ -2,6 +2,8 @@
 //! with it, and so do messages, entries and job files as they really are. `REWRITE=1 cargo test --test
 //! corpus` puts the latter into the corpus, which is due when a format has changed.
 
+#![allow(clippy::print_stdout, reason = "a test that fails has named its input")]
+
 #[path = "support/cluster.rs"]
 #[allow(dead_code, reason = "the simulation uses other parts of it")]
 mod cluster;

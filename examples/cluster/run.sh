@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # A cluster on this machine: coordination, a media driver, and some nodes that share them. It runs until
-# Ctrl-C, or until one of its processes ends. What they log is in the folder.
+# Ctrl-C, or until coordination ends. What they log is in the folder.
 #
 #     run.sh BINARY NODES FOLDER
 set -euo pipefail
 
 onyx=$1 nodes=$2 folder=$3
-mkdir -p "$folder/out"
+mkdir -p "$folder"
 processes=()
 
 stop() {
@@ -58,13 +58,25 @@ echo
 echo "A cluster of $nodes nodes with $ONYX_NODE__PEERS peers each works, until Ctrl-C:"
 printf '  %s\n' "${urls[@]}"
 cat <<EOF
-What they log, and their results, are in $folder. Submit a job to any of them, and ask any other about it:
-  $onyx submit examples/flights/job.yaml --node ${urls[0]}
+What they log is in $folder. Submit a job to any of them, and ask any other about it:
+  $onyx submit $PWD/examples/flights/job.yaml --node ${urls[0]}
   $onyx jobs --node ${urls[$((nodes - 1))]}
-Kill a node with kill -9 while it works, and nothing is lost. Their processes:
+Kill a node, or the media driver, with kill -9 while it works, and nothing is lost. A media driver that is
+killed is started again here. The processes:
 EOF
+printf '  media driver: %s\n' "${processes[1]}"
 for ((number = 1; number <= nodes; number++)); do
   printf '  node %s: %s\n' "$number" "${processes[$((number + 1))]}"
 done
-# Nodes may be killed, that is what it is for; without the others there is no cluster.
-wait "${processes[0]}" "${processes[1]}"
+# Nodes may be killed, that is what it is for; without coordination there is no cluster.
+while kill -0 "${processes[0]}" 2>/dev/null; do
+  if ! kill -0 "${processes[1]}" 2>/dev/null; then
+    "$onyx" media-driver >"$folder/media-driver.out" 2>>"$folder/media-driver.log" &
+    processes[1]=$!
+    echo "the media driver was started again: ${processes[1]}"
+  fi
+  sleep 1 &
+  wait $!
+done
+echo "coordination has ended: $(tail -n 5 "$folder/coordination.log")" >&2
+exit 1

@@ -181,8 +181,10 @@ impl Ring {
             self.leave_base();
         }
         let span = root - self.base;
-        if span >= self.slots.len() as u64 && self.base <= self.highest {
-            self.widen((span + 1).min(SLOTS_MAX).next_power_of_two());
+        let wide = (span + 1).min(SLOTS_MAX).next_power_of_two();
+        // One that is as wide as it gets moves on: copying it for every root would starve the peer.
+        if wide > self.slots.len() as u64 && self.base <= self.highest {
+            self.widen(wide);
         }
         // Beyond the highest root every slot is unseen, so that a leap costs one round at most.
         let base = (root - (self.slots.len() as u64 - 1).min(root)).max(self.base);
@@ -218,6 +220,26 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ring_that_is_as_wide_as_it_gets_moves_on_and_is_not_copied() {
+        // Every second root is another acker's and never seen here; the first of all stays open.
+        let mut ring = Ring::new();
+        let seen = |ring: &mut Ring, root| {
+            ring.ack(root, 9, Reach::Inside, 0);
+            ring.ack(root, 9, Reach::Inside, 0)
+        };
+        ring.ack(1, 5, Reach::Inside, 0);
+        for root in (3..2 * SLOTS_MAX).step_by(2) {
+            assert_eq!(seen(&mut ring, root), RingAck::Complete(Reach::Inside));
+        }
+        let place = ring.slots.as_ptr();
+        for root in (2 * SLOTS_MAX + 1..4 * SLOTS_MAX).step_by(2) {
+            assert_eq!(seen(&mut ring, root), RingAck::Complete(Reach::Inside));
+            assert_eq!(ring.slots.as_ptr(), place, "copied at {root}");
+        }
+        assert_eq!(ring.slots.len() as u64, SLOTS_MAX);
+    }
 
     #[test]
     fn a_root_left_behind_by_the_ring_still_completes() {

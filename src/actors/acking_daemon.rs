@@ -6,13 +6,13 @@ use crate::clock::Clock;
 use crate::ids::PeerId;
 use crate::messages::log_reader::Snapshot;
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
-use crate::messaging::{Inbox, InboxKind, LinkClosed, Links, Message, Transport, TrySendError};
+use crate::messaging::{Inbox, InboxKind, Links, Message, Transport, TrySendError};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -99,13 +99,16 @@ impl AckingDaemon {
             return;
         };
         let mut links = std::mem::replace(&mut self.links, Links::to(InboxKind::Task));
-        let full = self.undelivered.keys().next().map(|(source, ..)| *source);
+        let full: BTreeSet<PeerId> = self
+            .undelivered
+            .keys()
+            .map(|(source, ..)| *source)
+            .collect();
         let next = async move {
             let heard = tokio::select! {
                 biased;
                 message = inbox.next() => message.map_or(Heard::End, Heard::Message),
-                // A link that closed is found closed when it is used.
-                _ = room(&mut links, full) => Heard::Room,
+                () = links.one_ready(&full) => Heard::Room,
             };
             (inbox, links, heard)
         };
@@ -270,14 +273,6 @@ enum Heard {
     Message(Message),
     Room,
     End,
-}
-
-/// Waits for room at a source; for ever when none is full.
-async fn room(links: &mut Links, source: Option<PeerId>) -> Result<(), LinkClosed> {
-    match source {
-        Some(source) => links.ready(source).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Messages applied before others get their turn: a handler runs for well under a millisecond.

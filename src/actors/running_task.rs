@@ -45,6 +45,12 @@ enum Course {
     Ending,
 }
 
+/// What became of a pipeline that was watched.
+enum Seen {
+    Stuck,
+    Ended,
+}
+
 /// Where pipelines run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -110,8 +116,11 @@ impl RunningTask {
                 let pipeline = start(peer, wanted, ctx);
                 if pipeline.arbiter.is_some() {
                     let incarnation = pipeline.incarnation;
-                    let stuck = wrap_future::<_, VirtualPeer>(pipeline.gets_stuck());
-                    ctx.spawn(stuck.map(move |(), peer, ctx| give_up_on(peer, incarnation, ctx)));
+                    let watch = wrap_future::<_, VirtualPeer>(pipeline.watch());
+                    ctx.spawn(watch.map(move |seen, peer, ctx| match seen {
+                        Seen::Stuck => give_up_on(peer, incarnation, ctx),
+                        Seen::Ended => {}
+                    }));
                 }
                 peer.task.running = Some(pipeline);
             }
@@ -306,9 +315,9 @@ impl Pipeline {
         self.stop_arbiter();
     }
 
-    /// Comes back when the task has neither answered nor come through a segment for
-    /// `stuck_after`; never when it ends before.
-    fn gets_stuck(&self) -> impl Future<Output = ()> + use<> {
+    /// Comes back when the task ends, or when it has neither answered nor come through a segment for
+    /// `stuck_after`. Opening a medium may take as long as it takes.
+    fn watch(&self) -> impl Future<Output = Seen> + use<> {
         let (addr, beat, stuck_after) = (self.addr.clone(), self.beat.clone(), self.stuck_after);
         async move {
             loop {
@@ -316,8 +325,8 @@ impl Pipeline {
                 let before = beat.count();
                 match tokio::time::timeout(stuck_after, addr.send(Observe)).await {
                     Ok(Ok(_)) => {}
-                    Ok(Err(_)) => std::future::pending().await,
-                    Err(_) if beat.count() == before => return,
+                    Ok(Err(_)) => return Seen::Ended,
+                    Err(_) if before > 0 && beat.count() == before => return Seen::Stuck,
                     // It is slow, and gets on.
                     Err(_) => {}
                 }

@@ -4,7 +4,7 @@
 use super::{InboxKind, Link, LinkClosed, Message, Transport, TrySendError};
 use crate::ids::PeerId;
 use futures_util::future::select_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -92,22 +92,33 @@ impl Links {
         }
     }
 
+    /// Waits until the open link to one of these peers has room or is closed; for ever when there is
+    /// none.
+    pub async fn one_ready(&mut self, peers: &BTreeSet<PeerId>) {
+        let open = self
+            .open
+            .iter_mut()
+            .filter(|(peer, _)| peers.contains(peer));
+        ready_of(open.map(|(_, open)| open)).await;
+    }
+
     /// Waits until any open link has room or is closed, or until it is time to try a peer again that
     /// had no inbox; for ever when there is neither.
     pub async fn any_ready(&mut self) {
         let refused = std::mem::take(&mut self.refused);
-        let links = self.open.values_mut().map(|open| open.link.ready());
-        let ready = async {
-            match links.len() {
-                0 => std::future::pending().await,
-                // A link that closed is found closed when it is used.
-                _ => drop(select_all(links).await),
-            }
-        };
         tokio::select! {
-            () = ready => {}
+            () = ready_of(self.open.values_mut()) => {}
             () = tokio::time::sleep(TRY_AGAIN), if refused => {}
         }
+    }
+}
+
+async fn ready_of(links: impl Iterator<Item = &mut OpenLink>) {
+    let ready: Vec<_> = links.map(|open| open.link.ready()).collect();
+    match ready.len() {
+        0 => std::future::pending().await,
+        // A link that closed is found closed when it is used.
+        _ => drop(select_all(ready).await),
     }
 }
 

@@ -104,6 +104,10 @@ impl Transport for LocalTransport {
     fn alive(&self) -> Result<(), String> {
         Ok(())
     }
+
+    fn losses(&self) -> u64 {
+        0
+    }
 }
 
 impl Link for Door {

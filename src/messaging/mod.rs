@@ -123,6 +123,9 @@ pub trait Transport: Send + Sync {
 
     /// Whether the transport works, or why not.
     fn alive(&self) -> Result<(), String>;
+
+    /// A number that grows whenever everything was lost that was under way on all links.
+    fn losses(&self) -> u64;
 }
 
 /// One way to one inbox.

@@ -1,10 +1,11 @@
 //! What a running task has, and what a batch carries from phase to phase.
 
 use super::beat::Beat;
-use super::counters::{Oldest, TaskCounters};
+use super::counters::{Count, Oldest, TaskCounters};
 use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
 use super::outbound::Outbound;
+use super::retries::RetriesBySource;
 use super::traces::{Here, Traced, Traces, traced_rows};
 use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
 use crate::clock::Millis;
@@ -288,9 +289,22 @@ impl TaskContext {
             let message = self.arrived.pop_front().or_else(|| self.inbox.try_next())?;
             match message {
                 Message::Segments(segments) if self.is_for_me(&segments) => return Some(segments),
-                _ => self.counters.add(super::counters::Count::Misdirected, 1),
+                other => self.turn_away(other),
             }
         }
+    }
+
+    /// A message that is not for this task: its sender has not read yet that the peer does something
+    /// else. Sources need not wait for what it carried.
+    pub(super) fn turn_away(&mut self, message: Message) {
+        self.counters.add(Count::Misdirected, 1);
+        let Message::Segments(segments) = message else {
+            return;
+        };
+        let mut back = RetriesBySource::default();
+        back.add_all(segments.batch.meta());
+        back.into_messages()
+            .for_each(|retry| self.outbound.tell(retry));
     }
 
     fn is_for_me(&self, message: &SegmentsMessage) -> bool {

@@ -6,7 +6,7 @@ use super::retries::RetriesBySource;
 use crate::acking::{AckGroup, Cause, Retries};
 use crate::ids::{PeerId, SlotId, TaskName};
 use crate::messaging::{InboxKind, Links, Message, SegmentsMessage, Transport, TrySendError};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The queue and the links it empties into.
@@ -16,6 +16,10 @@ pub(super) struct Outbound {
     ackers: Links,
     sources: Links,
     queue: VecDeque<Parcel>,
+    /// For sources. Nobody waits until they are told: a source that was moved to another task may
+    /// itself be waiting for whoever has something to tell it. There are no more of these than roots
+    /// are under way.
+    told: VecDeque<Retries>,
     /// Acks that their acker cannot have any more.
     undelivered: Vec<(PeerId, AckGroup)>,
     counters: Arc<TaskCounters>,
@@ -42,8 +46,6 @@ pub(super) enum To {
     Route(usize),
     /// The acking daemon of a peer.
     Acker(PeerId),
-    /// The task of a peer.
-    Source(PeerId),
 }
 
 /// Whether the queue is empty now.
@@ -66,6 +68,7 @@ impl Outbound {
             ackers,
             sources,
             queue,
+            told: VecDeque::new(),
             undelivered: Vec::new(),
             counters,
         }
@@ -114,7 +117,17 @@ impl Outbound {
         self.queue.push_back(Parcel { to, message });
     }
 
-    /// Takes out the batches that nobody took yet; words to ackers and sources stay.
+    /// Tells a source about roots of its, as soon as it has room.
+    pub(super) fn tell(&mut self, retries: Retries) {
+        self.told.push_back(retries);
+    }
+
+    /// Whether a source is to be told something that it has no room for.
+    pub(super) fn has_to_tell(&self) -> bool {
+        !self.told.is_empty()
+    }
+
+    /// Takes out the batches that nobody took yet; words to ackers stay.
     pub(super) fn take_unsent(&mut self) -> Vec<SegmentsMessage> {
         let mut unsent = Vec::new();
         for parcel in std::mem::take(&mut self.queue) {
@@ -131,13 +144,30 @@ impl Outbound {
         self.queue.is_empty()
     }
 
-    /// Sends as much as links take, in order.
+    /// Sends as much as links take, in order. Sources that have no room do not hold up the rest.
     pub(super) fn flush(&mut self) -> Flushed {
+        let flushed = self.flush_queue();
+        self.tell_sources();
+        flushed
+    }
+
+    fn tell_sources(&mut self) {
+        for retries in std::mem::take(&mut self.told) {
+            let (source, message) = (retries.source, Message::Retries(retries));
+            match self.sources.try_send(&*self.transport, source, message) {
+                Ok(()) => {}
+                Err(TrySendError::Full(Message::Retries(back))) => self.told.push_back(back),
+                // A source that is gone has taken its pending set along.
+                Err(_) => self.counters.add(Count::Misdirected, 1),
+            }
+        }
+    }
+
+    fn flush_queue(&mut self) -> Flushed {
         while let Some(Parcel { to, message }) = self.queue.pop_front() {
             let sent = match to {
                 To::Route(index) => self.routes[index].send(&*self.transport, message),
                 To::Acker(peer) => self.ackers.try_send(&*self.transport, peer, message),
-                To::Source(peer) => self.sources.try_send(&*self.transport, peer, message),
             };
             match (sent, to) {
                 (Ok(()), _) => {}
@@ -148,9 +178,8 @@ impl Outbound {
                     let groups = acks.groups.into_iter().map(|group| (acker, group));
                     self.undelivered.extend(groups);
                 }
-                // A source has taken its pending set along: what was meant for it is counted and
-                // forgotten.
-                (Err(TrySendError::Closed(_)), To::Acker(_) | To::Source(_)) => {
+                // An acker that is gone has nothing to answer.
+                (Err(TrySendError::Closed(_)), To::Acker(_)) => {
                     self.counters.add(Count::Misdirected, 1);
                 }
                 (Err(TrySendError::Full(message) | TrySendError::Closed(message)), _) => {
@@ -199,7 +228,7 @@ impl Outbound {
         let mut back = RetriesBySource::default();
         back.add(segments.batch.meta(), 0, Cause::Failed, &reason);
         for retry in back.into_messages() {
-            self.push(To::Source(retry.source), Message::Retries(retry));
+            self.tell(retry);
         }
     }
 
@@ -213,20 +242,27 @@ impl Outbound {
                 reason: String::new(),
                 roots: group.acks.iter().map(|ack| ack.root).collect(),
             };
-            self.push(To::Source(group.source), Message::Retries(retries));
+            self.tell(retries);
         }
     }
 
-    /// Waits until the first message that is blocked may be taken. Waits for ever when its task has
-    /// no ready peer: a newer assignment has to come.
+    /// Waits until the first message that is blocked may be taken, or until a source has room for what
+    /// it is to be told. Waits for ever when there is neither, and when a task has no ready peer: a
+    /// newer assignment has to come.
     pub(super) async fn writable(&mut self) {
-        let Some(to) = self.queue.front().map(|parcel| parcel.to) else {
-            return;
+        let sources: BTreeSet<PeerId> = self.told.iter().map(|retries| retries.source).collect();
+        let (routes, ackers) = (&mut self.routes, &mut self.ackers);
+        let first = self.queue.front().map(|parcel| parcel.to);
+        let sent = async {
+            match first {
+                Some(To::Route(index)) => routes[index].links.any_ready().await,
+                Some(To::Acker(peer)) => drop(ackers.ready(peer).await),
+                None => std::future::pending().await,
+            }
         };
-        match to {
-            To::Route(index) => self.routes[index].links.any_ready().await,
-            To::Acker(peer) => drop(self.ackers.ready(peer).await),
-            To::Source(peer) => drop(self.sources.ready(peer).await),
+        tokio::select! {
+            () = sent => {}
+            () = self.sources.one_ready(&sources) => {}
         }
     }
 }

@@ -148,6 +148,7 @@ impl TaskRun {
         let Role::Input(input) = &mut context.role else {
             return;
         };
+        let mut strangers = Vec::new();
         loop {
             let next = context
                 .arrived
@@ -174,9 +175,12 @@ impl TaskRun {
                 Message::Progress(answer) if is_mine((answer.source, answer.epoch)) => {
                     pending.answered(answer.pace, &answer.roots, now);
                 }
-                _ => context.counters.add(Count::Misdirected, 1),
+                other => strangers.push(other),
             }
         }
+        strangers
+            .into_iter()
+            .for_each(|message| context.turn_away(message));
         for (root, reach) in traced {
             context.note(context.root_id(root), Traced::completed(reach));
         }
@@ -397,7 +401,7 @@ impl TaskRun {
         tokio::select! {
             () = leased, if wait.lease == Lease::Awaited => {}
             message = inbox.next(), if wait.arrival == Arrival::Wanted => arrived.extend(message),
-            () = outbound.writable(), if wait.room == Room::Needed => {}
+            () = outbound.writable(), if wait.room == Room::Needed || outbound.has_to_tell() => {}
             () = timer => {}
         }
     }
@@ -472,12 +476,11 @@ impl TaskRun {
         for batch in undone.chain(unsent) {
             asked.add_all(batch.batch.meta());
         }
-        for retry in asked.into_messages() {
-            let to = To::Source(retry.source);
-            context.outbound.push(to, Message::Retries(retry));
-        }
+        asked
+            .into_messages()
+            .for_each(|retry| context.outbound.tell(retry));
         let send = async {
-            while context.outbound.flush() == Flushed::Blocked {
+            while context.outbound.flush() == Flushed::Blocked || context.outbound.has_to_tell() {
                 context.outbound.writable().await;
             }
             let undelivered = context.outbound.take_undelivered();

@@ -129,4 +129,8 @@ impl Transport for Lossy {
     fn alive(&self) -> Result<(), String> {
         self.inner.alive()
     }
+
+    fn losses(&self) -> u64 {
+        self.inner.losses()
+    }
 }

@@ -187,6 +187,7 @@ impl Actor for PeerGroup {
     fn started(&mut self, ctx: &mut Context<Self>) {
         if !runtime_has_ended() {
             self.begin_session(ctx);
+            self.watch_transport(ctx);
         }
     }
 

@@ -16,6 +16,7 @@ use actix::{Actor, Addr, AsyncContext, Context};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A place for a peer.
 pub(super) struct Slot {
@@ -66,6 +67,9 @@ impl Slot {
         }
     }
 }
+
+/// How often the transport is asked what it has lost.
+const LOOK_AT_TRANSPORT: Duration = Duration::from_millis(250);
 
 impl PeerGroup {
     /// Starts peers that wait, as many as can join now without being refused.
@@ -198,6 +202,26 @@ impl PeerGroup {
         ctx.spawn(wrap_future::<_, Self>(delete));
         self.deaths.tell([peer]);
         self.write(Command::LeaveCluster(LeaveCluster::of(peer)));
+    }
+
+    /// When the transport has lost what was under way, nobody knows which segments and acks that were.
+    /// Its peers die of it, so that every input plays again what may be lost, at once.
+    pub(super) fn watch_transport(&mut self, ctx: &mut Context<Self>) {
+        let mut seen = self.services.task.transport.losses();
+        ctx.run_interval(LOOK_AT_TRANSPORT, move |this, _| {
+            let losses = this.services.task.transport.losses();
+            if std::mem::replace(&mut seen, losses) == losses {
+                return;
+            }
+            for slot in &this.slots {
+                let Some(incarnation) = slot.incarnation() else {
+                    continue;
+                };
+                let cause = "the transport has lost what was under way".to_owned();
+                #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
+                incarnation.addr.do_send(EndIncarnation(cause));
+            }
+        });
     }
 
     /// Ends every incarnation without ceremony, and says which those were.

@@ -23,7 +23,8 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(50);
 /// How long it waits before a lost client is built again.
 const REBUILD_AFTER: Duration = Duration::from_millis(100);
-/// A link of which nobody has spoken for so many liveness times is forgotten.
+/// A link of which nobody has spoken, or that nobody has answered, for so many liveness times is
+/// forgotten.
 const SILENCE_FACTOR: u32 = 4;
 /// A way is given up when nobody was found there for so many liveness times.
 const PATIENCE_FACTOR: u32 = 2;
@@ -226,7 +227,9 @@ impl Courier {
         }
         desk.arrivals.tick(desk.now, liveness * SILENCE_FACTOR);
         let gone = |peer| !self.shared.knows(peer);
-        desk.departures.tick(desk.now, own, gone, &mut desk.words);
+        let patience = liveness * SILENCE_FACTOR;
+        desk.departures
+            .tick(desk.now, patience, own, gone, &mut desk.words);
     }
 }
 

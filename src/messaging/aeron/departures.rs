@@ -173,6 +173,7 @@ pub(super) struct Departures {
 #[derive(Debug)]
 struct Departure {
     link: Arc<OutLink>,
+    made: Millis,
     asked: Millis,
 }
 
@@ -186,7 +187,11 @@ impl Departures {
         words: &mut Words,
     ) {
         words.say(link.site, LinkId::default(), wish(&link, own));
-        let departure = Departure { link, asked: now };
+        let departure = Departure {
+            link,
+            made: now,
+            asked: now,
+        };
         self.links.insert(departure.link.id, departure);
     }
 
@@ -247,10 +252,12 @@ impl Departures {
         });
     }
 
-    /// Asks again, and closes links to peers of whom is said that they are gone.
+    /// Asks again, and closes links to peers of whom is said that they are gone, or that have not
+    /// answered for so long: whoever waits for one has others to turn to.
     pub(super) fn tick(
         &mut self,
         now: Millis,
+        patience: Duration,
         own: AeronSite,
         gone: impl Fn(PeerId) -> bool,
         words: &mut Words,
@@ -271,7 +278,8 @@ impl Departures {
                 ASK_AGAIN
             };
             if now.since(departure.asked) >= wait {
-                if gone(link.peer) {
+                let unanswered = !link.is_answered() && now.since(departure.made) >= patience;
+                if unanswered || gone(link.peer) {
                     link.close();
                     return false;
                 }
@@ -316,6 +324,8 @@ mod tests {
     use crate::ids::IdSource;
     use crate::messaging::aeron::site::DriverId;
 
+    const PATIENCE: Duration = Duration::from_secs(10);
+
     fn site(port: u16) -> AeronSite {
         AeronSite {
             driver: DriverId(1),
@@ -345,7 +355,7 @@ mod tests {
         }
         assert_eq!(said(&mut words), [1, 2, 3, 4, 5]);
         for now in [1_000, 2_000, 3_000] {
-            departures.tick(Millis(now), site(9), |_| false, &mut words);
+            departures.tick(Millis(now), PATIENCE, site(9), |_| false, &mut words);
             assert_eq!(said(&mut words), [1, 2, 3, 4, 5], "at {now}");
         }
     }
@@ -357,10 +367,22 @@ mod tests {
         let link = Arc::new(OutLink::new(LinkId(1), peer, InboxKind::Task, site(1)));
         departures.open(link, Millis(0), site(9), &mut words);
         for now in [1_000, 2_000, 3_000] {
-            departures.tick(Millis(now), site(9), |_| false, &mut words);
+            departures.tick(Millis(now), PATIENCE, site(9), |_| false, &mut words);
         }
         assert_eq!(said(&mut words), [1]);
-        departures.tick(Millis(3_050), site(9), |_| false, &mut words);
+        departures.tick(Millis(3_050), PATIENCE, site(9), |_| false, &mut words);
         assert_eq!(said(&mut words), [1]);
+    }
+
+    #[test]
+    fn a_link_that_is_not_answered_closes_in_time() {
+        let (mut departures, mut words) = (Departures::default(), Words::default());
+        let peer = IdSource::from_seed(1).peer();
+        let link = Arc::new(OutLink::new(LinkId(1), peer, InboxKind::Task, site(1)));
+        departures.open(link.clone(), Millis(0), site(9), &mut words);
+        departures.tick(Millis(9_900), PATIENCE, site(9), |_| false, &mut words);
+        assert_eq!(link.readiness(), Readiness::Wait);
+        departures.tick(Millis(10_200), PATIENCE, site(9), |_| false, &mut words);
+        assert_eq!(link.readiness(), Readiness::Closed);
     }
 }

@@ -172,6 +172,10 @@ impl Transport for AeronTransport {
     fn alive(&self) -> Result<(), String> {
         self.shared.fault().map_or(Ok(()), Err)
     }
+
+    fn losses(&self) -> u64 {
+        self.shared.losses()
+    }
 }
 
 impl Drop for AeronTransport {

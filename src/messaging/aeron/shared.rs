@@ -4,6 +4,7 @@ use super::refusals::Refusals;
 use super::site::AeronSite;
 use crate::ids::PeerId;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Shared by all threads of one transport.
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) struct Shared {
     pub(super) refusals: Arc<Refusals>,
     fault: Mutex<Option<String>>,
+    losses: AtomicU64,
     sites: Mutex<BTreeMap<PeerId, AeronSite>>,
 }
 
@@ -19,8 +21,15 @@ impl Shared {
         *lock(&self.fault) = Some(cause);
     }
 
+    /// It works again, without what was under way.
     pub(super) fn recover(&self) {
         *lock(&self.fault) = None;
+        self.losses.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often everything under way was lost.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
     }
 
     pub(super) fn fault(&self) -> Option<String> {

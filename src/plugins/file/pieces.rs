@@ -193,7 +193,9 @@ impl Pieces {
         let name = self.name_of(number);
         if let Name::Given(_) = &name {
             let path = name.written();
-            File::create(&path).map_err(|error| failed(&path, "create it", &error))?;
+            // Never one that is there: somebody who had this slot before, and has not noticed that
+            // it is another's now, would empty what its successor has written.
+            File::create_new(&path).map_err(|error| failed(&path, "create it", &error))?;
         }
         Piece::append_to(number, name)
     }

@@ -1,9 +1,7 @@
 //! Flow retry: roots whose segments asked for it, or cannot go on, go back to their input.
 
-use crate::messaging::Message;
 use crate::task::context::{BatchWork, TaskContext};
 use crate::task::exception::Fault;
-use crate::task::outbound::To;
 use crate::task::retries::RetriesBySource;
 use crate::task::traces::Traced;
 
@@ -24,9 +22,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         Some(Traced::GivenBack { reason })
     });
     for retry in back.into_messages() {
-        context
-            .outbound
-            .push(To::Source(retry.source), Message::Retries(retry));
+        context.outbound.tell(retry);
     }
     Ok(())
 }

@@ -58,6 +58,10 @@ impl Transport for Narrow {
     fn alive(&self) -> Result<(), String> {
         self.0.alive()
     }
+
+    fn losses(&self) -> u64 {
+        self.0.losses()
+    }
 }
 
 fn events(rig: &Rig, root: u64) -> Vec<TraceEvent> {
