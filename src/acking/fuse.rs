@@ -102,6 +102,37 @@ impl<'a> Fuse<'a> {
         }
     }
 
+    /// The acks of consecutive roots that share everything: mostly those of a whole batch.
+    fn finish_consecutive(&self) -> Option<Vec<AckerAcks>> {
+        let first = self.received.first_of_consecutive()?;
+        let origin = self.received.origins().first()?;
+        let reach = match self.written {
+            Written::None => Reach::Inside,
+            Written::All => Reach::Written,
+            Written::Some(_) => return None,
+        };
+        if !self.withheld.is_empty() {
+            return None;
+        }
+        if self.values.is_empty() {
+            return Some(Vec::new());
+        }
+        let acks = self.values.iter().enumerate().map(|(index, &value)| Ack {
+            root: first.wrapping_add(index as u64),
+            value,
+        });
+        let group = AckGroup {
+            source: origin.source,
+            epoch: origin.epoch,
+            reach,
+            acks: acks.collect(),
+        };
+        Some(vec![AckerAcks {
+            acker: origin.acker,
+            groups: vec![group],
+        }])
+    }
+
     fn reach(&self, index: usize) -> Reach {
         match &self.written {
             Written::None => Reach::Inside,
@@ -116,6 +147,9 @@ impl<'a> Fuse<'a> {
     pub fn finish(self) -> Vec<AckerAcks> {
         const REACHES: [Reach; 2] = [Reach::Inside, Reach::Written];
         let origins = self.received.origins();
+        if let Some(fused) = self.finish_consecutive() {
+            return fused;
+        }
         let mut by_origin: Vec<[Roots; 2]> = vec![Default::default(); origins.len()];
         for (index, row) in self.received.rows().enumerate() {
             if self.withheld.get(index) == Some(&true) {

@@ -1,6 +1,7 @@
 //! The task pipeline: runs the task that the replica gives its peer, on an arbiter of its own.
 
 use super::supervision::{Obituary, runtime_has_ended};
+use crate::clock::Millis;
 use crate::coordination::CoordinationError;
 use crate::ids::{AllocationVersion, PeerId};
 use crate::log::wants::{Assignment, TaskPhase};
@@ -185,6 +186,7 @@ impl Drive {
     async fn rounds(&mut self, run: &mut TaskRun) -> Result<oneshot::Sender<()>, Round> {
         let mut told = TaskPhase::Starting;
         let mut checkpoints = tokio::time::interval(self.start.checkpoint_interval);
+        let mut stretch = Stretch::default();
         loop {
             if run.should_seal() {
                 run.seal(&self.start.services).await?;
@@ -195,9 +197,14 @@ impl Drive {
             }
             let turn = run.turn().map_err(|exception| threw(run, &exception))?;
             let order = match turn {
-                // The arbiter's other work, and the actor's mailbox, get their turn.
                 Turn::Worked => {
-                    tokio::task::yield_now().await;
+                    if stretch.is_over(run.now()) {
+                        // The arbiter's other work, and the actor's mailbox, get their turn.
+                        tokio::task::yield_now().await;
+                        if checkpoints.tick().now_or_never().is_some() {
+                            self.save(run);
+                        }
+                    }
                     self.orders.try_recv().ok()
                 }
                 // What the last turn made true is told before sleeping.
@@ -218,9 +225,6 @@ impl Drive {
                 Some(Order::Reassign(assignment)) => run.reassign(assignment),
                 Some(Order::Stop(confirm)) => return Ok(confirm),
                 None => {}
-            }
-            if turn == Turn::Worked && checkpoints.tick().now_or_never().is_some() {
-                self.save(run);
             }
             if let Some((position, result)) = self
                 .saving
@@ -305,6 +309,32 @@ impl Drive {
         {
             tracing::warn!(job = %self.start.assignment.job, task = %self.start.assignment.task, reason, "an input failed while it ended");
         }
+    }
+}
+
+/// How long a task has worked without a pause. A pause asks the system for news, which takes as long
+/// as a small batch.
+#[derive(Default)]
+struct Stretch {
+    began: Millis,
+    turns: u32,
+}
+
+impl Stretch {
+    const TURNS_MAX: u32 = 16;
+
+    /// Whether a pause is due at this moment: another millisecond has begun, or many turns went by
+    /// in this one. Then a new stretch begins.
+    fn is_over(&mut self, now: Millis) -> bool {
+        self.turns += 1;
+        let is_over = now != self.began || self.turns >= Self::TURNS_MAX;
+        if is_over {
+            *self = Stretch {
+                began: now,
+                turns: 0,
+            };
+        }
+        is_over
     }
 }
 

@@ -39,13 +39,27 @@ pub struct Row {
     pub ack_value: u64,
 }
 
-/// The rows of a batch. Cloning shares the origins and copies the columns.
-#[derive(Clone, Debug, PartialEq)]
+/// The rows of a batch. Cloning shares all but the ack values.
+#[derive(Clone, Debug)]
 pub struct BatchMeta {
     origins: Arc<[Origin]>,
+    lineage: Lineage,
+    ack_values: Vec<u64>,
+}
+
+/// From which root each segment descends.
+#[derive(Clone, Debug)]
+enum Lineage {
+    /// The first from this root of the first origin, and each other from the next root.
+    Consecutive(u64),
+    /// Any.
+    Listed(Arc<Columns>),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Columns {
     origin: Vec<u16>,
     roots: Vec<u64>,
-    ack_values: Vec<u64>,
 }
 
 /// Why parts do not make a batch.
@@ -147,10 +161,29 @@ impl BatchMeta {
     pub fn of_roots(origin: Origin, first_root: u64, count: usize) -> Self {
         BatchMeta {
             origins: Arc::new([origin]),
-            origin: vec![0; count],
-            roots: (first_root..).take(count).collect(),
+            lineage: Lineage::Consecutive(first_root),
             ack_values: vec![0; count],
         }
+    }
+
+    /// Rows of consecutive roots of the first of these origins.
+    pub(super) fn of_consecutive(
+        origins: Vec<Origin>,
+        first_root: u64,
+        ack_values: Vec<u64>,
+    ) -> Result<Self, BatchError> {
+        if origins.is_empty() && !ack_values.is_empty() {
+            return Err(BatchError::UnknownOrigin {
+                row: 0,
+                origin: 0,
+                origins: 0,
+            });
+        }
+        Ok(BatchMeta {
+            origins: origins.into(),
+            lineage: Lineage::Consecutive(first_root),
+            ack_values,
+        })
     }
 
     /// Any rows, each naming one of the origins.
@@ -158,28 +191,41 @@ impl BatchMeta {
         origins: Vec<Origin>,
         rows: impl IntoIterator<Item = Row>,
     ) -> Result<Self, BatchError> {
-        let mut meta = BatchMeta::without_rows(origins.into());
+        let (mut columns, mut ack_values) = (Columns::default(), Vec::new());
         for (index, row) in rows.into_iter().enumerate() {
-            if usize::from(row.origin) >= meta.origins.len() {
+            if usize::from(row.origin) >= origins.len() {
                 return Err(BatchError::UnknownOrigin {
                     row: index,
                     origin: row.origin,
-                    origins: meta.origins.len(),
+                    origins: origins.len(),
                 });
             }
-            meta.push(row);
+            columns.push(row);
+            ack_values.push(row.ack_value);
         }
-        Ok(meta)
+        Ok(BatchMeta {
+            origins: origins.into(),
+            lineage: Lineage::Listed(Arc::new(columns)),
+            ack_values,
+        })
     }
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.roots.len()
+        self.ack_values.len()
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.roots.is_empty()
+        self.ack_values.is_empty()
+    }
+
+    /// The first root, where the rows are known to be consecutive roots of the first origin.
+    pub fn first_of_consecutive(&self) -> Option<u64> {
+        match self.lineage {
+            Lineage::Consecutive(first) => Some(first),
+            Lineage::Listed(_) => None,
+        }
     }
 
     /// The origins that rows name.
@@ -188,22 +234,23 @@ impl BatchMeta {
     }
 
     /// One row. Panics, as a slice does, when it is not there.
+    #[inline]
     pub fn row(&self, index: usize) -> Row {
+        let ack_value = self.ack_values[index];
+        let (origin, root) = match &self.lineage {
+            Lineage::Consecutive(first) => (0, first.wrapping_add(index as u64)),
+            Lineage::Listed(columns) => (columns.origin[index], columns.roots[index]),
+        };
         Row {
-            origin: self.origin[index],
-            root: self.roots[index],
-            ack_value: self.ack_values[index],
+            origin,
+            root,
+            ack_value,
         }
     }
 
     /// All rows.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = Row> {
-        let columns = self.origin.iter().zip(&self.roots).zip(&self.ack_values);
-        columns.map(|((&origin, &root), &ack_value)| Row {
-            origin,
-            root,
-            ack_value,
-        })
+        (0..self.len()).map(|index| self.row(index))
     }
 
     /// The ack values alone.
@@ -211,29 +258,41 @@ impl BatchMeta {
         &self.ack_values
     }
 
-    fn without_rows(origins: Arc<[Origin]>) -> Self {
-        BatchMeta {
-            origins,
-            origin: Vec::new(),
-            roots: Vec::new(),
-            ack_values: Vec::new(),
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, row: Row) {
-        self.origin.push(row.origin);
-        self.roots.push(row.root);
-        self.ack_values.push(row.ack_value);
-    }
-
     fn slice(&self, range: Range<usize>) -> Self {
         BatchMeta {
             origins: self.origins.clone(),
-            origin: self.origin[range.clone()].to_vec(),
-            roots: self.roots[range.clone()].to_vec(),
+            lineage: self.lineage.slice(range.clone()),
             ack_values: self.ack_values[range].to_vec(),
         }
+    }
+}
+
+/// Equal when the same rows name the same origins, however they are kept.
+impl PartialEq for BatchMeta {
+    fn eq(&self, other: &Self) -> bool {
+        self.origins == other.origins && self.rows().eq(other.rows())
+    }
+}
+
+impl Lineage {
+    fn slice(&self, range: Range<usize>) -> Self {
+        match self {
+            Lineage::Consecutive(first) => {
+                Lineage::Consecutive(first.wrapping_add(range.start as u64))
+            }
+            Lineage::Listed(columns) if range == (0..columns.roots.len()) => self.clone(),
+            Lineage::Listed(columns) => Lineage::Listed(Arc::new(Columns {
+                origin: columns.origin[range.clone()].to_vec(),
+                roots: columns.roots[range].to_vec(),
+            })),
+        }
+    }
+}
+
+impl Columns {
+    fn push(&mut self, row: Row) {
+        self.origin.push(row.origin);
+        self.roots.push(row.root);
     }
 }
 
@@ -241,42 +300,76 @@ impl BatchMeta {
 #[derive(Debug)]
 pub struct Children<'a> {
     received: &'a BatchMeta,
-    rows: BatchMeta,
+    parents: Parents,
+    ack_values: Vec<u64>,
+}
+
+/// Of which received segments the new ones are children.
+#[derive(Debug)]
+enum Parents {
+    /// Each of the one with its own index, so far.
+    Same,
+    /// Any.
+    Listed(Columns),
 }
 
 impl<'a> Children<'a> {
     /// No children yet.
     pub fn of(received: &'a BatchMeta) -> Self {
-        let mut rows = BatchMeta::without_rows(received.origins.clone());
-        rows.origin.reserve(received.len());
-        rows.roots.reserve(received.len());
-        rows.ack_values.reserve(received.len());
-        Children { received, rows }
+        Children {
+            received,
+            parents: Parents::Same,
+            ack_values: Vec::with_capacity(received.len()),
+        }
     }
 
     /// The next new segment descends from the received one with this index. Panics, as a slice does,
     /// when there is none.
     #[inline]
     pub fn push(&mut self, parent: usize, ack_value: u64) {
-        self.rows.push(Row {
-            ack_value,
-            ..self.received.row(parent)
-        });
+        assert!(parent < self.received.len(), "no segment {parent}");
+        if let Parents::Same = self.parents
+            && parent != self.ack_values.len()
+        {
+            self.list();
+        }
+        if let Parents::Listed(columns) = &mut self.parents {
+            columns.push(self.received.row(parent));
+        }
+        self.ack_values.push(ack_value);
     }
 
     /// How many there are so far.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.ack_values.len()
     }
 
     /// Whether there is none yet.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.ack_values.is_empty()
     }
 
-    /// The rows of the new batch.
+    /// The rows of the new batch. Where nothing was left out and nothing multiplied they share what is
+    /// known of the received ones.
     pub fn finish(self) -> BatchMeta {
-        self.rows
+        let lineage = match self.parents {
+            Parents::Same => self.received.lineage.slice(0..self.ack_values.len()),
+            Parents::Listed(columns) => Lineage::Listed(Arc::new(columns)),
+        };
+        BatchMeta {
+            origins: self.received.origins.clone(),
+            lineage,
+            ack_values: self.ack_values,
+        }
+    }
+
+    #[cold]
+    fn list(&mut self) {
+        let mut columns = Columns::default();
+        for same in 0..self.ack_values.len() {
+            columns.push(self.received.row(same));
+        }
+        self.parents = Parents::Listed(columns);
     }
 }
 

@@ -29,14 +29,23 @@ pub struct Decoder {
 impl Decoder {
     /// Reads exactly one segment.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Segment, CodecError> {
-        self.segment(bytes).map_err(|fault| *fault)
+        let mut segment = Segment::new();
+        self.decode_over(bytes, &mut segment)?;
+        Ok(segment)
+    }
+
+    /// Reads exactly one segment into the memory of another, which is gone in any case: whoever reads
+    /// one after the other allocates nothing for their fields.
+    pub fn decode_over(&mut self, bytes: &[u8], segment: &mut Segment) -> Result<(), CodecError> {
+        segment.clear();
+        self.segment(bytes, segment).map_err(|fault| *fault)
     }
 
     #[inline]
-    fn segment(&mut self, bytes: &[u8]) -> Result<Segment, Fault> {
+    fn segment(&mut self, bytes: &[u8], segment: &mut Segment) -> Result<(), Fault> {
         let mut reader = Reader::new(bytes);
         let count = reader.map_head()?;
-        let mut segment = Segment::with_capacity(count.min(RESERVED_MAX));
+        segment.reserve(count.min(RESERVED_MAX));
         for index in 0..count {
             let Some((foreseen, key)) = self.order.get(index) else {
                 return self.unforeseen(reader, segment, count);
@@ -47,8 +56,7 @@ impl Decoder {
             let place = segment.push_place(key);
             self.value(&mut reader, place, 1)?;
         }
-        reader.end()?;
-        Ok(segment)
+        reader.end()
     }
 
     /// Goes on where the keys began to differ from those of the previous segment.
@@ -56,11 +64,11 @@ impl Decoder {
     fn unforeseen(
         &mut self,
         mut reader: Reader<'_>,
-        segment: Segment,
+        segment: &mut Segment,
         count: usize,
-    ) -> Result<Segment, Fault> {
+    ) -> Result<(), Fault> {
         self.order.truncate(segment.len());
-        let segment = self.fields(&mut reader, segment, count, 1)?;
+        self.fields(&mut reader, segment, count, 1)?;
         reader.end()?;
         for (key, _) in segment.iter().skip(self.order.len()) {
             if self.order.len() == REMEMBERED_KEYS_MAX || !is_memorable(key.as_str().as_bytes()) {
@@ -69,17 +77,17 @@ impl Decoder {
             self.order
                 .push((ForeseenKey::new(key.as_str())?, key.clone()));
         }
-        Ok(segment)
+        Ok(())
     }
 
     /// Reads the fields that `segment` lacks.
     fn fields(
         &mut self,
         reader: &mut Reader<'_>,
-        mut segment: Segment,
+        segment: &mut Segment,
         count: usize,
         depth: usize,
-    ) -> Result<Segment, Fault> {
+    ) -> Result<(), Fault> {
         let mut seen: BTreeSet<Key> = BTreeSet::new();
         if count > FEW_FIELDS {
             seen.extend(segment.iter().map(|(key, _)| key.clone()));
@@ -99,7 +107,7 @@ impl Decoder {
             }
             self.value(reader, segment.push_place(&key), depth)?;
         }
-        Ok(segment)
+        Ok(())
     }
 
     /// Reads a value into its place, where there is none yet. A value that is built elsewhere part
@@ -148,8 +156,8 @@ impl Decoder {
     #[inline(never)]
     fn map(&mut self, reader: &mut Reader<'_>, count: usize, depth: usize) -> Result<Value, Fault> {
         check_depth(reader, depth)?;
-        let segment = Segment::with_capacity(count.min(RESERVED_MAX));
-        let segment = self.fields(reader, segment, count, depth)?;
+        let mut segment = Segment::with_capacity(count.min(RESERVED_MAX));
+        self.fields(reader, &mut segment, count, depth)?;
         Ok(Value::Map(Box::new(segment)))
     }
 

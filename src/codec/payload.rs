@@ -74,15 +74,16 @@ impl Encoded {
         decoder.decode(self.raw(index))
     }
 
-    /// Appends all segments, decoded; stops at the first that is damaged.
-    pub fn decode_all_into(
+    /// All segments, decoded, in the place and the memory of what was there; stops at the first that
+    /// is damaged.
+    pub fn decode_all_over(
         &self,
         decoder: &mut Decoder,
         segments: &mut Vec<Segment>,
     ) -> Result<(), CodecError> {
-        segments.reserve(self.len());
-        for raw in self.iter() {
-            segments.push(decoder.decode(raw)?);
+        segments.resize_with(self.len(), Segment::new);
+        for (raw, segment) in self.iter().zip(segments) {
+            decoder.decode_over(raw, segment)?;
         }
         Ok(())
     }
@@ -222,10 +223,15 @@ mod tests {
         let encoded = payload(5);
         let mut segments = Vec::new();
         encoded
-            .decode_all_into(&mut Decoder::default(), &mut segments)
+            .decode_all_over(&mut Decoder::default(), &mut segments)
             .unwrap();
         let expected: Vec<Segment> = (0..5).map(|n| numbered(n * 100)).collect();
         assert_eq!(segments, expected);
+        let fewer = encoded.slice(3..5);
+        fewer
+            .decode_all_over(&mut Decoder::default(), &mut segments)
+            .unwrap();
+        assert_eq!(segments, expected[3..]);
     }
 
     #[test]

@@ -110,24 +110,31 @@ impl Batch {
         let ends = reader.column(count, u32::from_le_bytes)?;
         let payload = reader.bytes(ends.last().map_or(0, |&end| end as usize))?;
         reader.end()?;
-        let rows = ack_values
-            .into_iter()
-            .enumerate()
-            .map(|(index, ack_value)| Row {
-                origin: origin_column.get(index).copied().unwrap_or(0),
-                root: match form & ROOTS_LISTED {
-                    0 => roots[0].wrapping_add(index as u64),
-                    _ => roots[index],
-                },
-                ack_value,
-            });
-        let meta = BatchMeta::from_rows(origins, rows)?;
+        let first = roots.first().copied().unwrap_or(0);
+        let meta = match form {
+            0 => BatchMeta::of_consecutive(origins, first, ack_values)?,
+            _ => {
+                let rows = ack_values.into_iter().enumerate();
+                let rows = rows.map(|(index, ack_value)| Row {
+                    origin: origin_column.get(index).copied().unwrap_or(0),
+                    root: match form & ROOTS_LISTED {
+                        0 => first.wrapping_add(index as u64),
+                        _ => roots[index],
+                    },
+                    ack_value,
+                });
+                BatchMeta::from_rows(origins, rows)?
+            }
+        };
         Ok(Batch::new(meta, Encoded::from_parts(payload, ends)?)?)
     }
 }
 
 /// The shortest form that says these rows.
 fn form_of(meta: &BatchMeta) -> u8 {
+    if meta.first_of_consecutive().is_some() {
+        return 0;
+    }
     let mut form = 0;
     let mut expected = meta.rows().next().map_or(0, |row| row.root);
     for row in meta.rows() {

@@ -48,6 +48,18 @@ pub struct ReadSegments {
     pub segments: Vec<Segment>,
     /// What could not become a segment. The runtime counts, logs and dead-letters them.
     pub rejected: Vec<Rejected>,
+    /// Segments of earlier reads, for their memory.
+    pub(crate) spare: Vec<Segment>,
+}
+
+impl ReadSegments {
+    /// Appends a segment without fields, in the memory of one that was read earlier: a plugin that
+    /// fills it in place makes no new one.
+    pub fn place(&mut self) -> &mut Segment {
+        let mut segment = self.spare.pop().unwrap_or_default();
+        segment.clear();
+        self.segments.push_mut(segment)
+    }
 }
 
 /// A piece of the input that is not a segment.

@@ -82,6 +82,16 @@ impl Segment {
         &mut self.fields[at].1
     }
 
+    /// Takes all fields out and keeps their memory for the next ones.
+    pub fn clear(&mut self) {
+        self.fields.clear();
+    }
+
+    /// Makes room for so many more fields.
+    pub fn reserve(&mut self, fields: usize) {
+        self.fields.reserve(fields);
+    }
+
     /// Takes a key out; the order of the others stays.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let at = self.fields.iter().position(|(k, _)| k == key)?;

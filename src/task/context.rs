@@ -137,10 +137,15 @@ pub(super) enum Supply {
 /// A batch on its way through the phases.
 #[derive(Default)]
 pub struct BatchWork {
-    /// What was received, encoded.
+    /// What was received, encoded; from the function on, what it made, unless that is written here.
     pub(super) encoded: Encoded,
-    /// What was received, decoded; empty while nobody needs to look.
+    /// What was received, decoded, where somebody looks at whole batches: what an input read, and
+    /// what an output writes.
     pub(super) segments: Vec<Segment>,
+    /// Segments of earlier batches, for their memory.
+    pub(super) spare: Vec<Segment>,
+    /// How many bytes the last batch that an input read took, encoded: the next will take as many.
+    pub(super) bytes_before: usize,
     /// What is known of each received segment.
     pub(super) meta: Option<BatchMeta>,
     /// Whether inputs read it for the first time.
@@ -173,11 +178,9 @@ pub(super) enum Made {
     /// The received ones, untouched and still encoded.
     #[default]
     Untouched,
-    /// New ones, each with the index of the received segment it was made from.
+    /// New ones.
     New {
-        /// The segments.
-        segments: Vec<Segment>,
-        /// Their parents.
+        /// For each, the index of the received segment it was made from.
         parents: Vec<u32>,
     },
 }
@@ -187,7 +190,7 @@ impl Made {
     pub(super) fn stems_from(&self, index: usize) -> bool {
         match self {
             Made::Untouched => true,
-            Made::New { parents, .. } => parents.contains(&(index as u32)),
+            Made::New { parents } => parents.contains(&(index as u32)),
         }
     }
 }
@@ -315,10 +318,18 @@ impl TaskContext {
 impl BatchWork {
     /// Empties it for the next batch, keeping its memory.
     pub(super) fn clear(&mut self) {
+        let mut spare = std::mem::take(&mut self.spare);
         let mut segments = std::mem::take(&mut self.segments);
+        if spare.len() < segments.len() {
+            std::mem::swap(&mut spare, &mut segments);
+        }
+        // What their values own is given back.
+        spare.iter_mut().for_each(Segment::clear);
         segments.clear();
         *self = BatchWork {
             segments,
+            spare,
+            bytes_before: self.bytes_before,
             ..BatchWork::default()
         };
     }

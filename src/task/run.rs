@@ -109,6 +109,11 @@ impl TaskRun {
         self.assignment = assignment;
     }
 
+    /// The time at which the last turn began.
+    pub fn now(&self) -> Millis {
+        self.context.now
+    }
+
     /// One turn of the loop: at most one batch.
     pub fn turn(&mut self) -> Result<Turn, Exception> {
         self.context.now = self.clock.now();

@@ -267,6 +267,7 @@ where
     let expected = ReadSegments {
         segments: whole.segments[visit.segments..].to_vec(),
         rejected: whole.rejected[visit.rejected..].to_vec(),
+        ..ReadSegments::default()
     };
     same_read(
         &format!("resumed at {:?}", visit.position),
@@ -316,6 +317,7 @@ where
             let expected = ReadSegments {
                 segments: window(&whole.segments, saved.segments, read.segments.len()),
                 rejected: window(&whole.rejected, saved.rejected, read.rejected.len()),
+                ..ReadSegments::default()
             };
             same_read("opened where it was saved last", &read, &expected)?;
             polled.push_back(Visit::of(input.as_ref(), &read));

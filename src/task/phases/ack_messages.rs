@@ -21,7 +21,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
             Made::Untouched => draws
                 .enumerate()
                 .for_each(|(parent, draw)| fuse.child(parent, draw)),
-            Made::New { parents, .. } => {
+            Made::New { parents } => {
                 parents
                     .iter()
                     .zip(draws)
@@ -32,7 +32,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if matches!(context.role, Role::Output(_)) {
         match &batch.made {
             Made::Untouched => fuse.wrote_all(),
-            Made::New { parents, .. } => {
+            Made::New { parents } => {
                 parents
                     .iter()
                     .for_each(|&parent| fuse.wrote(parent as usize));

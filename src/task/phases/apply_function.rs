@@ -1,11 +1,14 @@
 //! Apply function: the task's function on each segment, giving none, one or many.
+//!
+//! What is sent on is encoded right behind the function, and one segment is decoded in the memory of
+//! the one before: a batch of decoded segments exists only where a plugin wants to see it.
 
 use crate::acking::Cause;
-use crate::functions::{FunctionError, TaskFunction};
+use crate::codec::{CodecError, EncodedBuilder};
+use crate::functions::FunctionError;
 use crate::segment::Segment;
-use crate::task::beat::Beat;
 use crate::task::context::{BatchWork, GivenBack, Made, Role, TaskContext};
-use crate::task::counters::Count;
+use crate::task::counters::{Count, TaskCounters};
 use crate::task::exception::{Fault, Phase, REASON_BYTES_MAX, SEGMENT_TEXT_BYTES_MAX};
 use crate::task::exception::{guarded, shortened};
 use std::cell::Cell;
@@ -14,45 +17,90 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if batch.encoded.is_empty() {
         return Ok(());
     }
-    let looks = context.function.is_some() || matches!(context.role, Role::Output(_));
-    if looks && batch.segments.is_empty() {
-        decode(context, batch)?;
+    if context.function.is_none() {
+        return match context.role {
+            Role::Output(_) => decode_all(context, batch),
+            Role::Input(_) | Role::Function => Ok(()),
+        };
     }
+    let at = Cell::new(0);
+    let applied = guarded(Phase::ApplyFunction, || apply(context, batch, &at));
+    applied.map_err(|fault| about(fault, context, batch, at.get()))
+}
+
+/// What a function made of a batch, in the form in which it leaves the task.
+enum Product {
+    /// For the next tasks.
+    Encoded(EncodedBuilder),
+    /// For an output.
+    Segments(Vec<Segment>),
+}
+
+impl Product {
+    /// Takes what was made of one segment, and leaves some of its memory.
+    fn take(
+        &mut self,
+        made: &mut Vec<Segment>,
+        spare: &mut Vec<Segment>,
+    ) -> Result<(), CodecError> {
+        match self {
+            Product::Segments(segments) => segments.append(made),
+            Product::Encoded(builder) => {
+                made.iter().try_for_each(|segment| builder.push(segment))?;
+                if spare.is_empty() {
+                    spare.extend(made.pop());
+                }
+                made.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Product::Encoded(builder) => builder.len(),
+            Product::Segments(segments) => segments.len(),
+        }
+    }
+}
+
+fn apply(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> Result<(), Fault> {
     let Some(function) = &mut context.function else {
         return Ok(());
     };
-    let at = Cell::new(0);
-    let received = std::mem::take(&mut batch.segments);
-    let applied = guarded(Phase::ApplyFunction, || {
-        apply(
-            function,
-            received,
-            (&at, &context.beat),
-            &mut batch.given_back,
-        )
-    });
-    batch.made = applied.map_err(|fault| about(fault, context, batch, at.get()))?;
-    Ok(())
-}
-
-fn apply(
-    function: &mut TaskFunction,
-    received: Vec<Segment>,
-    (at, beat): (&Cell<usize>, &Beat),
-    given_back: &mut Vec<GivenBack>,
-) -> Result<Made, Fault> {
-    let mut segments = Vec::with_capacity(received.len());
-    let mut parents = Vec::with_capacity(received.len());
-    for (index, segment) in received.into_iter().enumerate() {
+    let (received, bytes) = (batch.encoded.len(), batch.encoded.byte_len());
+    let mut product = match context.role {
+        Role::Output(_) => Product::Segments(Vec::with_capacity(received)),
+        Role::Input(_) | Role::Function => {
+            Product::Encoded(EncodedBuilder::with_capacity(received, bytes))
+        }
+    };
+    let mut parents = Vec::with_capacity(received);
+    let mut made = Vec::new();
+    // What an input read just now was never decoded.
+    let mut read = std::mem::take(&mut batch.segments).into_iter();
+    for (index, raw) in batch.encoded.iter().enumerate() {
         at.set(index);
-        beat.beat();
-        let before = segments.len();
-        match function(segment, &mut segments) {
-            Ok(()) => parents.resize(segments.len(), index as u32),
+        context.beat.beat();
+        let segment = match read.next() {
+            Some(segment) => segment,
+            None => {
+                let mut segment = batch.spare.pop().unwrap_or_default();
+                let decoded = context.decoder.decode_over(raw, &mut segment);
+                decoded.map_err(|error| damaged(&context.counters, received, &error))?;
+                segment
+            }
+        };
+        match function(segment, &mut made) {
+            Ok(()) => {
+                let taken = product.take(&mut made, &mut batch.spare);
+                taken.map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
+                parents.resize(product.len(), index as u32);
+            }
             Err(FunctionError::Retry(reason)) => {
                 // What it made before it gave up is made again by the replay.
-                segments.truncate(before);
-                given_back.push(GivenBack {
+                made.clear();
+                batch.given_back.push(GivenBack {
                     index,
                     cause: Cause::Asked,
                     reason: shortened(reason, REASON_BYTES_MAX),
@@ -63,22 +111,26 @@ fn apply(
             }
         }
     }
-    Ok(Made::New { segments, parents })
+    match product {
+        Product::Encoded(builder) => batch.encoded = builder.finish(),
+        Product::Segments(segments) => batch.segments = segments,
+    }
+    batch.made = Made::New { parents };
+    Ok(())
 }
 
-fn decode(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+fn decode_all(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
+    std::mem::swap(&mut batch.segments, &mut batch.spare);
     let decoded = batch
         .encoded
-        .decode_all_into(&mut context.decoder, &mut batch.segments);
-    decoded.map_err(|error| {
-        context
-            .counters
-            .add(Count::Damaged, batch.encoded.len() as u64);
-        Fault::in_phase(
-            Phase::ReadBatch,
-            format!("a received batch is damaged: {error}"),
-        )
-    })
+        .decode_all_over(&mut context.decoder, &mut batch.segments);
+    decoded.map_err(|error| damaged(&context.counters, batch.encoded.len(), &error))
+}
+
+fn damaged(counters: &TaskCounters, segments: usize, error: &CodecError) -> Fault {
+    counters.add(Count::Damaged, segments as u64);
+    let text = format!("a received batch is damaged: {error}");
+    Fault::in_phase(Phase::ReadBatch, text)
 }
 
 /// Adds the segment to a fault, as JSON of bounded length.

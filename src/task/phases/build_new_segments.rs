@@ -16,15 +16,6 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if routes == 0 || batch.meta.is_none() {
         return Ok(());
     }
-    if let Made::New { segments, .. } = &batch.made {
-        let mut builder = EncodedBuilder::default();
-        for segment in segments {
-            builder
-                .push(segment)
-                .map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
-        }
-        batch.encoded = builder.finish();
-    }
     leave_out_oversized(context, batch)?;
     let Some(meta) = &batch.meta else {
         return Ok(());
@@ -37,7 +28,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
                 Made::Untouched => {
                     (0..meta.len()).for_each(|parent| children.push(parent, draws.random()));
                 }
-                Made::New { parents, .. } => {
+                Made::New { parents } => {
                     parents
                         .iter()
                         .for_each(|&parent| children.push(parent as usize, draws.random()));
@@ -60,7 +51,7 @@ fn leave_out_oversized(context: &TaskContext, batch: &mut BatchWork) -> Result<(
     for (index, raw) in batch.encoded.iter().enumerate() {
         let parent = match &batch.made {
             Made::Untouched => index as u32,
-            Made::New { parents, .. } => parents[index],
+            Made::New { parents } => parents[index],
         };
         if raw.len() <= bytes_max {
             builder
@@ -85,8 +76,7 @@ fn leave_out_oversized(context: &TaskContext, batch: &mut BatchWork) -> Result<(
     if left_out > 0 {
         context.counters.add(Count::Oversized, left_out);
         batch.encoded = builder.finish();
-        let segments = Vec::new();
-        batch.made = Made::New { segments, parents };
+        batch.made = Made::New { parents };
     }
     Ok(())
 }

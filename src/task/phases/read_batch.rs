@@ -51,6 +51,7 @@ fn poll(
     let mut read = ReadSegments {
         segments: std::mem::take(&mut batch.segments),
         rejected: Vec::new(),
+        spare: std::mem::take(&mut batch.spare),
     };
     if let Some(letters) = &mut input.dead_letters {
         letters.begin().map_err(|error| {
@@ -65,6 +66,7 @@ fn poll(
         Ok((polled, plugin.position()))
     })?;
     batch.segments = read.segments;
+    batch.spare = read.spare;
     batch.position = Some(position);
     Ok((polled, read.rejected))
 }

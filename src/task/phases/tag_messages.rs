@@ -16,12 +16,14 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         Freshness::New => {
             // Encoded once: the pool keeps these bytes for a replay, and where no function changes
             // the segments they are what is sent.
-            let mut builder = EncodedBuilder::default();
+            let mut builder =
+                EncodedBuilder::with_capacity(batch.segments.len(), batch.bytes_before);
             for segment in &batch.segments {
                 builder
                     .push(segment)
                     .map_err(|error| Fault::in_phase(Phase::ReadBatch, error))?;
             }
+            batch.bytes_before = builder.byte_len();
             batch.encoded = builder.finish();
             (input.pending.next_root(), context.traces.rate())
         }

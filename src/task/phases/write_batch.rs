@@ -6,7 +6,7 @@
 use crate::acking::Cause;
 use crate::codec::{Batch, BatchMeta};
 use crate::messaging::{Message, SegmentsMessage};
-use crate::task::context::{BatchWork, GivenBack, Identity, Made, Role, TaskContext};
+use crate::task::context::{BatchWork, GivenBack, Identity, Role, TaskContext};
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, guarded};
 use crate::task::outbound::To;
@@ -14,10 +14,7 @@ use crate::task::traces::Traced;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     if let Role::Output(output) = &mut context.role {
-        let segments = match &batch.made {
-            Made::Untouched => &batch.segments,
-            Made::New { segments, .. } => segments,
-        };
+        let segments = &batch.segments;
         if segments.is_empty() {
             return Ok(());
         }
