@@ -69,7 +69,7 @@ fn is_bounded(batch: &Batch, frame: &[u8]) {
     let mut segments = Vec::new();
     let decoded = batch
         .payload()
-        .decode_all_into(&mut Decoder::default(), &mut segments);
+        .decode_all_over(&mut Decoder::default(), &mut segments);
     assert!(decoded.is_err() || segments.len() == batch.len());
 }
 
