@@ -1,18 +1,26 @@
-//! The floor: what source → map → map → sink costs when only the work itself is done. A thread per
-//! task, bounded channels of the standard library, segments encoded between tasks with the
+//! The floor: what source → maps → sink costs when only the work itself is done. A thread per task, bounded channels of the standard library, segments encoded between tasks with the
 //! project's codec, and an ack per segment and task into a dense ring. No runtime.
 
+use crate::chain::Chain;
 use onyx::codec::{Decoder, Encoded, EncodedBuilder};
 use onyx::segment::Key;
 use onyx::{Segment, Value};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const BATCH: u64 = 256;
 const CHANNEL_BATCHES: usize = 32;
-/// An encoded segment and some room, so that a builder does not grow.
-const SEGMENT_BYTES: usize = 48;
+/// An encoded segment without its text, and some room, so that a builder does not grow.
+const SEGMENT_BYTES: usize = 38;
+/// How many a segment with the shortest text takes: the head of the map, three names of fields, the
+/// text, a float and an integer of mostly three or five bytes.
+pub(crate) const ENCODED_BYTES: usize = 41;
+/// The text of a segment has no fewer bytes.
+pub(crate) const TEXT_MIN: usize = 10;
+/// … and about so many at most.
+pub(crate) const TEXT_MAX: usize = 64 << 10;
+static FILLING: LazyLock<String> = LazyLock::new(|| "x".repeat(TEXT_MAX));
 /// More roots than the channels and the tasks between them can hold.
 const RING: usize = 1 << 16;
 
@@ -22,8 +30,6 @@ pub(crate) struct FloorResult {
     pub(crate) elapsed: Duration,
     /// Of all threads.
     pub(crate) cpu_seconds: f64,
-    /// Over all segments that reached the sink: see [`expected_checksum`].
-    pub(crate) checksum: i64,
     /// How many roots the acker saw complete.
     pub(crate) completed: u64,
 }
@@ -41,38 +47,52 @@ struct Acks {
     values: Vec<u64>,
 }
 
-/// Runs so many segments through.
-pub(crate) fn run(segments: u64) -> FloorResult {
+impl FloorResult {
+    /// Segments in a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.completed as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// Runs the segments of a chain through one thread for each of its tasks, and checks what came out.
+pub(crate) fn run(chain: Chain) -> FloorResult {
     let cpu_before = cpu_seconds();
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
     let start = Instant::now();
-    let (to_first, first) = sync_channel(CHANNEL_BATCHES);
-    let (to_second, second) = sync_channel(CHANNEL_BATCHES);
-    let (to_sink, sink) = sync_channel(CHANNEL_BATCHES);
+    let (out, mut next) = sync_channel(CHANNEL_BATCHES);
     let (acks, to_ledger) = sync_channel(4 * CHANNEL_BATCHES);
     let (checksum, completed) = thread::scope(|scope| {
-        let acks_of = || acks.clone();
-        let (of_source, of_first, of_second) = (acks_of(), acks_of(), acks_of());
-        scope.spawn(move || source(segments, &to_first, &of_source));
-        scope.spawn(move || map(&first, &to_second, &of_first, Draws(1)));
-        scope.spawn(move || map(&second, &to_sink, &of_second, Draws(2)));
-        let sum = scope.spawn(move || total(&sink, &acks));
+        let of_source = acks.clone();
+        scope.spawn(move || source(chain, &out, &of_source));
+        for at in 1..=chain.maps {
+            let (out, following) = sync_channel(CHANNEL_BATCHES);
+            let (input, acks) = (std::mem::replace(&mut next, following), acks.clone());
+            scope.spawn(move || map(&input, &out, &acks, (Draws(at as u64), chain)));
+        }
+        let sum = scope.spawn(move || total(&next, &acks));
         let ledger = scope.spawn(move || ledger(&to_ledger));
         let join = "a task of the floor panicked";
         (sum.join().expect(join), ledger.join().expect(join))
     });
-    FloorResult {
-        elapsed: start.elapsed(),
-        cpu_seconds: cpu_seconds() - cpu_before,
+    let elapsed = start.elapsed();
+    assert_eq!(
         checksum,
+        expected_checksum(chain),
+        "the floor lost something"
+    );
+    assert_eq!(completed, chain.segments, "the floor lost an ack");
+    FloorResult {
+        elapsed,
+        cpu_seconds: cpu_seconds() - cpu_before,
         completed,
     }
 }
 
 /// The sum of `id + 2 * value` over what the sink receives.
-pub(crate) fn expected_checksum(segments: u64) -> i64 {
-    let of = |id: i64| id.wrapping_add((2.0 * (value(id) + 2.0)) as i64);
-    (0..segments as i64).fold(0, |sum, id| sum.wrapping_add(of(id)))
+pub(crate) fn expected_checksum(chain: Chain) -> i64 {
+    let added = chain.maps as f64;
+    let of = |id: i64| id.wrapping_add((2.0 * (value(id) + added)) as i64);
+    (0..chain.segments as i64).fold(0, |sum, id| sum.wrapping_add(of(id)))
 }
 
 /// The value that the source gives a segment.
@@ -80,16 +100,18 @@ fn value(id: i64) -> f64 {
     (id % 1000) as f64 * 0.5
 }
 
-fn source(segments: u64, out: &SyncSender<Batch>, acks: &SyncSender<Acks>) {
+fn source(chain: Chain, out: &SyncSender<Batch>, acks: &SyncSender<Acks>) {
     let keys = keys();
     let mut draws = Draws(0);
     let mut first_root = 0;
-    while first_root < segments {
-        let count = BATCH.min(segments - first_root);
-        let mut payload = builder(count as usize);
+    while first_root < chain.segments {
+        let count = (chain.batch() as u64).min(chain.segments - first_root);
+        let mut payload = builder(count as usize, chain);
         let mut ack_values = Vec::with_capacity(count as usize);
         for root in first_root..first_root + count {
-            payload.push(&segment(&keys, root)).expect("a flat segment");
+            let mut segment = Segment::with_capacity(keys.len());
+            fill(&mut segment, &keys, root, chain.text);
+            payload.push(&segment).expect("a flat segment");
             ack_values.push(draws.next());
         }
         let values = ack_values.clone();
@@ -104,14 +126,12 @@ pub(crate) fn keys() -> [Key; 3] {
     ["id", "name", "value"].map(Key::from)
 }
 
-/// The segment of a root.
-pub(crate) fn segment(keys: &[Key; 3], root: u64) -> Segment {
+/// Makes an empty segment that of a root, with a text of so many bytes.
+pub(crate) fn fill(segment: &mut Segment, keys: &[Key; 3], root: u64, text: usize) {
     let id = root as i64;
-    let mut segment = Segment::with_capacity(keys.len());
     *segment.push_place(&keys[0]) = Value::Int(id);
-    *segment.push_place(&keys[1]) = Value::from(name(root).as_str());
+    *segment.push_place(&keys[1]) = Value::String(name(root, text));
     *segment.push_place(&keys[2]) = Value::Float(value(id));
-    segment
 }
 
 /// What a segment adds to the check sum.
@@ -127,15 +147,19 @@ pub(crate) fn checked(segment: &Segment) -> i64 {
     id.wrapping_add((2.0 * value) as i64)
 }
 
-/// Ten characters.
-fn name(root: u64) -> compact_str::CompactString {
+/// So many characters, ten at least.
+fn name(root: u64, length: usize) -> compact_str::CompactString {
     let mut text = *b"name000000";
     let mut rest = root;
     for digit in text[4..].iter_mut().rev() {
         *digit += (rest % 10) as u8;
         rest /= 10;
     }
-    compact_str::CompactString::from_utf8(text).unwrap_or_default()
+    let mut name = compact_str::CompactString::from_utf8(text).unwrap_or_default();
+    if length > TEXT_MIN {
+        name.push_str(&FILLING[..length - TEXT_MIN]);
+    }
+    name
 }
 
 /// Adds one to the value of every segment.
@@ -143,11 +167,11 @@ fn map(
     input: &Receiver<Batch>,
     out: &SyncSender<Batch>,
     acks: &SyncSender<Acks>,
-    mut draws: Draws,
+    (mut draws, chain): (Draws, Chain),
 ) {
     let mut decoder = Decoder::default();
     for batch in input {
-        let mut payload = builder(batch.payload.len());
+        let mut payload = builder(batch.payload.len(), chain);
         let mut values = batch.ack_values;
         let mut ack_values = Vec::with_capacity(values.len());
         for (index, fused) in values.iter_mut().enumerate() {
@@ -197,8 +221,8 @@ fn ledger(input: &Receiver<Acks>) -> u64 {
     completed
 }
 
-fn builder(segments: usize) -> EncodedBuilder {
-    EncodedBuilder::with_capacity(segments, segments * SEGMENT_BYTES)
+fn builder(segments: usize, chain: Chain) -> EncodedBuilder {
+    EncodedBuilder::with_capacity(segments, segments * (SEGMENT_BYTES + chain.text))
 }
 
 fn decode(payload: &Encoded, index: usize, decoder: &mut Decoder) -> Segment {
@@ -227,7 +251,7 @@ impl Draws {
 }
 
 /// User and system time of this process so far, where the system tells.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name of the process may hold spaces; it ends with the last parenthesis.

@@ -29,7 +29,7 @@ pub struct Decoder {
 impl Decoder {
     /// Reads exactly one segment.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Segment, CodecError> {
-        let mut segment = Segment::new();
+        let mut segment = Segment::with_capacity(self.order.len());
         self.decode_over(bytes, &mut segment)?;
         Ok(segment)
     }
@@ -37,7 +37,6 @@ impl Decoder {
     /// Reads exactly one segment into the memory of another, which is gone in any case: whoever reads
     /// one after the other allocates nothing for their fields.
     pub fn decode_over(&mut self, bytes: &[u8], segment: &mut Segment) -> Result<(), CodecError> {
-        segment.clear();
         self.segment(bytes, segment).map_err(|fault| *fault)
     }
 
@@ -45,17 +44,22 @@ impl Decoder {
     fn segment(&mut self, bytes: &[u8], segment: &mut Segment) -> Result<(), Fault> {
         let mut reader = Reader::new(bytes);
         let count = reader.map_head()?;
-        segment.reserve(count.min(RESERVED_MAX));
-        for index in 0..count {
-            let Some((foreseen, key)) = self.order.get(index) else {
-                return self.unforeseen(reader, segment, count);
-            };
+        let known = self.order.len().min(count);
+        if segment.is_empty() {
+            segment.reserve(count.min(RESERVED_MAX));
+        }
+        for index in 0..known {
+            let (foreseen, key) = &self.order[index];
             if !reader.take_foreseen(foreseen) {
-                return self.unforeseen(reader, segment, count);
+                return self.unforeseen(reader, segment, (index, count));
             }
-            let place = segment.push_place(key);
+            let place = segment.place_at(index, key);
             self.value(&mut reader, place, 1)?;
         }
+        if known < count {
+            return self.unforeseen(reader, segment, (known, count));
+        }
+        segment.truncate(count);
         reader.end()
     }
 
@@ -65,9 +69,10 @@ impl Decoder {
         &mut self,
         mut reader: Reader<'_>,
         segment: &mut Segment,
-        count: usize,
+        (read, count): (usize, usize),
     ) -> Result<(), Fault> {
-        self.order.truncate(segment.len());
+        segment.truncate(read);
+        self.order.truncate(read);
         self.fields(&mut reader, segment, count, 1)?;
         reader.end()?;
         for (key, _) in segment.iter().skip(self.order.len()) {
@@ -110,7 +115,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Reads a value into its place, where there is none yet. A value that is built elsewhere part
+    /// Reads a value into its place. A value that is built elsewhere part
     /// by part and then moved stalls the processor for longer than it takes to read it.
     #[inline(always)]
     fn value(
@@ -129,7 +134,7 @@ impl Decoder {
                     Err(_) => return Err(not_utf8(reader.at() - length)),
                 }
             }
-            Head::Null => {}
+            Head::Null => *place = Value::Null,
             Head::Bool(b) => *place = Value::Bool(b),
             Head::Bytes(length) => *place = Value::Bytes(reader.take(length)?.into()),
             Head::List(length) => *place = self.list(reader, length, depth + 1)?,
@@ -355,6 +360,33 @@ mod tests {
             &[0xdf, 0xff, 0xff, 0xff, 0xff],
             "byte 5: 8589934590 more bytes were announced than the data has",
         );
+    }
+
+    #[test]
+    fn what_was_in_the_memory_of_a_segment_before_does_not_show() {
+        let of = |keys: &[&str]| -> Segment {
+            let numbered = keys.iter().zip(1_i64..);
+            numbered.map(|(key, n)| (*key, n)).collect()
+        };
+        let mut nulls = of(&["a", "b"]);
+        nulls.set("b", Value::Null);
+        let shapes = [
+            of(&["a", "b", "c"]),
+            of(&["a", "b"]),
+            nulls,
+            of(&["b", "a", "d", "c"]),
+            of(&["a", "c"]),
+            of(&[]),
+        ];
+        for before in &shapes {
+            for segment in &shapes {
+                let (mut decoder, mut memory) = (Decoder::default(), Segment::new());
+                for next in [before, segment, before, segment] {
+                    decoder.decode_over(&encoded(next), &mut memory).unwrap();
+                    assert!(memory.iter().eq(next.iter()), "{memory:?} is not {next:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -82,6 +82,23 @@ impl Segment {
         &mut self.fields[at].1
     }
 
+    /// The value of the field at this place, which gets this key: for decoders that fill the memory of
+    /// an earlier segment. Where that had the same key, its value is still there; else it and all that
+    /// followed is gone. Panics when there are fewer fields before it.
+    #[inline]
+    pub(crate) fn place_at(&mut self, at: usize, key: &Key) -> &mut Value {
+        if self.fields.get(at).is_none_or(|(known, _)| known != key) {
+            self.fields.truncate(at);
+            return self.push_place(key);
+        }
+        &mut self.fields[at].1
+    }
+
+    /// Takes out all fields but so many.
+    pub(crate) fn truncate(&mut self, fields: usize) {
+        self.fields.truncate(fields);
+    }
+
     /// Takes all fields out and keeps their memory for the next ones.
     pub fn clear(&mut self) {
         self.fields.clear();

@@ -315,6 +315,9 @@ impl TaskContext {
     }
 }
 
+/// Segments are kept for their memory while a batch of them takes no more bytes, encoded.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
 impl BatchWork {
     /// Empties it for the next batch, keeping its memory.
     pub(super) fn clear(&mut self) {
@@ -323,9 +326,11 @@ impl BatchWork {
         if spare.len() < segments.len() {
             std::mem::swap(&mut spare, &mut segments);
         }
-        // What their values own is given back.
-        spare.iter_mut().for_each(Segment::clear);
         segments.clear();
+        if self.encoded.byte_len() > SPARE_BYTES_MAX {
+            // What large values own is worth more than the time that it takes to get it again.
+            spare = Vec::new();
+        }
         *self = BatchWork {
             segments,
             spare,
