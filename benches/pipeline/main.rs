@@ -9,7 +9,7 @@
 //! | `--latency` | how long a segment takes at 10,000 a second |
 //! | `--growth` | the rate against tasks, peers and the size of segments |
 //! | `--segments N` | with so many segments a run |
-//! | `--runs N` | so many runs of each, in turn; medians are told |
+//! | `--runs N` | so many runs in process, in turn with the floor; medians are told |
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -61,7 +61,8 @@ fn main() {
     #[cfg(feature = "aeron")]
     if all || named("aeron") {
         let name = "two processes over Aeron IPC";
-        compare(name, TARGET_AERON, chain, runs, processes::run);
+        // Once: a second driver and node in this process sometimes do not get under way.
+        compare(name, TARGET_AERON, chain, 1, processes::run);
     }
     if all || named("--latency") {
         latency::run();
