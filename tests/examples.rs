@@ -5,8 +5,13 @@ use std::process::Command;
 #[test]
 fn word_count_counts_as_an_obvious_program_does() {
     // By cargo, so that it is built however this test was started.
-    let words = ["run", "--quiet", "--locked", "--example", "word_count"];
-    let run = Command::new(env!("CARGO")).args(words).output();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["run", "--quiet", "--locked", "--example", "word_count"]);
+    if cfg!(feature = "aeron") {
+        // As this test itself, so that nothing is built a second time.
+        cargo.args(["--features", "aeron"]);
+    }
+    let run = cargo.output();
     let run = run.expect("cargo runs");
     assert!(
         run.status.success(),
