@@ -24,3 +24,5 @@ pub mod services;
 pub mod supervision;
 pub mod task_pipeline;
 pub mod virtual_peer;
+#[cfg(test)]
+mod virtual_time;
