@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Lets virtual time pass, timers of others included. Nobody waits for it. Panics where time is real.
-pub(crate) async fn pass(time: Duration) {
+pub(crate) async fn time_passes(time: Duration) {
     // Only virtual time can be moved.
     tokio::time::advance(Duration::ZERO).await;
     tokio::time::sleep(time).await;

@@ -2,6 +2,7 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
+use crate::virtual_time::time_passes;
 use onyx::Segment;
 use onyx::api::JobOutcome;
 use onyx::functions::{FunctionError, FunctionFactory, TaskFunction};
@@ -108,7 +109,7 @@ fn what_was_read_has_come_out_or_was_filtered_at_every_moment() {
         let outcome = loop {
             tokio::select! {
                 outcome = &mut end => break outcome.unwrap(),
-                () = tokio::time::sleep(Duration::from_millis(7)) => {
+                () = time_passes(Duration::from_millis(7)) => {
                     account(&cluster, job, &[0]).await;
                 }
             }
@@ -135,7 +136,7 @@ fn ledgers_are_spread_over_ackers_and_every_root_completes_once() {
             let job = cluster.submit(with_ackers(percent)).await.unwrap();
             let named = |cluster: &TestCluster| ackers(cluster, job).len();
             while named(&cluster) == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                time_passes(Duration::from_millis(1)).await;
             }
             assert_eq!(named(&cluster), (percent as usize * 10).div_ceil(100));
             assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
@@ -186,7 +187,7 @@ fn what_gets_lost_or_repeated_between_peers_is_played_again_and_nothing_is_missi
                         assert_eq!(outcome.unwrap(), JobOutcome::Completed);
                         break;
                     }
-                    () = tokio::time::sleep(Duration::from_millis(333)) => {
+                    () = time_passes(Duration::from_millis(333)) => {
                         seen_in_flight += account(&cluster, job, &[0, 1]).await.in_flight;
                     }
                 }
@@ -216,7 +217,7 @@ fn peers_that_keep_ledgers_may_die_and_nothing_waits_for_them() {
             let job = cluster.submit(job).await.unwrap();
             let mut draws = IdSource::from_seed(seed);
             while sink.segments().len() < 100 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                time_passes(Duration::from_millis(1)).await;
             }
             let start = tokio::time::Instant::now();
             for _ in 0..3 {
@@ -227,7 +228,7 @@ fn peers_that_keep_ledgers_may_die_and_nothing_waits_for_them() {
                     child,
                 };
                 crash(cluster.node(node as usize), victim).await;
-                tokio::time::sleep(Duration::from_millis(draws.bits() % 100)).await;
+                time_passes(Duration::from_millis(draws.bits() % 100)).await;
                 account(&cluster, job, &[0, 1, 2]).await;
             }
             cluster.kill_node(2).await;

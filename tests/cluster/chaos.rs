@@ -5,6 +5,7 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
+use crate::virtual_time::time_passes;
 use onyx::api::JobOutcome;
 use onyx::coordination::memory::AppendFault;
 use onyx::ids::{IdSource, PeerId};
@@ -52,7 +53,7 @@ impl Life {
             7 => {
                 self.cluster.server().interrupt();
                 let outage = Duration::from_millis(self.below(3_000));
-                tokio::time::sleep(outage).await;
+                time_passes(outage).await;
                 self.cluster.server().restore();
             }
             8 => self.cluster.server().append_raw(vec![0xc1; 3]),
@@ -113,7 +114,7 @@ async fn live(seed: u64) {
     let longest_pause = [40, 400][(seed % 2) as usize];
     for _ in 0..MISFORTUNES {
         let pause = Duration::from_millis(life.below(longest_pause));
-        tokio::time::sleep(pause).await;
+        time_passes(pause).await;
         life.misfortune().await;
     }
     let begin = tokio::time::Instant::now();
@@ -137,7 +138,7 @@ async fn at_rest(cluster: &TestCluster) {
         pulses.len() == 8 && pulses == members && replica.membership.pairs.len() == 8
     };
     while !(is_at_rest(0) && is_at_rest(1)) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        time_passes(Duration::from_millis(10)).await;
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::in_virtual_time;
 use crate::jobs::*;
 use crate::reports::{incarnation_of, peer_report};
+use crate::virtual_time::time_passes;
 use onyx::api::{ApiError, JobOutcome, NodeHandle};
 use onyx::ids::PeerId;
 use onyx::log::commands::{Command, LeaveCluster};
@@ -45,7 +46,7 @@ impl Moment {
 
 async fn when_written(sink: &Sink, segments: usize) {
     while sink.segments().len() < segments {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        time_passes(Duration::from_millis(1)).await;
     }
 }
 
@@ -53,7 +54,7 @@ async fn when_written(sink: &Sink, segments: usize) {
 async fn replaced(cluster: &TestCluster, index: usize, old: PeerId, peers: usize) {
     let node = cluster.node(0);
     while peer_report(node, index).await.restarts == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        time_passes(Duration::from_millis(1)).await;
     }
     cluster
         .until(|replica| !replica.membership.members.contains_key(&old))
@@ -175,7 +176,7 @@ fn the_end_of_the_group_ends_the_node_with_its_cause_and_leaves_nobody_behind() 
             panic!("it has panicked")
         };
         assert!(cause.contains("crashed by a test"), "{cause}");
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        time_passes(Duration::from_secs(60)).await;
         assert_eq!(cluster.living_actors(), 0);
         assert!(sink.segments().len() < SEGMENTS as usize);
     });
@@ -193,7 +194,7 @@ fn a_group_whose_outbox_panics_goes_on_with_another() {
         cluster.joined(4).await.unwrap();
         assert!(crash(cluster.node(0), Victim::GroupOutbox).await);
         // A request barrier: the death notice is ahead of it.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        time_passes(Duration::from_millis(1)).await;
         let job = cluster.submit(line("identity")).await.unwrap();
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
         assert_eq!(sink.ints("n"), all(50));
@@ -215,9 +216,9 @@ fn what_the_panicked_outbox_of_a_group_had_to_write_is_written_by_the_next() {
         cluster.server().interrupt();
         let child = Child::LogReader;
         crash(cluster.node(0), Victim::Peer { index: 0, child }).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        time_passes(Duration::from_millis(1)).await;
         crash(cluster.node(0), Victim::GroupOutbox).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        time_passes(Duration::from_millis(1)).await;
         cluster.server().restore();
         replaced(&cluster, 0, old, 1).await;
         // And not because the next incarnation found nobody to join.
@@ -229,7 +230,7 @@ fn what_the_panicked_outbox_of_a_group_had_to_write_is_written_by_the_next() {
 async fn budget_is_spent(node: &NodeHandle) {
     for _ in 0..6 {
         crash(node, Victim::GroupOutbox).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        time_passes(Duration::from_millis(1)).await;
     }
 }
 

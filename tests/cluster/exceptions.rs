@@ -3,6 +3,7 @@
 use crate::in_virtual_time;
 use crate::jobs::*;
 use crate::reports::peer_report;
+use crate::virtual_time::time_passes;
 use onyx::Segment;
 use onyx::api::JobOutcome;
 use onyx::functions::{FunctionContext, FunctionError, TaskFunction};
@@ -129,7 +130,7 @@ fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
         let noise = async {
             loop {
                 cluster.server().append_raw(b"noise".to_vec());
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                time_passes(Duration::from_millis(5)).await;
             }
         };
         let outcome = tokio::select! {

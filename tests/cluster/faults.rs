@@ -3,6 +3,7 @@
 use crate::in_virtual_time;
 use crate::jobs::*;
 use crate::reports::{incarnation_of, peer_report};
+use crate::virtual_time::time_passes;
 use onyx::api::JobOutcome;
 use onyx::coordination::memory::AppendFault;
 use onyx::ids::IdSource;
@@ -41,7 +42,7 @@ fn garbage_in_the_log_stops_nobody() {
         let garbage: [&[u8]; 4] = [b"", b"\xc1", &[1, 0x80], &[0xff; 300]];
         for payload in garbage {
             cluster.server().append_raw(payload.to_vec());
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            time_passes(Duration::from_millis(30)).await;
         }
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
         assert_eq!(sink.ints("n"), all(200));
@@ -122,10 +123,10 @@ fn an_interrupted_connection_is_nobodys_death() {
         let job = cluster.submit(line("identity")).await.unwrap();
         for written in [0, 100, 390] {
             while sink.segments().len() < written {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                time_passes(Duration::from_millis(1)).await;
             }
             cluster.server().interrupt();
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            time_passes(Duration::from_secs(3)).await;
             cluster.server().restore();
         }
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
@@ -145,9 +146,9 @@ fn peers_join_through_interruptions() {
         });
         for _ in 0..30 {
             cluster.server().interrupt();
-            tokio::time::sleep(Duration::from_millis(70)).await;
+            time_passes(Duration::from_millis(70)).await;
             cluster.server().restore();
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            time_passes(Duration::from_millis(60)).await;
         }
         cluster.joined(8).await.unwrap();
         assert_eq!(cluster.server().pulses().len(), 8);
@@ -170,7 +171,7 @@ fn a_node_that_lost_its_session_comes_back_with_other_peers_and_the_job_finishes
             cluster.server().set_delay(Duration::from_millis(delay));
             let job = cluster.submit(line("identity")).await.unwrap();
             while sink.segments().len() < 100 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                time_passes(Duration::from_millis(1)).await;
             }
             let old = cluster.node(0).status().await.unwrap().peers;
             cluster.expire_session(0).await;
@@ -206,7 +207,7 @@ fn a_lone_node_recovers_from_the_loss_of_its_session() {
         let job = cluster.submit(line("identity")).await.unwrap();
         for written in [20, 60, 120] {
             while sink.segments().len() < written {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                time_passes(Duration::from_millis(1)).await;
             }
             cluster.expire_session(0).await;
         }
@@ -222,7 +223,7 @@ fn a_session_that_is_lost_too_often_ends_the_node() {
         for _ in 0..6 {
             cluster.joined(4).await.unwrap();
             cluster.expire_session(0).await;
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            time_passes(Duration::from_millis(10)).await;
         }
         let Exit::Failed(cause) = cluster.failed(0).await else {
             panic!("it gave up")
@@ -246,7 +247,7 @@ fn the_work_of_a_node_that_is_killed_goes_on_elsewhere() {
         cluster.joined(9).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
         while sink.segments().len() < 100 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            time_passes(Duration::from_millis(1)).await;
         }
         cluster.kill_node(0).await;
         cluster.joined(6).await.unwrap();
@@ -273,7 +274,7 @@ fn a_peer_that_lags_behind_the_ring_of_steps_jumps() {
         cluster.server().set_delay(Duration::from_millis(100));
         for _ in 0..50 {
             cluster.server().append_raw(b"noise".to_vec());
-            tokio::time::sleep(Duration::from_millis(7)).await;
+            time_passes(Duration::from_millis(7)).await;
         }
         cluster.joined(12).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
@@ -303,14 +304,14 @@ fn a_group_that_cannot_prove_its_session_writes_nothing_until_it_can() {
         cluster.joined(4).await.unwrap();
         let job = cluster.submit(line("identity")).await.unwrap();
         while sink.segments().len() < 100 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            time_passes(Duration::from_millis(1)).await;
         }
         cluster.server().interrupt();
         // As long as the session lives without a word, nobody else can have the work.
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        time_passes(Duration::from_secs(6)).await;
         let written = sink.segments().len();
         assert!(written > 100);
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        time_passes(Duration::from_secs(10)).await;
         assert_eq!(sink.segments().len(), written);
         let lease = cluster.node(0).observe().await.unwrap().detail["session-lease"].clone();
         assert_eq!(lease, "ran out");

@@ -4,6 +4,7 @@
 use crate::flights::{config, passing};
 use crate::in_virtual_time;
 use crate::jobs::*;
+use crate::virtual_time::time_passes;
 use onyx::Segment;
 use onyx::api::JobOutcome;
 use onyx::job::{Job, Task, TaskKind};
@@ -140,7 +141,7 @@ fn rows_before_the_last_checkpoint_are_not_read_again() {
         let id = cluster.submit(job("in>work work>out", [read, pass, out]));
         let id = id.await.unwrap();
         while sink.segments().len() < ROWS as usize / 2 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            time_passes(Duration::from_millis(1)).await;
         }
         cluster.kill_node(2).await;
         cluster.await_job(id).await.unwrap();
@@ -185,7 +186,7 @@ fn files_of_slots_that_nobody_holds_any_more_get_their_names() {
             lengths.filter(|length| *length > 0).count()
         };
         while parts() < 4 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            time_passes(Duration::from_millis(1)).await;
         }
         cluster.kill_node(2).await;
         let outcome = cluster.await_job(id).await.unwrap();

@@ -2,6 +2,7 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
+use crate::virtual_time::time_passes;
 use onyx::Segment;
 use onyx::api::JobOutcome;
 use onyx::job::Task;
@@ -20,7 +21,7 @@ fn peers_of_several_nodes_join_one_ring() {
         cluster.joined(12).await.unwrap();
         // The others have read what one has read, a moment later.
         while cluster.node(2).snapshot().replica.membership.peers.len() < 12 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            time_passes(Duration::from_millis(1)).await;
         }
         let replica = cluster.node(2).snapshot().replica;
         let pairs = &replica.membership.pairs;

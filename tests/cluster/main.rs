@@ -23,6 +23,8 @@ mod sharing;
 
 #[path = "../support/flights.rs"]
 mod flights;
+#[path = "../../src/actors/virtual_time.rs"]
+mod virtual_time;
 
 /// Runs a test in virtual time: the clock goes on whenever everybody waits.
 fn in_virtual_time(test: impl Future<Output = ()>) {

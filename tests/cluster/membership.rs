@@ -1,6 +1,7 @@
 //! Who is in the cluster: many that come at once, processes that die, and what each costs the log.
 
 use crate::in_virtual_time;
+use crate::virtual_time::time_passes;
 use onyx::ids::PeerId;
 use onyx::log::commands::{Command, LeaveCluster};
 use onyx::replica::Replica;
@@ -90,7 +91,7 @@ fn a_process_that_dies_costs_one_entry_however_many_peers_it_had() {
         let before = cluster.commands().len();
         cluster.kill_node(1).await;
         cluster.joined(100).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        time_passes(Duration::from_secs(5)).await;
         let written = cluster.commands().split_off(before);
         let leaves = leaves(&cluster);
         assert_eq!(written.len(), 1, "{written:?}");
@@ -108,7 +109,7 @@ fn processes_that_die_together_are_one_entry_each_though_they_watched_each_other
         cluster.kill_node(1).await;
         cluster.kill_node(2).await;
         cluster.joined(10).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        time_passes(Duration::from_secs(5)).await;
         let named: BTreeSet<BTreeSet<PeerId>> = leaves(&cluster).iter().map(named).collect();
         assert_eq!(named, gone.into());
         assert!(leaves(&cluster).len() <= 3, "{:?}", leaves(&cluster));
@@ -144,7 +145,7 @@ fn ghosts_in_the_middle_of_their_join_keep_nobody_out() {
         for after in 2..16 {
             let mut cluster = start(2, 3);
             while cluster.commands().len() < after {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                time_passes(Duration::from_millis(1)).await;
             }
             cluster.kill_node(0).await;
             cluster.kill_node(1).await;
@@ -174,7 +175,7 @@ fn a_peer_that_is_stopped_says_so_once_and_its_watch_is_taken_over_at_once() {
             "{:?}",
             begin.elapsed()
         );
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        time_passes(Duration::from_secs(5)).await;
         assert_eq!(leaves(&cluster), [LeaveCluster::of(leaver)]);
     });
 }

@@ -3,6 +3,7 @@
 use crate::in_virtual_time;
 use crate::jobs::*;
 use crate::reports::{incarnation_of, peer_report};
+use crate::virtual_time::time_passes;
 use onyx::api::{ApiError, JobOutcome};
 use onyx::ids::{IdSource, JobId, PeerId};
 use onyx::job::{Job, Task};
@@ -40,7 +41,7 @@ fn two_jobs_share_the_peers_fairly() {
         cluster.joined(10).await.unwrap();
         let first = cluster.submit(line("identity")).await.unwrap();
         assert_eq!(cluster.node(0).snapshot().replica.peer_count(first), 10);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        time_passes(Duration::from_millis(100)).await;
         let begin = tokio::time::Instant::now();
         let second = cluster.submit(line("identity")).await.unwrap();
         let replica = cluster.node(0).snapshot().replica;
@@ -110,7 +111,7 @@ fn a_killed_job_stops_and_its_peers_take_other_work() {
             0,
             "it waits"
         );
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        time_passes(Duration::from_millis(500)).await;
         cluster.node(0).kill_job(job).await.unwrap();
         assert_eq!(
             cluster.await_job(job).await.unwrap(),
@@ -144,7 +145,7 @@ fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
             cluster.joined(4).await.unwrap();
             let job = cluster.submit(line("identity")).await.unwrap();
             while sink.segments().len() < 50 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                time_passes(Duration::from_millis(1)).await;
             }
             let peer = incarnation_of(cluster.node(0), index).await.unwrap();
             cluster.node(0).stop_peer(peer).await.unwrap();
@@ -189,7 +190,7 @@ fn a_peer_that_is_stopping_starts_nothing_whatever_it_reads() {
         let job = with_calls(line("identity"), "in", "note");
         cluster.submit(job).await.unwrap();
         while sink.segments().len() < 50 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            time_passes(Duration::from_millis(1)).await;
         }
         let reader = starts.lock().unwrap()[0];
         // Its last position takes a while to be saved, and others write meanwhile.
@@ -197,11 +198,11 @@ fn a_peer_that_is_stopping_starts_nothing_whatever_it_reads() {
         let noise = async {
             for _ in 0..100 {
                 cluster.server().append_raw(b"noise".to_vec());
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                time_passes(Duration::from_millis(5)).await;
             }
         };
         let stop = async {
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            time_passes(Duration::from_millis(250)).await;
             cluster.node(0).stop_peer(reader).await
         };
         let (stopped, ()) = tokio::join!(stop, noise);
@@ -237,10 +238,10 @@ fn an_input_that_is_read_in_parts_misses_nothing_when_a_peer_comes_or_goes() {
             cluster.joined(4).await.unwrap();
             let job = cluster.submit(in_parts()).await.unwrap();
             while sink.segments().len() < 200 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                time_passes(Duration::from_millis(1)).await;
             }
             // Late enough for positions to be saved.
-            tokio::time::sleep(Duration::from_millis(1_100)).await;
+            time_passes(Duration::from_millis(1_100)).await;
             let begin = tokio::time::Instant::now();
             crash(
                 cluster.node(0),
@@ -275,11 +276,11 @@ fn a_cluster_that_is_stopped_leaves_nothing_behind() {
         });
         cluster.joined(8).await.unwrap();
         cluster.submit(line("identity")).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        time_passes(Duration::from_millis(500)).await;
         let peers: BTreeSet<_> = cluster.server().pulses().into_iter().collect();
         let (server, census) = (cluster.server().clone(), cluster.census());
         cluster.stop().await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        time_passes(Duration::from_millis(1)).await;
         assert_eq!(census.living(), 0);
         assert_eq!(server.pulses(), []);
         let entries = onyx::testing::commands(&server);

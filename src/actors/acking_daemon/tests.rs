@@ -3,7 +3,7 @@
 use super::*;
 use crate::acking::{Ack, AckGroup, AckMessage, Inquiry, Pace};
 use crate::actors::probe::{Probe, heard};
-use crate::actors::virtual_time::pass;
+use crate::actors::virtual_time::time_passes;
 use crate::coordination::SessionLease;
 use crate::coordination::memory::MemoryServer;
 use crate::ids::IdSource;
@@ -153,7 +153,7 @@ async fn a_source_that_is_full_makes_it_wait_and_misses_nothing() {
     let mut source = rig.source(1);
     for root in 1..=6 {
         rig.ack(1, root, 0).await;
-        pass(Duration::from_millis(1)).await;
+        time_passes(Duration::from_millis(1)).await;
     }
     let mut roots = Vec::new();
     while roots.len() < 6 {
@@ -166,7 +166,7 @@ async fn a_source_that_is_full_makes_it_wait_and_misses_nothing() {
 async fn what_is_meant_for_a_source_that_is_gone_is_counted() {
     let mut rig = start();
     rig.ack(1, 1, 0).await;
-    pass(Duration::from_millis(1)).await;
+    time_passes(Duration::from_millis(1)).await;
     assert_eq!(rig.detail("undeliverable").await, 1);
 }
 
@@ -174,12 +174,12 @@ async fn what_is_meant_for_a_source_that_is_gone_is_counted() {
 async fn roots_that_stay_incomplete_are_swept() {
     let mut rig = start();
     rig.ack(1, 1, 7).await;
-    pass(Duration::from_secs(50)).await;
+    time_passes(Duration::from_secs(50)).await;
     assert_eq!(
         (rig.detail("open").await, rig.detail("swept").await),
         (1, 0)
     );
-    pass(Duration::from_secs(40)).await;
+    time_passes(Duration::from_secs(40)).await;
     assert_eq!(
         (rig.detail("open").await, rig.detail("swept").await),
         (0, 1)
@@ -205,7 +205,7 @@ async fn a_source_that_asks_hears_what_moves_after_what_is_complete() {
     let mut rig = start();
     let mut source = rig.source(8);
     rig.ack(1, 1, 7).await;
-    pass(Duration::from_secs(20)).await;
+    time_passes(Duration::from_secs(20)).await;
     rig.ack(1, 2, 7).await;
     rig.ack(1, 3, 0).await;
     rig.ask(&[1, 2, 3]);
@@ -228,10 +228,10 @@ async fn roots_of_a_peer_that_is_gone_are_given_up_at_the_next_sweep() {
     let mut rig = start();
     let open = |rig: &Rig| rig.counters.ackers().open.load(Ordering::Relaxed);
     rig.ack(1, 1, 7).await;
-    pass(Duration::from_secs(20)).await;
+    time_passes(Duration::from_secs(20)).await;
     assert_eq!(open(&rig), 1);
     rig.members
         .send_modify(|snapshot| *snapshot = Snapshot::default());
-    pass(Duration::from_secs(15)).await;
+    time_passes(Duration::from_secs(15)).await;
     assert_eq!((open(&rig), rig.detail("forgotten").await), (0, 1));
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::actors::probe::{Probe, heard};
 use crate::actors::supervision::remember_panics;
-use crate::actors::virtual_time::pass;
+use crate::actors::virtual_time::time_passes;
 use crate::clock::Clock;
 use crate::codec::from_payload;
 use crate::coordination::memory::{AppendFault, MemoryServer};
@@ -105,7 +105,7 @@ async fn while_paused_only_the_join_and_leaves_pass_and_the_others_keep_their_or
     for command in [kill(1), leave(), kill(2)] {
         rig.write(command).await.unwrap();
     }
-    pass(Duration::from_secs(1)).await;
+    time_passes(Duration::from_secs(1)).await;
     assert_eq!(rig.written(), [leave()]);
     rig.outbox.send(SetGate::Resume).await.unwrap();
     rig.outbox
@@ -191,7 +191,7 @@ async fn it_ends_with_its_session_and_tells_who_waits() {
     let first = rig.outbox.send(WriteAndConfirm(kill(1)));
     let second = rig.outbox.send(WriteAndConfirm(kill(2)));
     let (first, second, ()) = tokio::join!(first, second, async {
-        pass(Duration::from_millis(20)).await;
+        time_passes(Duration::from_millis(20)).await;
         rig.server.end_all_sessions();
     });
     assert_eq!(first.unwrap(), Ok(LogPosition(0)));
@@ -214,10 +214,10 @@ async fn nothing_is_written_while_the_lease_of_the_session_does_not_hold() {
     tokio::time::advance(LEASED).await;
     rig.write(kill(1)).await.unwrap();
     rig.write(leave()).await.unwrap();
-    pass(Duration::from_secs(60)).await;
+    time_passes(Duration::from_secs(60)).await;
     assert_eq!(rig.written(), []);
     rig.lease.extend(rig.clock.now(), LEASED);
-    pass(Duration::from_secs(1)).await;
+    time_passes(Duration::from_secs(1)).await;
     assert_eq!(rig.written(), [kill(1), leave()]);
 }
 
@@ -227,7 +227,7 @@ async fn an_outbox_ends_with_the_lease() {
     tokio::time::advance(LEASED).await;
     rig.write(kill(1)).await.unwrap();
     rig.lease.end();
-    pass(Duration::from_secs(1)).await;
+    time_passes(Duration::from_secs(1)).await;
     let deaths = heard(&rig.probe).await.deaths;
     assert!(deaths[0].exit.to_string().contains("session is over"));
     assert_eq!(rig.written(), []);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::actors::probe::{Probe, heard};
-use crate::actors::virtual_time::pass;
+use crate::actors::virtual_time::time_passes;
 use crate::coordination::memory::{Memory, MemoryServer};
 use crate::ids::IdSource;
 use crate::messages::supervision::Exit;
@@ -51,7 +51,7 @@ impl Rig {
 
     /// The peers that were reported, once nobody has anything left to do.
     async fn gone(&self) -> Vec<PeerId> {
-        pass(Duration::from_secs(1)).await;
+        time_passes(Duration::from_secs(1)).await;
         heard(&self.probe).await.gone
     }
 }
@@ -100,7 +100,7 @@ async fn an_interruption_is_no_death_and_watches_outlive_it() {
     rig.watches([2]).await;
     for _ in 0..3 {
         rig.server.interrupt();
-        pass(Duration::from_secs(5)).await;
+        time_passes(Duration::from_secs(5)).await;
         rig.server.restore();
         assert_eq!(rig.gone().await, []);
     }
@@ -124,14 +124,14 @@ async fn a_pulse_is_created_and_deleted_through_interruptions() {
     let rig = start([]).await;
     rig.server.interrupt();
     let (created, ()) = tokio::join!(rig.watcher.send(CreatePulse), async {
-        pass(Duration::from_secs(2)).await;
+        time_passes(Duration::from_secs(2)).await;
         rig.server.restore();
     });
     created.unwrap().unwrap();
     assert_eq!(rig.server.pulses(), [peer(ME)]);
     rig.server.interrupt();
     let (stopped, ()) = tokio::join!(rig.watcher.send(Stop), async {
-        pass(Duration::from_secs(2)).await;
+        time_passes(Duration::from_secs(2)).await;
         rig.server.restore();
     });
     stopped.unwrap();
