@@ -315,7 +315,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn what_is_pending_is_what_the_obvious_model_says(steps in vec(any_step(), 1..120)) {
+    fn what_is_pending_is_what_the_obvious_model_says(steps in vec(any_step(), 1..60)) {
         let mut model = Model::default();
         let mut pending = pending();
         for step in &steps {
