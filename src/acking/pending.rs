@@ -6,13 +6,15 @@
 //! dead letters included, is where the input can start again.
 //!
 //! After its time-out a root is not replayed at once: its acker is asked whether its tree moves, and
-//! is asked again as long as it does. An acker that does not answer is taken for gone.
+//! is asked again as long as it does. An acker that does not answer is taken for gone. What stands still
+//! while nothing passes it waits with the rest of the job: see `standstill`.
 
 use super::acks::{Cause, Pace, Reach};
 use super::latency::Latencies;
 use super::limit::Limit;
 use super::open_roots::{Attempt, OpenRoots, Reads};
 use super::retry_rule::RetryRule;
+use super::standstill::{Standing, Standstill};
 use super::timeout_pool::{TimeoutPool, Timeouts};
 use super::troubles::{Then, Troubles};
 use crate::clock::Millis;
@@ -26,7 +28,8 @@ use std::time::Duration;
 const TIDY_MIN: usize = 64;
 /// A replay of several segments takes at most so many bytes.
 const REPLAY_BYTES_MAX: usize = 8 << 20;
-/// A root that moves is asked about again after this part of the time-out.
+/// A root that moves, or stands still with all others, is asked about again after this part of the
+/// time-out.
 const ASK_AGAIN: u32 = 4;
 
 /// The pending roots of one epoch of an input task. `P` is the input's own position.
@@ -46,6 +49,7 @@ pub struct Pending<P> {
     completed: Option<P>,
     timeouts: TimeoutPool,
     troubles: Troubles,
+    standstill: Standstill,
     /// What ackers are to be asked.
     inquiries: BTreeMap<PeerId, Vec<u64>>,
     /// Roots marked for replay; some may have completed since.
@@ -161,6 +165,7 @@ impl<P> Pending<P> {
             completed: None,
             timeouts: TimeoutPool::new(rules.timeouts, now),
             troubles: Troubles::default(),
+            standstill: Standstill::new(timeout),
             inquiries: BTreeMap::new(),
             waiting: VecDeque::new(),
             condemned: VecDeque::new(),
@@ -186,7 +191,7 @@ impl<P> Pending<P> {
         self.reads_done += usize::from(read.open == 0);
         self.in_flight += segments.len();
         self.counters.read += segments.len() as u64;
-        let first_root = self.send(segments, Reads::First(read.id), acker);
+        let first_root = self.send(segments, Reads::First(read.id), acker, now);
         self.reads.push_back(read);
         self.tidy();
         first_root
@@ -195,10 +200,11 @@ impl<P> Pending<P> {
     /// The tree of a root is complete. False when the root is not open, which is counted.
     #[inline]
     pub fn complete(&mut self, root: u64, reach: Reach, now: Millis) -> bool {
-        if !self.close(root, now) {
+        let Some(sent_at) = self.close(root, now) else {
             self.counters.unknown += 1;
             return false;
-        }
+        };
+        self.standstill.completed(sent_at);
         match reach {
             Reach::Written => self.counters.written += 1,
             Reach::Inside => self.counters.filtered += 1,
@@ -245,9 +251,8 @@ impl<P> Pending<P> {
             match pace {
                 Pace::Still => self.stood_still(root, "no ack came within its time-out", now),
                 Pace::Moving => {
-                    let again = self.rules.timeouts.pending / ASK_AGAIN;
-                    self.troubles
-                        .at(now.plus(again.max(ONE_MS)), root, Then::Ask);
+                    self.standstill.moves(root);
+                    self.ask_again(root, now);
                 }
             }
         }
@@ -294,7 +299,7 @@ impl<P> Pending<P> {
 
     /// Takes at most `max` of the segments marked for replay, as new roots that this acker keeps.
     /// What is not taken now stays marked.
-    pub fn replay(&mut self, max: usize, acker: PeerId) -> Option<Replay> {
+    pub fn replay(&mut self, max: usize, acker: PeerId, now: Millis) -> Option<Replay> {
         let mut segments = EncodedBuilder::default();
         let (mut attempts, mut before) = (Vec::new(), Vec::new());
         while attempts.len() < max
@@ -324,7 +329,7 @@ impl<P> Pending<P> {
         self.counters.replayed += attempts.len() as u64;
         let segments = segments.finish();
         let numbers = attempts.iter().map(|attempt| attempt.attempt).collect();
-        let first_root = self.send(segments.clone(), Reads::Again(attempts), acker);
+        let first_root = self.send(segments.clone(), Reads::Again(attempts), acker, now);
         self.tidy();
         Some(Replay {
             first_root,
@@ -353,7 +358,7 @@ impl<P> Pending<P> {
 
     /// The dead letters have a segment: nothing waits for it any more.
     pub fn bury(&mut self, root: u64, now: Millis) {
-        if self.close(root, now) {
+        if self.close(root, now).is_some() {
             self.counters.dead_lettered += 1;
         }
     }
@@ -415,26 +420,26 @@ impl<P> Pending<P> {
     }
 
     /// Hands out roots for segments.
-    fn send(&mut self, segments: Encoded, reads: Reads, acker: PeerId) -> u64 {
+    fn send(&mut self, segments: Encoded, reads: Reads, acker: PeerId, now: Millis) -> u64 {
         let first_root = self.next_root;
         self.next_root += segments.len() as u64;
         if !segments.is_empty() {
             self.timeouts.add(first_root..self.next_root);
             self.sent
-                .push_back(OpenRoots::new(first_root, segments, reads, acker));
+                .push_back(OpenRoots::new(first_root, segments, reads, acker, now));
         }
         first_root
     }
 
+    /// Answers when the root was sent, if it was open.
     #[inline]
-    fn close(&mut self, root: u64, now: Millis) -> bool {
-        let Some(at) = self.find(root) else {
-            return false;
-        };
+    fn close(&mut self, root: u64, now: Millis) -> Option<Millis> {
+        let at = self.find(root)?;
         let sent = &mut self.sent[at];
         if !sent.close(root) {
-            return false;
+            return None;
         }
+        let sent_at = sent.sent_at;
         self.in_flight -= 1;
         let finished = match &sent.reads {
             Reads::First(read) if sent.is_done() => Some(*read),
@@ -446,7 +451,7 @@ impl<P> Pending<P> {
             self.release(read, now);
             self.tidy();
         }
-        true
+        Some(sent_at)
     }
 
     fn ask(&mut self, root: u64, now: Millis) {
@@ -457,13 +462,44 @@ impl<P> Pending<P> {
         self.inquiries.entry(acker).or_default().push(root);
     }
 
-    /// A root's tree did not move: another try, after a while, or none.
+    fn ask_again(&mut self, root: u64, now: Millis) {
+        let later = self.rules.timeouts.pending / ASK_AGAIN;
+        self.troubles
+            .at(now.plus(later.max(ONE_MS)), root, Then::Ask);
+    }
+
+    /// A root's tree did not move: it is lost, or everything stands still.
     fn stood_still(&mut self, root: u64, reason: &str, now: Millis) {
         let Some(at) = self.find(root) else { return };
+        let sent_at = self.sent[at].sent_at;
+        self.limit.cut(sent_at, now);
+        match self.standstill.stands(root, sent_at) {
+            Standing::Overtaken => self.try_again(at, root, reason, now),
+            Standing::WithTheRest => {
+                self.ask_again(root, now);
+                self.probe(now);
+            }
+        }
+    }
+
+    /// Plays one of the roots again that stand still, if it is time to. That is no try: nothing says
+    /// that it is this root's fault.
+    fn probe(&mut self, now: Millis) {
+        let sent = &self.sent;
+        let is_under_way = |root: u64| {
+            let at = sent.partition_point(|sent| sent.roots().end <= root);
+            sent.get(at).is_some_and(|sent| sent.is_under_way(root))
+        };
+        if let Some(root) = self.standstill.probe(now, is_under_way) {
+            self.counters.timed_out += 1;
+            self.mark(root, Try::TheSame);
+        }
+    }
+
+    /// A root is lost: another try, after a while, or none.
+    fn try_again(&mut self, at: usize, root: u64, reason: &str, now: Millis) {
         let (_, Attempt { attempt, .. }) = self.sent[at].segment(root);
         self.counters.timed_out += 1;
-        let timeout = self.rules.timeouts.pending.as_millis() as u64;
-        self.limit.cut(Millis(now.0.saturating_sub(timeout)), now);
         let rule = self.rules.retries;
         if !rule.allows(attempt) {
             return self.condemned.push_back((root, reason.into()));

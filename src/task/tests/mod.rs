@@ -11,7 +11,7 @@ use super::beat::Beat;
 use super::phases::PHASES;
 use super::*;
 use crate::acking::{Cause, Completions, Ledger, Reach, Retries};
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 use crate::coordination::memory::MemoryServer;
 use crate::coordination::{Coordination, SessionLease, write_job};
 use crate::functions::{FunctionContext, FunctionError, TaskFunction};
@@ -146,11 +146,18 @@ impl Rig {
     /// Applies what the source's acking daemon has got. The roots that are complete now.
     fn complete(&mut self) -> Vec<u64> {
         let mut completed = Vec::new();
+        let now = self.services.clock.now();
         while let Some(message) = self.acks.try_next() {
-            let Message::Acks(acks) = message else {
-                panic!("{message:?}")
-            };
-            self.ledger.apply(&acks, Millis(0), &mut completed);
+            match message {
+                Message::Acks(acks) => {
+                    self.ledger.apply(&acks, now, &mut completed);
+                }
+                Message::Inquiry(inquiry) => {
+                    let answers = self.ledger.answer(inquiry, now).into_iter();
+                    answers.for_each(|answer| self.send("in", Message::Progress(answer)));
+                }
+                other => panic!("{other:?}"),
+            }
         }
         completed
             .into_iter()
