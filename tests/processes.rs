@@ -429,7 +429,7 @@ fn ledgers_are_kept_in_two_processes_and_the_account_of_both_is_even() {
     let job = nodes[0].submit(&at("job.yaml"));
     let path = format!("/jobs/{job}");
     let sum = |key: &str| -> u64 {
-        let of = |node: &Node| node.get(&path)["account"][key].as_u64().unwrap();
+        let of = |node: &Node| node.get(&path)["account-here"][key].as_u64().unwrap();
         nodes.iter().map(of).sum()
     };
     for node in &nodes {
@@ -437,6 +437,12 @@ fn ledgers_are_kept_in_two_processes_and_the_account_of_both_is_even() {
         assert_eq!(node.get(&path)["account"]["unaccounted"], 0);
     }
     assert!(sum("out") + sum("filtered") >= ROWS as u64);
+    for node in &nodes {
+        let keys = ["in", "out", "filtered", "in-flight", "relinquished"];
+        node.until(&path, |job| {
+            keys.iter().all(|key| job["account"][key] == sum(key))
+        });
+    }
     assert_eq!((sum("in-flight"), sum("dead-lettered")), (0, 0));
     let text = fs::read_to_string(at("out.jsonl")).unwrap();
     let rows = text.lines().map(|line| {

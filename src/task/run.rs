@@ -456,6 +456,11 @@ impl TaskRun {
         .map_err(|fault| self.exception(fault))
     }
 
+    /// A position could not be saved.
+    pub fn position_not_saved(&self) {
+        self.context.counters.add(Count::FailedSaves, 1);
+    }
+
     /// What the task's handlers say about an exception.
     pub fn handling(&self, exception: &Exception) -> Handling {
         handle(&self.context.lifecycles, exception)

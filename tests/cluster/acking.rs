@@ -24,7 +24,7 @@ use tempfile::TempDir;
 async fn account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account {
     let mut sum = Account::default();
     for node in nodes {
-        let account = cluster.node(*node).job(job).await.unwrap().account;
+        let account = cluster.node(*node).job(job).await.unwrap().account_here;
         assert_eq!(account.unaccounted, 0, "{account:?}");
         sum.r#in += account.r#in;
         sum.out += account.out;
@@ -34,6 +34,21 @@ async fn account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account 
         sum.relinquished += account.relinquished;
     }
     sum
+}
+
+/// The account of the whole job, of which all these nodes tell the same when they have said their last.
+async fn whole_account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account {
+    time_passes(Duration::from_secs(3)).await;
+    let mut told = Vec::new();
+    for node in nodes {
+        told.extend(cluster.node(*node).job(job).await.unwrap().account);
+    }
+    assert!(
+        told.len() == nodes.len() && told.iter().all(|it| *it == told[0]),
+        "{told:?}"
+    );
+    assert_eq!(told[0].unaccounted, 0);
+    told[0]
 }
 
 /// `in>work work>out work>copy`, of which every fourth number is filtered and every third doubled.
@@ -147,6 +162,7 @@ fn ledgers_are_spread_over_ackers_and_every_root_completes_once() {
                 ..Account::default()
             };
             assert_eq!(account(&cluster, job, &[0, 1]).await, expected);
+            assert_eq!(whole_account(&cluster, job, &[0, 1]).await, expected);
             let mut open = 0;
             for node in 0..2 {
                 open += cluster
@@ -237,6 +253,10 @@ fn peers_that_keep_ledgers_may_die_and_nothing_waits_for_them() {
             assert!(took < Duration::from_secs(120), "{took:?}");
             let end = account(&cluster, job, &[0, 1]).await;
             assert_eq!((end.in_flight, end.dead_lettered), (0, 0), "{end:?}");
+            // What a node that is gone left behind is in it, and nothing of that is in flight.
+            let whole = whole_account(&cluster, job, &[0, 1]).await;
+            assert_eq!((whole.in_flight, whole.dead_lettered), (0, 0), "{whole:?}");
+            assert!(whole.r#in >= end.r#in && whole.out >= end.out, "{whole:?}");
             let written: BTreeSet<i64> = sink.ints("n").into_iter().collect();
             assert_eq!(written, sifted(400));
         });

@@ -51,6 +51,10 @@ async fn killed_by(
     };
     let shown = cluster.node(0).job(job).await.unwrap().exception;
     assert_eq!(shown.as_ref(), Some(&exception));
+    let listed = cluster.node(0).jobs().await;
+    let told = listed[0].why.strip_prefix("killed: ").unwrap();
+    let told = told.strip_suffix('…').unwrap_or(told);
+    assert!(told.len() > 20 && exception.starts_with(told), "{told}");
     assert!(cluster.node(0).snapshot().replica.allocations.is_empty());
     // User code is not a crash of the runtime: nobody was restarted for it.
     for index in 0..4 {

@@ -100,6 +100,10 @@ impl PeerGroup {
         if !Arc::ptr_eq(old, new) && old.members != new.members {
             self.services.task.transport.learn_sites(&new.members);
         }
+        if !Arc::ptr_eq(&step.old.jobs, &step.new.jobs) {
+            let has_record = |job| step.new.record(job).is_some();
+            self.services.task.counters.keep_only(has_record);
+        }
         let snapshot = Snapshot {
             position: Some(step.position),
             replica: step.new.clone(),
