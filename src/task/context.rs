@@ -149,6 +149,8 @@ pub struct BatchWork {
     pub(super) bytes_before: usize,
     /// What is known of each received segment.
     pub(super) meta: Option<BatchMeta>,
+    /// Who keeps the ledgers of the roots that an input makes of it.
+    pub(super) keeper: Option<PeerId>,
     /// Whether inputs read it for the first time.
     pub(super) freshness: Freshness,
     /// The position behind what an input read.
@@ -187,6 +189,14 @@ pub(super) enum Made {
 }
 
 impl Made {
+    /// Of the segment with this index, the index of the received one that it was made from.
+    pub(super) fn parent_of(&self, index: usize) -> usize {
+        match self {
+            Made::Untouched => index,
+            Made::New { parents } => parents[index] as usize,
+        }
+    }
+
     /// Whether anything was made of the received segment with this index.
     pub(super) fn stems_from(&self, index: usize) -> bool {
         match self {

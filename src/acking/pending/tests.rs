@@ -1,6 +1,8 @@
 //! The pending set against a slow and obvious model, and case by case.
 
+use super::overdue::ASK_AGAIN;
 use super::*;
+use crate::acking::Pace;
 use crate::ids::IdSource;
 use crate::segment::Segment;
 use proptest::collection::vec;

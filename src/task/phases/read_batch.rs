@@ -16,6 +16,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         return Ok(());
     };
     let acker = input.ackers.keeper(input.pending.next_root());
+    batch.keeper = Some(acker);
     if let Some(replay) = input.pending.replay(batch_size, acker, now) {
         batch.encoded = replay.segments;
         batch.freshness = Freshness::Replayed {
