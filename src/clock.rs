@@ -33,8 +33,8 @@ impl Clock {
         Clock(tokio::time::Instant::now())
     }
 
-    /// What the clock on the wall shows, in milliseconds since 1970. For people and for putting what
-    /// several machines tell in order: it jumps when it is set.
+    /// What the clock on the wall shows, in milliseconds since 1970. For people and for putting
+    /// what several machines tell in order: it jumps when it is set.
     pub fn unix_ms() -> u64 {
         #[expect(
             clippy::disallowed_methods,

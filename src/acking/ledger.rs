@@ -88,9 +88,10 @@ impl Ledger {
         Applied::Once
     }
 
-    /// Which of the roots that a source asks about move: at most two answers, of which none is empty.
-    /// A root that is complete is said to stand still. Its completion went out before this answer. What is
-    /// asked about is waited for, and no sweep gives it up before it is as long ago.
+    /// Which of the roots that a source asks about move: at most two answers, of which none is
+    /// empty. A root that is complete is said to stand still. Its completion went out before this
+    /// answer. What is asked about is waited for, and no sweep gives it up before it is as long
+    /// ago.
     pub fn answer(&mut self, inquiry: Inquiry, now: Millis) -> Vec<Progress> {
         let Inquiry {
             source,
@@ -119,9 +120,9 @@ impl Ledger {
             .collect()
     }
 
-    /// Gives up roots whose last ack or question is older than this, and forgets sources without open roots that
-    /// have been silent for as long. Must be longer than a source waits before it replays. Returns how
-    /// many roots.
+    /// Gives up roots whose last ack or question is older than this, and forgets sources without
+    /// open roots that have been silent for as long. Must be longer than a source waits before it
+    /// replays. Returns how many roots.
     pub fn sweep(&mut self, now: Millis, older_than: Duration) -> usize {
         let Some(limit) = now.0.checked_sub(Millis(0).plus(older_than).0).map(Millis) else {
             return 0;

@@ -1,13 +1,13 @@
 //! What an input task has read and not yet seen completed.
 //!
-//! A read is handed out as consecutive roots. A root whose tree stands still, or that is given back,
-//! is replayed as a new root, so that the acks of its old tree no longer mean anything; after too many
-//! tries it goes to the dead letters. The position up to which every read is complete, replays and
-//! dead letters included, is where the input can start again.
+//! A read is handed out as consecutive roots. A root whose tree stands still, or that is given
+//! back, is replayed as a new root, so that the acks of its old tree no longer mean anything; after
+//! too many tries it goes to the dead letters. The position up to which every read is complete,
+//! replays and dead letters included, is where the input can start again.
 //!
-//! After its time-out a root is not replayed at once: its acker is asked whether its tree moves, and
-//! is asked again as long as it does. An acker that does not answer is taken for gone. What stands still
-//! while nothing passes it waits with the rest of the job: see `standstill`.
+//! After its time-out a root is not replayed at once: its acker is asked whether its tree moves,
+//! and is asked again as long as it does. An acker that does not answer is taken for gone. What
+//! stands still while nothing passes it waits with the rest of the job: see `standstill`.
 
 use super::acks::{Cause, Reach};
 use super::latency::Latencies;
@@ -479,8 +479,8 @@ impl<P> Pending<P> {
         self.reads.get_mut(at)
     }
 
-    /// Lets go of what is complete: at the front at once, behind an old straggler when it is half of
-    /// what is kept.
+    /// Lets go of what is complete: at the front at once, behind an old straggler when it is half
+    /// of what is kept.
     fn tidy(&mut self) {
         while self.sent.front().is_some_and(OpenRoots::is_done) {
             self.sent.pop_front();

@@ -1,8 +1,8 @@
 //! The XOR of each root of one source, in a dense ring by sequence.
 //!
-//! Roots that stay incomplete while the ring moves on are kept apart as stragglers. Behind the ring,
-//! what is not a straggler is complete or given up: that is the tombstone which keeps a late ack
-//! from beginning a root again. A root whose very first ack comes after the ring has left it
+//! Roots that stay incomplete while the ring moves on are kept apart as stragglers. Behind the
+//! ring, what is not a straggler is complete or given up: that is the tombstone which keeps a late
+//! ack from beginning a root again. A root whose very first ack comes after the ring has left it
 //! counts as late too; its source replays it.
 
 use super::acks::Reach;
@@ -140,8 +140,8 @@ impl Ring {
         RingAck::Open
     }
 
-    /// Its source asks when the last ack of a root came. Tells it while the root is open, and remembers
-    /// that it is waited for.
+    /// Its source asks when the last ack of a root came. Tells it while the root is open, and
+    /// remembers that it is waited for.
     pub(super) fn asked(&mut self, root: u64, now: Tick) -> Option<Tick> {
         let slot = if root < self.base {
             self.stragglers.get_mut(&root)?
@@ -157,7 +157,8 @@ impl Ring {
         Some(slot.last)
     }
 
-    /// Gives up what had neither an ack nor a question since `limit`, and says how many roots that were.
+    /// Gives up what had neither an ack nor a question since `limit`, and says how many roots that
+    /// were.
     pub(super) fn sweep(&mut self, limit: Tick) -> usize {
         let mut swept = 0;
         for slot in &mut self.slots {

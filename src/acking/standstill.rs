@@ -1,10 +1,10 @@
 //! Whether a root that stands still is lost, or everything stands still with it.
 //!
-//! A root is taken for lost when it was overtaken: when one that was sent clearly later is complete.
-//! While nothing overtakes it, an output may simply have stopped, with all that is pending in the
-//! inboxes before it; playing that again would only repeat it. But it may as well all be lost. So of the
-//! roots that stand still one is played again in each time-out, in turn, as a probe: when it comes
-//! through, it overtakes all the others.
+//! A root is taken for lost when it was overtaken: when one that was sent clearly later is
+//! complete. While nothing overtakes it, an output may simply have stopped, with all that is
+//! pending in the inboxes before it; playing that again would only repeat it. But it may as well
+//! all be lost. So of the roots that stand still one is played again in each time-out, in turn, as
+//! a probe: when it comes through, it overtakes all the others.
 
 use crate::clock::Millis;
 use std::collections::BTreeSet;
@@ -67,7 +67,8 @@ impl Standstill {
     }
 
     /// The root to be played again as a probe, if it is time for one: the oldest for which
-    /// `is_under_way` holds. As what is played again is the newest root from then on, each has its turn.
+    /// `is_under_way` holds. As what is played again is the newest root from then on, each has its
+    /// turn.
     pub(super) fn probe(&mut self, now: Millis, is_under_way: impl Fn(u64) -> bool) -> Option<u64> {
         if now < self.next_probe {
             return None;

@@ -1,5 +1,5 @@
-//! The account of a job in the whole cluster: the sum of what every process has published, and of what
-//! this one knows of itself.
+//! The account of a job in the whole cluster: the sum of what every process has published, and of
+//! what this one knows of itself.
 
 use super::NodeHandle;
 use crate::codec::from_payload;

@@ -30,7 +30,8 @@ impl Causes {
     }
 }
 
-/// A list of jobs waits no longer for coordination; the causes that it could not tell come next time.
+/// A list of jobs waits no longer for coordination; the causes that it could not tell come next
+/// time.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 /// So many causes are read at the same time.
 const READS_AT_ONCE: usize = 16;

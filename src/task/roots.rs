@@ -1,4 +1,5 @@
-//! What an input hears of its roots between batches, and what it does about those that are not complete.
+//! What an input hears of its roots between batches, and what it does about those that are not
+//! complete.
 
 use super::context::{Identity, Role};
 use super::dead_letters::GivenUp;

@@ -1,7 +1,7 @@
 //! Where single roots are, or went: of those that are sampled, and of all that are played again.
 //!
-//! The source decides which roots are traced, and says so in the origin of its batches, so that every
-//! node writes down what happens to the same ones. Each node tells what it saw.
+//! The source decides which roots are traced, and says so in the origin of its batches, so that
+//! every node writes down what happens to the same ones. Each node tells what it saw.
 
 use crate::acking::{Reach, RootId};
 use crate::clock::Clock;
@@ -53,8 +53,8 @@ pub(super) enum Why {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TraceEvent {
-    /// When, in milliseconds since 1970 by this machine's clock, so that what several nodes tell can be put
-    /// in order.
+    /// When, in milliseconds since 1970 by this machine's clock, so that what several nodes tell
+    /// can be put in order.
     pub unix_ms: u64,
     /// In which job.
     pub job: JobId,
@@ -160,8 +160,8 @@ impl Traces {
         self.one_in
     }
 
-    /// Why a root is traced that its source traces at this rate. The source traces all that it plays
-    /// again; where all is sampled, that cannot be told.
+    /// Why a root is traced that its source traces at this rate. The source traces all that it
+    /// plays again; where all is sampled, that cannot be told.
     pub(super) fn why(&self, rate: u32) -> Why {
         match rate {
             1 if self.one_in != 1 => Why::Troubled,
@@ -237,8 +237,8 @@ impl Known {
     }
 }
 
-/// The rows of a batch whose roots are traced, with the names of these, and at which rate their source
-/// traces.
+/// The rows of a batch whose roots are traced, with the names of these, and at which rate their
+/// source traces.
 pub(super) fn traced_rows(meta: &BatchMeta) -> impl Iterator<Item = (usize, RootId, u32)> {
     let some = meta.origins().iter().any(|origin| origin.traced > 0);
     let rows = some.then(|| meta.rows().enumerate());

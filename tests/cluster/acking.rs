@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The account of a job on every node that lives. Each of them is even, at any moment: in virtual time
-/// nobody is in the middle of a batch while a test looks.
+/// The account of a job on every node that lives. Each of them is even, at any moment: in virtual
+/// time nobody is in the middle of a batch while a test looks.
 async fn account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account {
     let mut sum = Account::default();
     for node in nodes {
@@ -36,7 +36,8 @@ async fn account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account 
     sum
 }
 
-/// The account of the whole job, of which all these nodes tell the same when they have said their last.
+/// The account of the whole job, of which all these nodes tell the same when they have said their
+/// last.
 async fn whole_account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account {
     time_passes(Duration::from_secs(3)).await;
     let mut told = Vec::new();

@@ -1,5 +1,5 @@
-//! Roots that have pended for their time-out: their ackers are asked, and what stands still is played
-//! again when it is lost.
+//! Roots that have pended for their time-out: their ackers are asked, and what stands still is
+//! played again when it is lost.
 
 use super::{ONE_MS, Pending, Try};
 use crate::acking::acks::Pace;
@@ -16,8 +16,8 @@ use std::time::Duration;
 pub(super) const ASK_AGAIN: u32 = 4;
 
 impl<P> Pending<P> {
-    /// Looks at what has pended for too long and at what has waited for its next try. Then there may
-    /// be something to ask, to replay or to bury.
+    /// Looks at what has pended for too long and at what has waited for its next try. Then there
+    /// may be something to ask, to replay or to bury.
     pub fn expire(&mut self, now: Millis) {
         let due = self.timeouts.due(now);
         if !due.is_empty() {
@@ -90,8 +90,8 @@ impl<P> Pending<P> {
         }
     }
 
-    /// Plays one of the roots again that stand still, if it is time to. That is no try: nothing says
-    /// that it is this root's fault.
+    /// Plays one of the roots again that stand still, if it is time to. That is no try: nothing
+    /// says that it is this root's fault.
     fn probe(&mut self, now: Millis) {
         let sent = &self.sent;
         let is_under_way = |root: u64| {

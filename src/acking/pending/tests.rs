@@ -505,8 +505,8 @@ fn tries_that_stand_still_follow_each_other_ever_more_slowly_and_end() {
     }
 }
 
-/// A pending set whose acker answers that nothing moves, one millisecond after the other. Tells how many
-/// segments were sent again in each of some time-outs.
+/// A pending set whose acker answers that nothing moves, one millisecond after the other. Tells how
+/// many segments were sent again in each of some time-outs.
 struct Stalled {
     pending: Pending<usize>,
     now: u64,

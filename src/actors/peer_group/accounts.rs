@@ -1,7 +1,7 @@
 //! What became of all that the process read, kept where every node can add it up.
 //!
-//! One small node for each process and job that it reads for, written when it has changed and not more
-//! often than positions are saved. It stays when the process dies, and goes with the job.
+//! One small node for each process and job that it reads for, written when it has changed and not
+//! more often than positions are saved. It stays when the process dies, and goes with the job.
 
 use super::PeerGroup;
 use crate::codec::to_payload;
