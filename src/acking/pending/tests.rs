@@ -25,6 +25,7 @@ fn rules() -> PendingRules {
             seed: 1,
         },
         pending_max: 1_000,
+        bytes_max: usize::MAX,
         batch_size: 10,
     }
 }
@@ -293,6 +294,12 @@ impl Model {
         let open = self.open();
         assert_eq!(pending.in_flight(), open.len());
         assert_eq!(pending.is_empty(), open.is_empty());
+        let bytes: usize = open
+            .values()
+            .map(|at| segments(*at..at + 1).byte_len())
+            .sum();
+        assert!(bytes <= pending.bytes());
+        assert!(!open.is_empty() || pending.bytes() == 0);
         let counters = pending.counters();
         let ends = (counters.written, counters.filtered, counters.dead_lettered);
         assert_eq!(ends, (self.written, self.filtered, self.buried));
@@ -447,4 +454,25 @@ fn tries_that_stand_still_follow_each_other_ever_more_slowly_and_end() {
             "{waits:?}"
         );
     }
+}
+
+#[test]
+fn no_more_is_read_than_may_be_kept_in_bytes() {
+    let each = segments(0..1).byte_len();
+    let rules = PendingRules {
+        bytes_max: 10 * each,
+        ..rules()
+    };
+    let mut pending = Pending::new(rules, Millis(0));
+    pending.add(segments(0..4), 0, acker(1), Millis(0));
+    assert_eq!((pending.bytes(), pending.room()), (4 * each, 6));
+    pending.add(segments(4..10), 1, acker(1), Millis(0));
+    assert_eq!(pending.room(), 0);
+    // Segments are kept together: what was read last is all complete.
+    for root in 2..=10 {
+        pending.complete(root, Reach::Written, Millis(0));
+    }
+    assert_eq!((pending.bytes(), pending.room()), (4 * each, 6));
+    pending.complete(1, Reach::Written, Millis(0));
+    assert_eq!((pending.bytes(), pending.room()), (0, 10));
 }
