@@ -12,11 +12,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// At most so many segments in a batch and under way, and so many bytes of them.
+/// At most so many segments in a batch and under way, and so many bytes of a batch. What may be under
+/// way in bytes is left at its default.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 const PENDING: usize = 1 << 16;
-const PENDING_BYTES: usize = 64 << 20;
 
 /// The shape of a chain.
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ impl Chain {
         let task = |at: usize, name: &str, kind| {
             let mut task = Task::new(name, kind);
             task.batch_size = count(self.batch());
-            task.max_pending = count((PENDING_BYTES / self.text).clamp(self.batch(), PENDING));
+            task.max_pending = count(PENDING);
             task.min_peers = count(self.peers);
             task.max_peers = Some(count(self.peers));
             let tag = tags.get(at % tags.len().max(1));

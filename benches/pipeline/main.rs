@@ -61,8 +61,7 @@ fn main() {
     #[cfg(feature = "aeron")]
     if all || named("aeron") {
         let name = "two processes over Aeron IPC";
-        // Once: a second driver and node in this process sometimes do not get under way.
-        compare(name, TARGET_AERON, chain, 1, processes::run);
+        compare(name, TARGET_AERON, chain, runs, processes::run);
     }
     if all || named("--latency") {
         latency::run();

@@ -10,7 +10,7 @@ use onyx::node::{Node, NodeBuilder};
 use onyx::task::registry::Registry;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -46,14 +46,14 @@ pub(crate) fn run(chain: Chain) -> RuntimeResult {
         let handle = node.handle().clone();
         let joined = || handle.snapshot().replica.membership.members.len();
         while joined() < 2 * PEERS {
+            let ended = other.try_wait().expect("a process of ours");
+            assert_eq!(ended, None, "the second process ended");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let result = runtime::complete(&handle, chain.job(&TAGS)).await;
-        // The end of its input tells the other to say what it has, and to stop.
-        drop(other.stdin.take());
-        let said = BufReader::new(other.stdout.take().expect("its output"));
-        let said: Vec<String> = said.lines().map_while(Result::ok).collect();
-        assert!(other.wait().expect("its end").success());
+        // Coordination lives on this thread, and the other needs it to stop.
+        let said = tokio::task::spawn_blocking(|| end(other));
+        let said = said.await.expect("a thread that waits");
         node.stop().await.expect("a clean stop");
         server.stop().await;
         (result, said)
@@ -65,6 +65,15 @@ pub(crate) fn run(chain: Chain) -> RuntimeResult {
     let sum = sum.load(Ordering::Relaxed).wrapping_add(theirs);
     runtime::check(chain, sum, &result);
     result
+}
+
+/// The end of its input tells the second process to say what it has, and to stop.
+fn end(mut other: Child) -> Vec<String> {
+    drop(other.stdin.take());
+    let said = BufReader::new(other.stdout.take().expect("its output"));
+    let said = said.lines().map_while(Result::ok).collect();
+    assert!(other.wait().expect("its end").success());
+    said
 }
 
 /// The peers of each.

@@ -9,6 +9,7 @@
 
 mod ackers;
 mod acks;
+mod byte_limit;
 mod fuse;
 mod latency;
 mod ledger;

@@ -12,6 +12,8 @@ pub(super) struct OpenRoots {
     count: u64,
     /// Emptied when no root is open any more.
     segments: Encoded,
+    /// How many they take, until then.
+    pub(super) bytes: usize,
     bits: Vec<Bits>,
     open: usize,
     /// Where the segments come from.
@@ -63,6 +65,7 @@ impl OpenRoots {
         OpenRoots {
             first,
             count: count as u64,
+            bytes: segments.byte_len(),
             segments,
             bits,
             open: count,

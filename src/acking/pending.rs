@@ -10,6 +10,7 @@
 //! stands still while nothing passes it waits with the rest of the job: see `standstill`.
 
 use super::acks::{Cause, Reach};
+use super::byte_limit::ByteLimit;
 use super::latency::Latencies;
 use super::limit::Limit;
 use super::open_roots::{OpenRoots, Reads};
@@ -54,6 +55,7 @@ pub struct Pending<P> {
     /// Roots for the dead letters, with the reason; some may have completed since.
     condemned: VecDeque<(u64, String)>,
     limit: Limit,
+    bytes: ByteLimit,
     latencies: Latencies,
     in_flight: usize,
     counters: PendingCounters,
@@ -68,6 +70,8 @@ pub struct PendingRules {
     pub retries: RetryRule,
     /// How many there may be.
     pub pending_max: usize,
+    /// How many bytes they may have.
+    pub bytes_max: usize,
     /// How many are read at once.
     pub batch_size: usize,
 }
@@ -167,6 +171,7 @@ impl<P> Pending<P> {
             waiting: VecDeque::new(),
             condemned: VecDeque::new(),
             limit: Limit::new(rules.pending_max, rules.batch_size, timeout, now),
+            bytes: ByteLimit::new(rules.bytes_max),
             latencies: Latencies::default(),
             in_flight: 0,
             counters: PendingCounters::default(),
@@ -186,6 +191,7 @@ impl<P> Pending<P> {
         };
         self.next_read += 1;
         self.reads_done += usize::from(read.open == 0);
+        self.bytes.read(segments.len(), segments.byte_len());
         self.in_flight += segments.len();
         self.counters.read += segments.len() as u64;
         let first_root = self.send(segments, Reads::First(read.id), acker, now);
@@ -337,7 +343,13 @@ impl<P> Pending<P> {
 
     /// How many more may be read now.
     pub fn room(&self) -> usize {
-        self.limit.get().saturating_sub(self.in_flight)
+        let room = self.limit.get().saturating_sub(self.in_flight);
+        room.min(self.bytes.room())
+    }
+
+    /// How many bytes the segments have that are kept to be played again.
+    pub fn bytes(&self) -> usize {
+        self.bytes.kept()
     }
 
     /// How many may be pending at present: what was declared, or less while the pipeline is slow.
@@ -376,6 +388,7 @@ impl<P> Pending<P> {
         self.next_root += segments.len() as u64;
         if !segments.is_empty() {
             self.timeouts.add(first_root..self.next_root);
+            self.bytes.keep(segments.byte_len());
             self.sent
                 .push_back(OpenRoots::new(first_root, segments, reads, acker, now));
         }
@@ -397,7 +410,10 @@ impl<P> Pending<P> {
             Reads::First(_) => None,
             Reads::Again(attempts) => Some(attempts[(root - sent.roots().start) as usize].read),
         };
-        self.sent_done += usize::from(sent.is_done());
+        if sent.is_done() {
+            self.sent_done += 1;
+            self.bytes.release(sent.bytes);
+        }
         if let Some(read) = finished {
             self.release(read, now);
             self.tidy();
@@ -409,7 +425,10 @@ impl<P> Pending<P> {
     fn move_to_replay(&mut self, at: usize, root: u64, read: u64) {
         let sent = &mut self.sent[at];
         sent.close(root);
-        self.sent_done += usize::from(sent.is_done());
+        if sent.is_done() {
+            self.sent_done += 1;
+            self.bytes.release(sent.bytes);
+        }
         let keeps_its_count = match sent.reads {
             Reads::First(_) => sent.is_done(),
             Reads::Again(_) => true,

@@ -84,6 +84,7 @@ impl World {
                 seed,
             },
             pending_max: PENDING_MAX,
+            bytes_max: usize::MAX,
             batch_size: BATCH as usize,
         };
         World {

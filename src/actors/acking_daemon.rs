@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::ids::PeerId;
 use crate::messages::log_reader::Snapshot;
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
-use crate::messaging::{Inbox, InboxKind, Links, Message, Transport, TrySendError};
+use crate::messaging::{Inbox, InboxKind, Links, Lost, Message, Transport, TrySendError};
 use crate::task::TaskServices;
 use crate::task::counters::Counters;
 use actix::fut::wrap_future;
@@ -46,6 +46,8 @@ pub struct AckingDaemon {
     links: Links,
     /// Completions for which their source, in its epoch, had no room yet.
     undelivered: BTreeMap<(PeerId, u64, Reach), Vec<u64>>,
+    /// Changes when a link has broken.
+    broken: watch::Receiver<()>,
     /// Answers to sources; each follows the completions that came before its question.
     answers: Vec<Progress>,
     /// What is shown of all daemons of the node, and what this one has added to it.
@@ -77,6 +79,7 @@ impl AckingDaemon {
         Ok(AckingDaemon {
             ledger: Ledger::default(),
             inbox: Some(inbox),
+            broken: transport.broken(),
             transport,
             links: Links::to(InboxKind::Task),
             undelivered: BTreeMap::new(),
@@ -104,11 +107,13 @@ impl AckingDaemon {
             .keys()
             .map(|(source, ..)| *source)
             .collect();
+        let mut broken = self.broken.clone();
         let next = async move {
             let heard = tokio::select! {
                 biased;
                 message = inbox.next() => message.map_or(Heard::End, Heard::Message),
                 () = links.one_ready(&full) => Heard::Room,
+                Ok(()) = broken.changed() => Heard::Broken,
             };
             (inbox, links, heard)
         };
@@ -118,6 +123,7 @@ impl AckingDaemon {
                 match heard {
                     Heard::End => return,
                     Heard::Room => {}
+                    Heard::Broken => this.say_again(),
                     Heard::Message(message) => {
                         let more = std::iter::from_fn(|| inbox.try_next());
                         let more: Vec<Message> = more.take(MESSAGES_AT_ONCE - 1).collect();
@@ -193,6 +199,19 @@ impl AckingDaemon {
         }
         self.answer();
         self.show();
+    }
+
+    /// What was on links that broke is told once more. A source that heard it ignores it.
+    fn say_again(&mut self) {
+        self.broken.mark_unchanged();
+        let lost = self.links.take_lost().into_iter();
+        let completions = lost.filter_map(|(_, lost)| match lost {
+            Lost::Word(Message::Completions(completions)) => Some(completions),
+            // Who has asked asks again.
+            Lost::Word(_) | Lost::Segments(_) => None,
+        });
+        let completions = completions.collect();
+        self.keep(completions);
     }
 
     /// Answers the sources that have room. One that has none asks again, or takes the silence for an
@@ -272,6 +291,7 @@ impl Drop for AckingDaemon {
 enum Heard {
     Message(Message),
     Room,
+    Broken,
     End,
 }
 

@@ -26,7 +26,7 @@ pub struct Measurements {
     pub given_up: u64,
     /// Completions whose source was gone.
     pub undeliverable_completions: u64,
-    /// What arrived and was not taken by the transport, by reason.
+    /// What arrived and was not taken, by reason.
     pub frames_refused: Vec<(&'static str, u64)>,
     /// How often the session with coordination was opened again.
     pub session_restarts: u64,
@@ -63,16 +63,20 @@ impl NodeHandle {
             latencies: counters.latencies(),
             oldest_pending: oldest(counters.oldest()).unwrap_or_default(),
         });
+        let tasks: Vec<TaskMeasurements> = tasks.collect();
+        let displaced = tasks.iter().map(|task| task.figures.displaced).sum();
+        let mut frames_refused = status.refused.clone();
+        frames_refused.push(("displaced", displaced));
         let ackers = self.counters.ackers();
         let get = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
         Ok(Measurements {
-            tasks: tasks.collect(),
+            tasks,
             acker_entries: get(&ackers.open),
             duplicate_acks: get(&ackers.refused),
             late_acks: get(&ackers.late),
             given_up: get(&ackers.given_up),
             undeliverable_completions: get(&ackers.undeliverable),
-            frames_refused: status.refused.clone(),
+            frames_refused,
             session_restarts: status.session_restarts,
             peer_restarts: status.peer_restarts,
             status: NodeStatus::of(status),

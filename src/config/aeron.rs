@@ -58,6 +58,9 @@ pub enum Compression {
     Deflate,
 }
 
+/// Drivers look at their clients once a second.
+const LIVENESS_MIN: Duration = Duration::from_millis(1_001);
+const LIVENESS_MAX: Duration = Duration::from_secs(60);
 const TERM_BYTES_MIN: usize = 64 << 10;
 const TERM_BYTES_MAX: usize = 1 << 30;
 const MTU_BYTES_MIN: u32 = 256;
@@ -122,6 +125,15 @@ impl AeronConfig {
                  found {mtu}"
             );
             keys.refuse("mtu-bytes", &message);
+        }
+        if !(LIVENESS_MIN..=LIVENESS_MAX).contains(&self.liveness) {
+            let message = format!(
+                "expected {} to {}, found {}",
+                LIVENESS_MIN.as_millis(),
+                LIVENESS_MAX.as_millis(),
+                self.liveness.as_millis()
+            );
+            keys.refuse("liveness-ms", &message);
         }
         if self.driver_directory.file_name().is_none() {
             keys.refuse("driver-directory", "expected the path of a directory");

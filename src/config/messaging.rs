@@ -12,7 +12,8 @@ use std::time::Duration;
 pub struct MessagingConfig {
     /// What carries them.
     pub transport: Transport,
-    /// Batches that wait for a task. Full means that senders wait.
+    /// Batches that wait for a task; one of more than 64 KiB counts for each 64 KiB. Full means that
+    /// senders wait.
     pub inbox_batches: NonZeroUsize,
     /// Ack messages that wait for a peer. Full means that senders wait.
     pub ack_inbox_messages: NonZeroUsize,

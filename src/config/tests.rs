@@ -185,6 +185,7 @@ driver = "internal"
 driver-directory = ""
 term-bytes = 100_000
 mtu-bytes = 1500
+liveness-ms = 900
 local-peers = "none"
 "#;
     assert_snapshot!(problems(text, &[]), @r#"
@@ -193,7 +194,8 @@ local-peers = "none"
     node.toml:5: messaging.driver-directory: expected the path of a directory
     node.toml:6: messaging.term-bytes: expected a power of two from 65536 to 1073741824, found 100000
     node.toml:7: messaging.mtu-bytes: expected 0, or a multiple of 32 from 256 to 65504, found 1500
-    node.toml:8: messaging.local-peers: expected "memory" or "aeron", found "none"
+    node.toml:8: messaging.liveness-ms: expected 1001 to 60000, found 900
+    node.toml:9: messaging.local-peers: expected "memory" or "aeron", found "none"
     "#);
 }
 

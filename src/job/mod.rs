@@ -116,6 +116,12 @@ pub struct Task {
     /// Inputs: the most roots that may be unacknowledged at once.
     #[serde(default = "defaults::max_pending")]
     pub max_pending: NonZeroU32,
+    /// Inputs: the most bytes that the segments of these roots may have, encoded.
+    #[serde(
+        default = "defaults::max_pending_bytes",
+        skip_serializing_if = "defaults::is_max_pending_bytes"
+    )]
+    pub max_pending_bytes: NonZeroU32,
     /// Inputs: after so many retries that failed, a root goes to the dead letters.
     #[serde(
         default = "defaults::max_retries",
@@ -133,7 +139,7 @@ pub struct Task {
 
 impl Task {
     /// The keys of a catalog entry that every task may have; the others are its own, in `params`.
-    pub const KEYS: [&'static str; 17] = [
+    pub const KEYS: [&'static str; 18] = [
         "name",
         "type",
         "fn",
@@ -149,15 +155,17 @@ impl Task {
         "pending-timeout-ms",
         "input-retry-timeout-ms",
         "max-pending",
+        "max-pending-bytes",
         "max-retries",
         "dead-letter",
     ];
 
     /// Those of the keys that mean something to inputs only.
-    pub const INPUT_KEYS: [&'static str; 4] = [
+    pub const INPUT_KEYS: [&'static str; 5] = [
         "pending-timeout-ms",
         "input-retry-timeout-ms",
         "max-pending",
+        "max-pending-bytes",
         "max-retries",
     ];
 
@@ -178,6 +186,7 @@ impl Task {
             pending_timeout_ms: defaults::pending_timeout_ms(),
             input_retry_timeout_ms: defaults::input_retry_timeout_ms(),
             max_pending: defaults::max_pending(),
+            max_pending_bytes: defaults::max_pending_bytes(),
             max_retries: defaults::max_retries(),
             dead_letter: None,
             params: Segment::new(),
@@ -450,6 +459,16 @@ pub mod defaults {
     /// Roots that may be unacknowledged at once.
     pub const fn max_pending() -> NonZeroU32 {
         positive(10_000)
+    }
+
+    /// Bytes of unacknowledged roots.
+    pub const fn max_pending_bytes() -> NonZeroU32 {
+        positive(64 << 20)
+    }
+
+    /// Whether it is the default, which is not stored.
+    pub fn is_max_pending_bytes(bytes: &NonZeroU32) -> bool {
+        *bytes == max_pending_bytes()
     }
 
     /// Retries of a root that may fail.

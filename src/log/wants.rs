@@ -61,6 +61,8 @@ pub struct Assignment {
     pub read: Read,
     /// Ready peers of each downstream task, in slot order.
     pub downstream: Vec<(TaskName, Vec<(SlotId, PeerId)>)>,
+    /// Who holds a slot of a task that sends to this one.
+    pub upstream: BTreeSet<PeerId>,
     /// Whether this output slot should be sealed now.
     pub seal: Seal,
     /// Who keeps the ledgers of the job; none when each source is its own acker. Only inputs ask.
@@ -223,6 +225,9 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
         .map_or(&default, |progress| progress);
     let reach = Reach::of(replica, record, allocation, &task, slot);
     let downstream = task_record.downstream.iter();
+    let upstream = record
+        .upstream(&task)
+        .filter_map(|from| allocation.tasks.get(&from.name));
     Some(Assignment {
         job,
         slot,
@@ -235,6 +240,7 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
         downstream: downstream
             .map(|to| (to.clone(), reach.ready_slots(allocation, to)))
             .collect(),
+        upstream: upstream.flat_map(|slots| slots.values().copied()).collect(),
         seal: seal(record, task_record.kind, progress, &task, slot),
         ackers: match task_record.kind {
             TaskKind::Input => allocation.ackers.clone(),

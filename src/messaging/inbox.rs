@@ -25,19 +25,21 @@ pub struct InboxCounts {
 
 /// Where messages for an inbox are put. Clones lead to the same inbox.
 ///
-/// Who delivers from this process takes a place first. Who delivers for another process has granted
-/// it so many messages before. So the queue between door and inbox is bounded without a bound of
+/// Who delivers from this process takes places first. Who delivers for another process has granted
+/// it so many before. So the queue between door and inbox is bounded without a bound of
 /// its own.
 #[derive(Clone)]
 pub(super) struct Door {
     parcels: mpsc::UnboundedSender<Parcel>,
     room: Arc<Room>,
+    /// How many places the message needs that was turned away last.
+    wanted: u32,
 }
 
 /// The places of an inbox for senders of this process. Closed with the inbox.
 struct Room {
     places: Semaphore,
-    capacity: usize,
+    capacity: u32,
     counts: InboxCounts,
 }
 
@@ -48,11 +50,11 @@ struct Parcel {
 }
 
 enum Receipt {
-    /// The place it had.
-    Place,
-    /// The link on which it came from another process.
+    /// The places it had.
+    Places(u32),
+    /// The link on which it came from another process, and the places that it had there.
     #[cfg(feature = "aeron")]
-    Link(Arc<Takings>),
+    Link(Arc<Takings>, u64),
 }
 
 /// Why a door did not take a message, which this is.
@@ -62,12 +64,13 @@ pub(super) enum Turned {
 }
 
 impl Inbox {
-    /// An inbox for so many messages, and its door. A capacity of 0 counts as 1.
+    /// An inbox with so many places, and its door. A capacity of 0 counts as 1.
     pub(super) fn new(capacity: usize, on_close: impl FnOnce() + Send + 'static) -> (Self, Door) {
         let (sender, parcels) = mpsc::unbounded_channel();
-        let capacity = capacity.clamp(1, Semaphore::MAX_PERMITS);
+        let capacity = u32::try_from(capacity.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let capacity = capacity.max(1);
         let room = Arc::new(Room {
-            places: Semaphore::new(capacity),
+            places: Semaphore::new(capacity as usize),
             capacity,
             counts: InboxCounts::default(),
         });
@@ -77,7 +80,12 @@ impl Inbox {
             on_close: Some(Box::new(on_close)),
         };
         let parcels = sender;
-        (inbox, Door { parcels, room })
+        let door = Door {
+            parcels,
+            room,
+            wanted: 1,
+        };
+        (inbox, door)
     }
 
     /// Takes nothing more: what is here already can still be read.
@@ -108,9 +116,9 @@ impl Inbox {
         self.parcels.is_empty()
     }
 
-    /// How many messages from this process can wait.
+    /// How many places there are for messages from this process.
     pub fn capacity(&self) -> usize {
-        self.room.capacity
+        self.room.capacity as usize
     }
 
     /// What was seen so far.
@@ -121,9 +129,9 @@ impl Inbox {
     fn take(&self, parcel: Parcel) -> Message {
         self.room.counts.received.fetch_add(1, Ordering::Relaxed);
         match parcel.receipt {
-            Receipt::Place => self.room.places.add_permits(1),
+            Receipt::Places(places) => self.room.places.add_permits(places as usize),
             #[cfg(feature = "aeron")]
-            Receipt::Link(takings) => takings.count_one(),
+            Receipt::Link(takings, places) => takings.count(places),
         }
         parcel.message
     }
@@ -142,41 +150,45 @@ impl InboxCounts {
 }
 
 impl Door {
-    /// Puts a message where there is a place for it.
+    /// Puts a message where there are places for it. One that needs more than there are at all needs
+    /// all of them.
     #[expect(
         clippy::result_large_err,
         reason = "a refused message goes back as it came, without an allocation"
     )]
-    pub(super) fn try_put(&self, message: Message) -> Result<(), Turned> {
-        match self.room.places.try_acquire() {
-            Ok(place) => place.forget(),
+    pub(super) fn try_put(&mut self, message: Message) -> Result<(), Turned> {
+        let places = u32::try_from(message.places()).unwrap_or(u32::MAX);
+        let places = places.min(self.room.capacity);
+        match self.room.places.try_acquire_many(places) {
+            Ok(taken) => taken.forget(),
             Err(TryAcquireError::NoPermits) => {
                 self.room.counts.full.fetch_add(1, Ordering::Relaxed);
+                self.wanted = places;
                 return Err(Turned::Full(message));
             }
             Err(TryAcquireError::Closed) => return Err(Turned::Closed(message)),
         }
-        let receipt = Receipt::Place;
+        let receipt = Receipt::Places(places);
         let put = self.parcels.send(Parcel { message, receipt });
         put.map_err(|back| Turned::Closed(back.0.message))
     }
 
-    /// Waits until there is a place; false when the inbox has closed.
-    pub(super) async fn has_place(&self) -> bool {
-        self.room.places.acquire().await.is_ok()
+    /// Waits until there are places for what was turned away last; false when the inbox has closed.
+    pub(super) async fn has_room(&self) -> bool {
+        self.room.places.acquire_many(self.wanted).await.is_ok()
     }
 
     /// Puts a message that its sender had been granted; false when the inbox has closed.
     #[cfg(feature = "aeron")]
     pub(super) fn put_granted(&self, message: Message, takings: &Arc<Takings>) -> bool {
-        let receipt = Receipt::Link(takings.clone());
+        let receipt = Receipt::Link(takings.clone(), message.places());
         !self.is_closed() && self.parcels.send(Parcel { message, receipt }).is_ok()
     }
 
-    /// How many messages the inbox is for.
+    /// How many places there are for messages of other processes.
     #[cfg(feature = "aeron")]
-    pub(super) fn capacity(&self) -> usize {
-        self.room.capacity
+    pub(super) fn capacity(&self) -> u64 {
+        self.room.capacity.into()
     }
 
     /// Whether the inbox takes nothing more.
@@ -203,12 +215,17 @@ impl Drop for Inbox {
 
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inbox({} of {} messages)", self.len(), self.capacity())
+        write!(
+            f,
+            "Inbox({} messages, {} places)",
+            self.len(),
+            self.capacity()
+        )
     }
 }
 
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Door(to {} messages)", self.room.capacity)
+        write!(f, "Door(to {} places)", self.room.capacity)
     }
 }

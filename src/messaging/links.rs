@@ -1,7 +1,7 @@
 //! The links of one sender: each is opened when it is first needed, and again when the inbox at its
 //! end was replaced by another of the same peer.
 
-use super::{InboxKind, Link, LinkClosed, Message, Transport, TrySendError};
+use super::{InboxKind, Link, LinkClosed, Lost, Message, Transport, TrySendError};
 use crate::ids::PeerId;
 use futures_util::future::select_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,8 @@ pub struct Links {
     open: BTreeMap<PeerId, OpenLink>,
     /// Somebody had no such inbox when it was last tried.
     refused: bool,
+    /// What was on links that have broken, with whom it was for.
+    lost: Vec<(PeerId, Lost)>,
 }
 
 /// How long a peer that had no inbox is left in peace. It may open one without a word in the log that
@@ -40,7 +42,17 @@ impl Links {
             kind,
             open: BTreeMap::new(),
             refused: false,
+            lost: Vec::new(),
         }
+    }
+
+    /// Takes what was on links that have broken, with whom it was for.
+    pub fn take_lost(&mut self) -> Vec<(PeerId, Lost)> {
+        let Links { open, lost, .. } = self;
+        for (peer, open) in open {
+            lost.extend(open.link.take_lost().into_iter().map(|it| (*peer, it)));
+        }
+        std::mem::take(lost)
     }
 
     /// Sends, or gives the message back. A peer without such an inbox is closed.
@@ -60,6 +72,8 @@ impl Links {
                 known => return known,
             }
             let history = open.history;
+            let lost = open.link.take_lost().into_iter();
+            self.lost.extend(lost.map(|lost| (to, lost)));
             self.open.remove(&to);
             if history == History::NothingTaken {
                 // It was opened for this, and nobody is there.

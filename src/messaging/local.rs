@@ -9,19 +9,31 @@ use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
 
 /// The inboxes of one process. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LocalTransport {
     doors: Arc<RwLock<Doors>>,
+    /// Its links never break.
+    broken: watch::Sender<()>,
 }
 
 type Doors = BTreeMap<(PeerId, InboxKind), Door>;
 
+impl Default for LocalTransport {
+    fn default() -> Self {
+        LocalTransport::new()
+    }
+}
+
 impl LocalTransport {
     /// No inboxes yet.
     pub fn new() -> Self {
-        LocalTransport::default()
+        LocalTransport {
+            doors: Arc::default(),
+            broken: watch::Sender::new(()),
+        }
     }
 
     /// Opens an inbox; `on_close` is called after it has closed.
@@ -108,6 +120,10 @@ impl Transport for LocalTransport {
     fn losses(&self) -> u64 {
         0
     }
+
+    fn broken(&self) -> watch::Receiver<()> {
+        self.broken.subscribe()
+    }
 }
 
 impl Link for Door {
@@ -119,7 +135,7 @@ impl Link for Door {
     }
 
     fn ready(&mut self) -> BoxFuture<'_, Result<(), LinkClosed>> {
-        Box::pin(async { self.has_place().await.then_some(()).ok_or(LinkClosed) })
+        Box::pin(async { self.has_room().await.then_some(()).ok_or(LinkClosed) })
     }
 }
 
@@ -128,7 +144,9 @@ mod tests {
     use super::*;
     use crate::acking::{Cause, Retries};
     use crate::ids::IdSource;
+    use crate::messaging::PLACE_BYTES;
     use crate::messaging::contract::Ends;
+    use futures_util::FutureExt;
 
     fn peer(seed: u64) -> PeerId {
         IdSource::from_seed(seed).peer()
@@ -247,5 +265,36 @@ mod tests {
             }
         });
         sender.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn large_messages_take_as_many_places_as_their_bytes_fill() {
+        let transport = LocalTransport::new();
+        let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
+        let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+        let large = |places: usize| {
+            let roots = (PLACE_BYTES * places / 8) as u64;
+            Message::Retries(Retries {
+                source: peer(1),
+                epoch: 1,
+                cause: Cause::Asked,
+                reason: String::new(),
+                roots: (0..roots).collect(),
+            })
+        };
+        link.try_send(large(3)).unwrap();
+        assert!(matches!(
+            link.try_send(large(2)),
+            Err(TrySendError::Full(_))
+        ));
+        // Who waits for two is not told of one.
+        assert!(link.ready().now_or_never().is_none());
+        inbox.next().await.unwrap();
+        assert_eq!(link.ready().await, Ok(()));
+        // What is larger than the inbox has it alone.
+        link.try_send(large(9)).unwrap();
+        assert!(link.try_send(message(1)).is_err());
+        inbox.next().await.unwrap();
+        assert_eq!(link.try_send(message(1)), Ok(()));
     }
 }

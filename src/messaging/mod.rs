@@ -21,11 +21,12 @@ pub use links::Links;
 pub use local::LocalTransport;
 
 use crate::acking::{AckMessage, Completions, Inquiry, Progress, Retries};
-use crate::codec::Batch;
+use crate::codec::{Batch, BatchMeta};
 use crate::ids::{AllocationVersion, GroupId, JobId, PeerId, TaskName};
 use crate::replica::{Member, SharedMap, Site};
 use futures_util::future::BoxFuture;
 use std::fmt;
+use tokio::sync::watch;
 
 /// What virtual peers say to each other while a job runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +69,35 @@ pub enum InboxKind {
     Acker,
 }
 
+/// An inbox has places of so many bytes.
+pub const PLACE_BYTES: usize = 64 << 10;
+/// A root takes so many bytes, and an ack of one.
+const ROOT_BYTES: usize = 8;
+const ACK_BYTES: usize = 16;
+
 impl Message {
+    /// How many places of an inbox it takes: one, or as many as its bytes fill. So what an inbox may
+    /// hold is bounded in bytes, whatever the size of segments. Both ends of a link count alike.
+    pub fn places(&self) -> u64 {
+        let bytes = match self {
+            Message::Segments(it) => it.batch.wire_len(),
+            Message::Acks(it) => it.groups.iter().map(|it| it.acks.len() * ACK_BYTES).sum(),
+            about_roots => about_roots.roots().len() * ROOT_BYTES,
+        };
+        bytes.div_ceil(PLACE_BYTES).max(1) as u64
+    }
+
+    /// The roots of which it says something; none when it carries something for each.
+    pub fn roots(&self) -> &[u64] {
+        match self {
+            Message::Segments(_) | Message::Acks(_) => &[],
+            Message::Completions(it) => &it.roots,
+            Message::Retries(it) => &it.roots,
+            Message::Inquiry(it) => &it.roots,
+            Message::Progress(it) => &it.roots,
+        }
+    }
+
     /// Which of a peer's inboxes this is for.
     pub fn inbox(&self) -> InboxKind {
         match self {
@@ -92,7 +121,8 @@ impl fmt::Display for InboxKind {
 
 /// Where inboxes and links come from.
 pub trait Transport: Send + Sync {
-    /// Opens an inbox of a peer of this process, bounded in messages. Dropping the inbox closes it.
+    /// Opens an inbox of a peer of this process with so many places of [`PLACE_BYTES`]. Dropping the
+    /// inbox closes it.
     fn open_inbox(
         &self,
         peer: PeerId,
@@ -126,6 +156,9 @@ pub trait Transport: Send + Sync {
 
     /// A number that grows whenever everything was lost that was under way on all links.
     fn losses(&self) -> u64;
+
+    /// Changes whenever a link has broken. Whoever has links looks then what they have lost.
+    fn broken(&self) -> watch::Receiver<()>;
 }
 
 /// One way to one inbox.
@@ -139,6 +172,21 @@ pub trait Link: Send {
 
     /// Waits until there is room. Somebody else may take it before it is used.
     fn ready(&mut self) -> BoxFuture<'_, Result<(), LinkClosed>>;
+
+    /// Of a link that has broken: what it does not know to have been taken, once. Links within a
+    /// process do not break.
+    fn take_lost(&mut self) -> Vec<Lost> {
+        Vec::new()
+    }
+}
+
+/// What was on a link that broke. Some of it may have been taken all the same.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lost {
+    /// Segments. Their sources have them, and play them again.
+    Segments(BatchMeta),
+    /// A word about roots, that can be said twice.
+    Word(Message),
 }
 
 /// The message was not sent, and this is it.

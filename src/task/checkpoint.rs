@@ -234,6 +234,7 @@ mod tests {
             held: (0..slots).map(SlotId).collect(),
             read: Read::Go,
             downstream: Vec::new(),
+            upstream: Default::default(),
             seal: Seal::No,
         }
     }

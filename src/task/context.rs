@@ -92,6 +92,8 @@ pub(super) struct Identity {
     pub epoch: u64,
     /// The allocation version that its messages carry.
     pub version: AllocationVersion,
+    /// Who may send to it, by that version.
+    pub upstream: BTreeSet<PeerId>,
 }
 
 /// What a task does at its ends.
@@ -315,7 +317,14 @@ impl TaskContext {
         loop {
             let message = self.arrived.pop_front().or_else(|| self.inbox.try_next())?;
             match message {
-                Message::Segments(segments) if self.is_for_me(&segments) => return Some(segments),
+                Message::Segments(segments) if !self.is_for_me(&segments) => {
+                    self.turn_away(Message::Segments(segments));
+                }
+                Message::Segments(segments) if self.is_displaced(&segments) => {
+                    self.counters.add(Count::Displaced, 1);
+                    self.give_back(&segments);
+                }
+                Message::Segments(segments) => return Some(segments),
                 other => self.turn_away(other),
             }
         }
@@ -325,9 +334,13 @@ impl TaskContext {
     /// else. Sources need not wait for what it carried.
     pub(super) fn turn_away(&mut self, message: Message) {
         self.counters.add(Count::Misdirected, 1);
-        let Message::Segments(segments) = message else {
-            return;
-        };
+        if let Message::Segments(segments) = message {
+            self.give_back(&segments);
+        }
+    }
+
+    /// Tells the sources of a batch that it was not worked on.
+    fn give_back(&mut self, segments: &SegmentsMessage) {
         let mut back = RetriesBySource::default();
         back.add_all(segments.batch.meta());
         back.into_messages()
@@ -336,6 +349,15 @@ impl TaskContext {
 
     fn is_for_me(&self, message: &SegmentsMessage) -> bool {
         message.job == self.identity.job && message.task == self.identity.task.name
+    }
+
+    /// Whether the sender has lost its place upstream: by this allocation it has none, and it has
+    /// not read a newer one. Who has kept its place may be behind: what it sends is as good as ever.
+    fn is_displaced(&self, message: &SegmentsMessage) -> bool {
+        let Identity {
+            version, upstream, ..
+        } = &self.identity;
+        message.version <= *version && !upstream.contains(&message.sender)
     }
 }
 

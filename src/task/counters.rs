@@ -52,6 +52,8 @@ pub enum Count {
     BlockedMs,
     /// Messages that were meant for somebody else: an earlier task or incarnation.
     Misdirected,
+    /// Batches of peers that have lost their place upstream.
+    Displaced,
     /// Segments that could not be decoded.
     Damaged,
     /// Segments that were too large to be sent.
@@ -159,6 +161,7 @@ impl TaskCounters {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             blocked_ms: get(Count::BlockedMs),
             misdirected: get(Count::Misdirected),
+            displaced: get(Count::Displaced),
             damaged: get(Count::Damaged),
             oversized: get(Count::Oversized),
             failed_saves: get(Count::FailedSaves),
@@ -196,6 +199,7 @@ pub struct TaskFigures {
     pub in_flight: u64,
     pub blocked_ms: u64,
     pub misdirected: u64,
+    pub displaced: u64,
     pub damaged: u64,
     pub oversized: u64,
     pub failed_saves: u64,
@@ -220,6 +224,7 @@ impl TaskFigures {
             in_flight: self.in_flight + other.in_flight,
             blocked_ms: self.blocked_ms + other.blocked_ms,
             misdirected: self.misdirected + other.misdirected,
+            displaced: self.displaced + other.displaced,
             damaged: self.damaged + other.damaged,
             oversized: self.oversized + other.oversized,
             failed_saves: self.failed_saves + other.failed_saves,

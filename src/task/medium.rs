@@ -209,6 +209,7 @@ fn pending_rules(task: &Task, seed: u64) -> PendingRules {
             seed,
         },
         pending_max: task.max_pending.get() as usize,
+        bytes_max: task.max_pending_bytes.get() as usize,
         batch_size: task.batch_size.get() as usize,
     }
 }

@@ -5,9 +5,10 @@ use super::counters::{Count, TaskCounters};
 use super::retries::RetriesBySource;
 use crate::acking::{AckGroup, Cause, Retries};
 use crate::ids::{PeerId, SlotId, TaskName};
-use crate::messaging::{InboxKind, Links, Message, SegmentsMessage, Transport, TrySendError};
+use crate::messaging::{InboxKind, Links, Lost, Message, SegmentsMessage, Transport, TrySendError};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The queue and the links it empties into.
 pub(super) struct Outbound {
@@ -22,6 +23,8 @@ pub(super) struct Outbound {
     told: VecDeque<Retries>,
     /// Acks that their acker cannot have any more.
     undelivered: Vec<(PeerId, AckGroup)>,
+    /// Changes when a link has broken.
+    broken: watch::Receiver<()>,
     counters: Arc<TaskCounters>,
 }
 
@@ -63,6 +66,7 @@ impl Outbound {
         let (ackers, sources) = (Links::to(InboxKind::Acker), Links::to(InboxKind::Task));
         let (routes, queue) = (Vec::new(), VecDeque::new());
         Outbound {
+            broken: transport.broken(),
             transport,
             routes,
             ackers,
@@ -146,9 +150,37 @@ impl Outbound {
 
     /// Sends as much as links take, in order. Sources that have no room do not hold up the rest.
     pub(super) fn flush(&mut self) -> Flushed {
+        if self.broken.has_changed().unwrap_or(false) {
+            self.broken.mark_unchanged();
+            self.make_up_for_lost();
+        }
         let flushed = self.flush_queue();
         self.tell_sources();
         flushed
+    }
+
+    /// What was on links that have broken: sources are asked to play segments again, words are said
+    /// again, and mean nothing where they were heard before.
+    fn make_up_for_lost(&mut self) {
+        let mut back = RetriesBySource::default();
+        for route in &mut self.routes {
+            for (_, lost) in route.links.take_lost() {
+                if let Lost::Segments(meta) = lost {
+                    back.add_all(&meta);
+                }
+            }
+        }
+        self.told.extend(back.into_messages());
+        for (acker, lost) in self.ackers.take_lost() {
+            if let Lost::Word(message) = lost {
+                self.push(To::Acker(acker), message);
+            }
+        }
+        for (_, lost) in self.sources.take_lost() {
+            if let Lost::Word(Message::Retries(retries)) = lost {
+                self.tell(retries);
+            }
+        }
     }
 
     fn tell_sources(&mut self) {
@@ -246,9 +278,9 @@ impl Outbound {
         }
     }
 
-    /// Waits until the first message that is blocked may be taken, or until a source has room for what
-    /// it is to be told. Waits for ever when there is neither, and when a task has no ready peer: a
-    /// newer assignment has to come.
+    /// Waits until the first message that is blocked may be taken, until a source has room for what
+    /// it is to be told, or until a link has broken. Waits for ever when there is nothing of it, and
+    /// when a task has no ready peer: a newer assignment has to come.
     pub(super) async fn writable(&mut self) {
         let sources: BTreeSet<PeerId> = self.told.iter().map(|retries| retries.source).collect();
         let (routes, ackers) = (&mut self.routes, &mut self.ackers);
@@ -263,6 +295,8 @@ impl Outbound {
         tokio::select! {
             () = sent => {}
             () = self.sources.one_ready(&sources) => {}
+            // The next flush makes up for it.
+            Ok(()) = self.broken.changed() => self.broken.mark_changed(),
         }
     }
 }

@@ -88,6 +88,10 @@ impl TaskRun {
     pub fn reassign(&mut self, assignment: Assignment) {
         self.context.outbound.reroute(&assignment.downstream);
         self.context.identity.version = assignment.version;
+        self.context
+            .identity
+            .upstream
+            .clone_from(&assignment.upstream);
         if let Role::Input(input) = &mut self.context.role {
             // Ackers that are replaced keep the ledgers that they have; those that are lost or moved
             // are a loss.
@@ -281,7 +285,7 @@ impl TaskRun {
         tokio::select! {
             () = leased, if wait.lease == Lease::Awaited => {}
             message = inbox.next(), if wait.arrival == Arrival::Wanted => arrived.extend(message),
-            () = outbound.writable(), if wait.room == Room::Needed || outbound.has_to_tell() => {}
+            () = outbound.writable() => {}
             () = timer => {}
         }
     }

@@ -99,6 +99,7 @@ impl TaskRun {
             slot: assignment.slot,
             epoch,
             version: assignment.version,
+            upstream: assignment.upstream.clone(),
         };
         let counters = services.counters.of(assignment.job, &task.name);
         let function = function(services, &task).map_err(fail)?;

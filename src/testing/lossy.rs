@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// How much gets lost between peers. Real links tell their sender when they lose something; these do
 /// not, so that only time-outs help.
@@ -132,5 +133,9 @@ impl Transport for Lossy {
 
     fn losses(&self) -> u64 {
         self.inner.losses()
+    }
+
+    fn broken(&self) -> watch::Receiver<()> {
+        self.inner.broken()
     }
 }

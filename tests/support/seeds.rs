@@ -165,7 +165,11 @@ fn frames() -> Vec<Vec<u8>> {
     let reason = RefuseReason::Gap;
     let words = [
         open,
-        Control::Grant { link, limit: 12 },
+        Control::Grant {
+            link,
+            limit: 12,
+            taken: 5,
+        },
         Control::Refuse { link, reason },
         Control::Leave { link },
     ];

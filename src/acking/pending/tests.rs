@@ -27,6 +27,7 @@ fn rules() -> PendingRules {
             seed: 1,
         },
         pending_max: 1_000,
+        bytes_max: usize::MAX,
         batch_size: 10,
     }
 }
@@ -343,6 +344,12 @@ impl Model {
         let open = self.open();
         assert_eq!(pending.in_flight(), open.len());
         assert_eq!(pending.is_empty(), open.is_empty());
+        let bytes: usize = open
+            .values()
+            .map(|at| segments(*at..at + 1).byte_len())
+            .sum();
+        assert!(bytes <= pending.bytes());
+        assert!(!open.is_empty() || pending.bytes() == 0);
         let counters = pending.counters();
         let ends = (counters.written, counters.filtered, counters.dead_lettered);
         assert_eq!(ends, (self.written, self.filtered, self.buried));
@@ -582,4 +589,25 @@ fn what_is_really_lost_is_sent_again_as_soon_as_a_probe_comes_through() {
             .flat_map(|it| &it.attempts)
             .all(|attempt| *attempt == 2)
     );
+}
+
+#[test]
+fn no_more_is_read_than_may_be_kept_in_bytes() {
+    let each = segments(0..1).byte_len();
+    let rules = PendingRules {
+        bytes_max: 10 * each,
+        ..rules()
+    };
+    let mut pending = Pending::new(rules, Millis(0));
+    pending.add(segments(0..4), 0, acker(1), Millis(0));
+    assert_eq!((pending.bytes(), pending.room()), (4 * each, 6));
+    pending.add(segments(4..10), 1, acker(1), Millis(0));
+    assert_eq!(pending.room(), 0);
+    // Segments are kept together: what was read last is all complete.
+    for root in 2..=10 {
+        pending.complete(root, Reach::Written, Millis(0));
+    }
+    assert_eq!((pending.bytes(), pending.room()), (4 * each, 6));
+    pending.complete(1, Reach::Written, Millis(0));
+    assert_eq!((pending.bytes(), pending.room()), (0, 10));
 }

@@ -87,7 +87,7 @@ fn task(task: &Task) -> Segment {
         }
     }
     let default = Task::new(task.name.clone(), task.kind);
-    let numbers: [(&str, Number); 8] = [
+    let numbers: [(&str, Number); 9] = [
         ("batch-size", |task| Some(task.batch_size)),
         ("batch-timeout-ms", |task| Some(task.batch_timeout_ms)),
         ("min-peers", |task| Some(task.min_peers)),
@@ -97,6 +97,7 @@ fn task(task: &Task) -> Segment {
             Some(task.input_retry_timeout_ms)
         }),
         ("max-pending", |task| Some(task.max_pending)),
+        ("max-pending-bytes", |task| Some(task.max_pending_bytes)),
         ("max-retries", |task| Some(task.max_retries)),
     ];
     let input = task.kind == TaskKind::Input;

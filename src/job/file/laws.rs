@@ -55,6 +55,7 @@ prop_compose! {
         if input {
             task.max_pending = numbers[2];
             task.max_retries = numbers[3];
+            task.max_pending_bytes = numbers[0];
             task.input_retry_timeout_ms = NonZeroU32::new(retry).unwrap();
             task.pending_timeout_ms = NonZeroU32::new(retry * times).unwrap();
         }

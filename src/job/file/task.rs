@@ -102,6 +102,7 @@ impl TaskReader<'_> {
                 positive(entry, place, misfits, &mut task.input_retry_timeout_ms);
             }
             "max-pending" => positive(entry, place, misfits, &mut task.max_pending),
+            "max-pending-bytes" => positive(entry, place, misfits, &mut task.max_pending_bytes),
             "max-retries" => positive(entry, place, misfits, &mut task.max_retries),
             own => task.params.set(own, value(&entry.value)),
         }

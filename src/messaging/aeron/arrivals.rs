@@ -11,6 +11,7 @@ use crate::ids::PeerId;
 use crate::messaging::inbox::Door;
 use crate::messaging::{Control, InboxKind, LinkId, Message, Open, RefuseReason};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(super) struct Arrivals {
     free: Vec<usize>,
     given: u64,
     by_sender: BTreeMap<Sender, LinkId>,
+    /// The links that share an inbox.
+    by_inbox: BTreeMap<(PeerId, InboxKind), Vec<LinkId>>,
     bell: Bell,
 }
 
@@ -56,6 +59,7 @@ impl Arrivals {
             free: Vec::new(),
             given: 0,
             by_sender: BTreeMap::new(),
+            by_inbox: BTreeMap::new(),
             bell,
         }
     }
@@ -93,11 +97,13 @@ impl Arrivals {
             return words.say(site, link, refuse(RefuseReason::NoInbox));
         };
         self.by_sender.insert(sender, id);
+        let inbox = (open.peer, open.inbox);
+        self.by_inbox.entry(inbox).or_default().push(id);
         self.places[place(id)] = Some(InLink {
             id,
             sender,
             site,
-            inbox: (open.peer, open.inbox),
+            inbox,
             door,
             window: Window::default(),
             takings: Arc::new(Takings::new(id, self.bell.clone())),
@@ -117,7 +123,7 @@ impl Arrivals {
         if link.sender.epoch != epoch {
             return Err(Refusal::Stale);
         }
-        if let Err(misplaced) = link.window.receive(sequence) {
+        if let Err(misplaced) = link.window.receive(sequence, message.places()) {
             match misplaced {
                 Misplaced::Again => {}
                 Misplaced::Gap => self.refuse(id, RefuseReason::Gap, words),
@@ -137,8 +143,9 @@ impl Arrivals {
         let Some(link) = self.get(id) else {
             return;
         };
-        let same_inbox = |other: &&InLink| other.inbox == link.inbox && other.id != id;
-        let others = self.places.iter().flatten().filter(same_inbox);
+        let beside = self.by_inbox.get(&link.inbox).into_iter().flatten();
+        let others = beside.filter(|other| **other != id);
+        let others = others.filter_map(|other| self.get(*other));
         let (others, elsewhere) = others.fold((0, 0), |(others, elsewhere), other| {
             let outstanding = other.window.outstanding(other.takings.taken());
             (others + 1, elsewhere + outstanding)
@@ -146,13 +153,17 @@ impl Arrivals {
         let Some(link) = self.get_mut(id) else {
             return;
         };
-        let capacity = link.door.capacity() as u64;
+        let capacity = link.door.capacity();
         let taken = link.takings.taken();
         let limit = link.window.grant(taken, capacity, others, elsewhere);
         // The sender hears of more room when half of what it has is used up.
         link.takings.tell_at(taken + (limit - taken).div_ceil(2));
         let (site, sender) = (link.site, link.sender.link);
-        let grant = Control::Grant { link: id, limit };
+        let grant = Control::Grant {
+            link: id,
+            limit,
+            taken,
+        };
         words.say(site, sender, grant);
     }
 
@@ -205,6 +216,12 @@ impl Arrivals {
         self.get(id)?;
         let link = self.places[place(id)].take()?;
         self.by_sender.remove(&link.sender);
+        if let Entry::Occupied(mut beside) = self.by_inbox.entry(link.inbox) {
+            beside.get_mut().retain(|other| *other != id);
+            if beside.get().is_empty() {
+                beside.remove();
+            }
+        }
         self.free.push(place(id));
         Some(link)
     }
@@ -315,7 +332,7 @@ mod tests {
 
         fn granted(&mut self, link: u64) -> (LinkId, u64) {
             match self.open(link, 0, EPOCH)[..] {
-                [Control::Grant { link, limit }] => (link, limit),
+                [Control::Grant { link, limit, .. }] => (link, limit),
                 ref other => panic!("{other:?}"),
             }
         }
@@ -482,11 +499,12 @@ mod tests {
         }
         receiver.arrivals.grant(id, &mut receiver.words);
         let link = id;
-        assert_eq!(receiver.said(), [Control::Grant { link, limit: 4 }]);
+        let granted = |limit, taken| [Control::Grant { link, limit, taken }];
+        assert_eq!(receiver.said(), granted(4, 0));
         inbox.try_next();
         inbox.try_next();
         receiver.arrivals.grant(id, &mut receiver.words);
-        assert_eq!(receiver.said(), [Control::Grant { link, limit: 6 }]);
+        assert_eq!(receiver.said(), granted(6, 2));
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(super) struct Bell {
     courier: Arc<OnceLock<Thread>>,
 }
 
-/// How many messages of a link from another process were taken out of its inbox.
+/// How many places were left by messages of a link from another process: those that were taken out
+/// of its inbox.
 #[derive(Debug)]
 pub(in crate::messaging) struct Takings {
     link: LinkId,
@@ -110,9 +111,9 @@ impl Takings {
         self.tell_if(self.taken());
     }
 
-    /// One more was taken.
-    pub(in crate::messaging) fn count_one(&self) {
-        self.tell_if(self.taken.fetch_add(1, Ordering::SeqCst) + 1);
+    /// A message of so many places was taken.
+    pub(in crate::messaging) fn count(&self, places: u64) {
+        self.tell_if(self.taken.fetch_add(places, Ordering::SeqCst) + places);
     }
 
     fn tell_if(&self, taken: u64) {
@@ -163,13 +164,13 @@ mod tests {
         let (bell, wishes) = Bell::new();
         let takings = Takings::new(LinkId(7), bell);
         let told = || wishes.try_iter().count();
-        takings.count_one();
+        takings.count(1);
         assert_eq!(told(), 0);
         takings.tell_at(3);
-        takings.count_one();
+        takings.count(1);
         assert_eq!(told(), 0);
-        takings.count_one();
-        takings.count_one();
+        takings.count(1);
+        takings.count(1);
         assert_eq!(told(), 1);
         takings.tell_at(4);
         assert_eq!((told(), takings.taken()), (1, 4));

@@ -1,6 +1,6 @@
 //! A client of a media driver: what one process has with it, until either of them is lost.
 
-use super::driver::{DriverError, MediaDriver, c_path, words_of};
+use super::driver::{DriverError, MediaDriver, c_path, is_alive, words_of};
 use super::publications::publication_uri;
 use super::settings::{AeronSettings, DriverChoice};
 use super::site::{AeronSite, DriverId};
@@ -36,6 +36,12 @@ pub enum AeronError {
     /// There is no driver.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// Nobody has started an external one.
+    #[error(
+        "no media driver runs at {0}: start one with `onyx-node media-driver`, or set \
+         messaging.driver = \"embedded\""
+    )]
+    NoDriver(PathBuf),
     /// The driver cannot be used.
     #[error("no media driver can be used at {directory}: {reason}")]
     Client {
@@ -80,8 +86,12 @@ impl Client {
         };
         let id = DriverId::of(&directory).map_err(|error| refused(error.to_string()))?;
         let fault = Arc::default();
-        let aeron =
-            aeron(&directory, settings, &fault).map_err(|error| refused(words_of(&error)))?;
+        let aeron = aeron(&directory, settings, &fault).map_err(|error| {
+            match is_alive(&directory, settings.liveness) {
+                true => refused(words_of(&error)),
+                false => AeronError::NoDriver(directory.clone()),
+            }
+        })?;
         let stream = settings.stream();
         let ipc =
             Ear::new(&aeron, "aeron:ipc", stream).map_err(|error| refused(words_of(&error)))?;

@@ -4,7 +4,7 @@
 use super::arrivals::{Arrivals, Sender};
 use super::bell::{Bell, Wish};
 use super::client::{AeronError, Client};
-use super::departures::{Departures, OutLink};
+use super::departures::{Departures, Granted, OutLink};
 use super::idle::Idle;
 use super::publications::{Identity, Publications};
 use super::refusals::{Refusal, Refusals};
@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::site::AeronSite;
 use super::words::Words;
 use crate::clock::{Clock, Millis};
-use crate::messaging::{Cargo, Control, LinkId, LocalTransport, decode_frame};
+use crate::messaging::{Cargo, Control, LinkId, LocalTransport, RefuseReason, decode_frame};
 use bytes::Bytes;
 use rusteron_client::AeronHeader;
 use std::sync::{Arc, mpsc};
@@ -51,9 +51,11 @@ struct Desk {
     arrivals: Arrivals,
     departures: Departures,
     words: Words,
-    /// Links that were granted something, with who granted it. They are told where to send once
-    /// everything that has arrived was read.
-    granted: Vec<(LinkId, LinkId, u64)>,
+    /// Links that were granted something. They are told where to send once everything that has
+    /// arrived was read.
+    granted: Vec<(LinkId, Granted)>,
+    /// Links that broke since this was last told.
+    broken: usize,
     now: Millis,
 }
 
@@ -78,6 +80,7 @@ impl Courier {
             departures: Departures::default(),
             words: Words::default(),
             granted: Vec::new(),
+            broken: 0,
             now: Millis(0),
         };
         Courier {
@@ -127,7 +130,7 @@ impl Courier {
     /// Nothing that the lost client had can be used, and nothing says what of it has arrived.
     fn forget(&mut self) {
         self.publications = Publications::new();
-        self.desk.departures.lost(None);
+        self.desk.departures.close_answered();
         self.desk.arrivals.lost(None);
         self.desk.words = Words::default();
         self.blocked.clear();
@@ -162,6 +165,7 @@ impl Courier {
                 Err(reason) => return End::Lost(reason),
             };
             self.pass_on_grants();
+            self.tell_of_broken();
             work += self.publications.advance(self.desk.now);
             work += self.say(client);
             self.blocked.retain(|link| link.still_blocked());
@@ -198,9 +202,21 @@ impl Courier {
 
     fn pass_on_grants(&mut self) {
         let epoch = self.epoch;
-        for (id, far, limit) in self.desk.granted.drain(..) {
-            let departures = &mut self.desk.departures;
-            departures.granted(id, (far, limit), epoch, &self.publications);
+        let Desk {
+            granted,
+            departures,
+            broken,
+            ..
+        } = &mut self.desk;
+        for (id, granted) in granted.drain(..) {
+            *broken += departures.granted(id, granted, epoch, &self.publications);
+        }
+    }
+
+    /// Tells who has links of those that broke.
+    fn tell_of_broken(&mut self) {
+        if std::mem::take(&mut self.desk.broken) > 0 {
+            self.shared.links_broke();
         }
     }
 
@@ -221,7 +237,7 @@ impl Courier {
         let used = |site| desk.departures.any_to(site) || desk.arrivals.any_from(site);
         let patience = liveness * PATIENCE_FACTOR;
         for site in self.publications.tick(desk.now, patience, used) {
-            desk.departures.lost(Some(site));
+            desk.broken += desk.departures.lost(site);
             desk.arrivals.lost(Some(site));
             desk.words.forget(site);
         }
@@ -264,8 +280,16 @@ impl Desk {
                 let (now, words) = (self.now, &mut self.words);
                 self.arrivals.opened(&open, epoch, answer_to, now, words);
             }
-            Control::Grant { link, limit } => self.granted.push((to, link, limit)),
-            Control::Refuse { link, .. } => self.departures.end(link),
+            Control::Grant { link, limit, taken } => {
+                let far = link;
+                self.granted.push((to, Granted { far, limit, taken }));
+            }
+            // Whose inbox has closed is told by the log: who is gone, moved or done.
+            Control::Refuse {
+                link,
+                reason: RefuseReason::NoInbox,
+            } => self.departures.end(link),
+            Control::Refuse { link, .. } => self.broken += self.departures.broke(link),
             Control::Leave { link } => self.arrivals.left(Sender { epoch, link }),
         }
         Ok(())

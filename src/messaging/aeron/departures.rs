@@ -30,10 +30,16 @@ pub(super) struct OutLink {
     /// What the receiver calls it; 0 before it answered.
     far: AtomicU64,
     epoch: AtomicU64,
+    /// How many messages were sent, and how many places they have.
     sent: AtomicU64,
+    used: AtomicU64,
     limit: AtomicU64,
+    /// How many places of its messages are known to be left again.
+    taken: AtomicU64,
     blocked: AtomicBool,
     closed: AtomicBool,
+    /// Closed, and what was not taken is lost.
+    broken: AtomicBool,
     /// Where to send; there from the first grant until the link has closed. Whoever sends holds it
     /// meanwhile, so that it is never closed under them.
     publication: Mutex<Option<AeronPublication>>,
@@ -66,9 +72,12 @@ impl OutLink {
             far: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            used: AtomicU64::new(0),
             limit: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             publication: Mutex::new(None),
             room: Notify::new(),
         }
@@ -78,7 +87,7 @@ impl OutLink {
         if self.closed.load(Ordering::SeqCst) {
             return Readiness::Closed;
         }
-        let granted = self.sent.load(Ordering::SeqCst) < self.limit.load(Ordering::SeqCst);
+        let granted = self.used.load(Ordering::SeqCst) < self.limit.load(Ordering::SeqCst);
         if granted && !self.blocked.load(Ordering::SeqCst) {
             Readiness::Ready
         } else {
@@ -95,8 +104,26 @@ impl OutLink {
         }
     }
 
-    pub(super) fn count_sent(&self) {
+    /// A message of so many places was sent. Answers with the place behind it.
+    pub(super) fn count_sent(&self, places: u64) -> u64 {
         self.sent.fetch_add(1, Ordering::SeqCst);
+        self.used.fetch_add(places, Ordering::SeqCst) + places
+    }
+
+    /// The messages up to this place were taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    /// Whether it has closed, and what was not taken is lost.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Closes, with what was not taken lost.
+    pub(super) fn break_off(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+        self.close();
     }
 
     /// The stream is full: the link waits until the courier finds that it is not.
@@ -170,6 +197,15 @@ pub(super) struct Departures {
     links: BTreeMap<LinkId, Departure>,
 }
 
+/// What the receiver of a link has said of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Granted {
+    /// What it calls the link.
+    pub(super) far: LinkId,
+    pub(super) limit: u64,
+    pub(super) taken: u64,
+}
+
 #[derive(Debug)]
 struct Departure {
     link: Arc<OutLink>,
@@ -195,33 +231,44 @@ impl Departures {
         self.links.insert(departure.link.id, departure);
     }
 
-    /// Takes over what a link may send, and answers with a word to a receiver whose link is gone.
+    /// Takes over what a link may send. Answers with how many links broke by it.
     pub(super) fn granted(
         &mut self,
         id: LinkId,
-        (far, limit): (LinkId, u64),
+        Granted { far, limit, taken }: Granted,
         epoch: u64,
         channels: &impl Channels,
-    ) {
+    ) -> usize {
         let Some(Departure { link, .. }) = self.links.get(&id) else {
             // It has left, and said so.
-            return;
+            return 0;
         };
         let known = link.far.load(Ordering::SeqCst);
         if known == 0 {
             let Some(publication) = channels.publication(link.site) else {
                 // The way there was lost meanwhile: it is asked for again.
-                return;
+                return 0;
             };
             *link.publication() = Some(publication);
             link.epoch.store(epoch, Ordering::SeqCst);
             link.far.store(far.0, Ordering::SeqCst);
         } else if known != far.0 {
             // The receiver has forgotten the link that it had, and with it what was sent.
-            return self.end(id);
+            return self.broke(id);
         }
+        link.taken.fetch_max(taken, Ordering::SeqCst);
         link.limit.fetch_max(limit, Ordering::SeqCst);
         link.room.notify_waiters();
+        0
+    }
+
+    /// Something on a link was lost. Answers with how many links broke by it.
+    pub(super) fn broke(&mut self, id: LinkId) -> usize {
+        let broken = self.links.remove(&id);
+        broken.map_or(0, |departure| {
+            departure.link.break_off();
+            1
+        })
     }
 
     /// The link has ended at the other end.
@@ -240,15 +287,28 @@ impl Departures {
     }
 
     /// The way to a site is lost, and what was sent with it. Links that were not answered yet go on
-    /// asking.
-    pub(super) fn lost(&mut self, site: Option<AeronSite>) {
+    /// asking. Answers with how many links broke by it.
+    pub(super) fn lost(&mut self, site: AeronSite) -> usize {
+        let before = self.links.len();
         self.links.retain(|_, departure| {
             let link = &departure.link;
-            let lost = link.is_answered() && site.is_none_or(|site| site == link.site);
+            let lost = link.is_answered() && link.site == site;
             if lost {
-                link.close();
+                link.break_off();
             }
             !lost
+        });
+        before - self.links.len()
+    }
+
+    /// All ways are lost, and every peer of the process begins again.
+    pub(super) fn close_answered(&mut self) {
+        self.links.retain(|_, departure| {
+            let is_answered = departure.link.is_answered();
+            if is_answered {
+                departure.link.close();
+            }
+            !is_answered
         });
     }
 

@@ -249,7 +249,7 @@ fn socket_bytes() -> usize {
 
 /// Whether a driver lives at a directory. One of a process that is gone is dead at once; otherwise
 /// it must have been silent for a while, since a process may be stopped, or be in another container.
-fn is_alive(directory: &Path, liveness: Duration) -> bool {
+pub(super) fn is_alive(directory: &Path, liveness: Duration) -> bool {
     if !directory.join("cnc.dat").exists() {
         return false;
     }

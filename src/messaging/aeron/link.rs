@@ -5,16 +5,20 @@ use super::departures::{OutLink, Readiness};
 use super::pieces::{is_longer, parts, pieces, rest};
 use crate::config::Compression;
 use crate::messaging::{
-    Envelope, FrameError, Link, LinkClosed, Message, TrySendError, deflate_frame, encode_frame,
+    Envelope, FrameError, Link, LinkClosed, Lost, Message, TrySendError, deflate_frame,
+    encode_frame,
 };
 use futures_util::future::BoxFuture;
 use rusteron_client::AeronOfferError;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The link. Dropping it tells the other end.
 pub(super) struct AeronLink {
     out: Arc<OutLink>,
+    /// What was sent and is not known to be taken, with the place behind it.
+    under_way: VecDeque<(u64, Lost)>,
     settings: FrameSettings,
     bell: Bell,
 }
@@ -29,7 +33,8 @@ pub(super) struct FrameSettings {
 
 /// What became of one frame.
 enum Offered {
-    Sent,
+    /// Up to this place.
+    Sent(u64),
     Wait,
     Closed,
     TooLong(usize),
@@ -47,6 +52,7 @@ impl AeronLink {
     pub(super) fn new(out: Arc<OutLink>, settings: FrameSettings, bell: Bell) -> Self {
         AeronLink {
             out,
+            under_way: VecDeque::new(),
             settings,
             bell,
         }
@@ -61,7 +67,9 @@ impl AeronLink {
         FRAME.with_borrow_mut(|frame| {
             frame.clear();
             match self.encode(message, frame) {
-                Ok(()) if frame.len() <= self.settings.bytes_max => self.offer_frame(frame),
+                Ok(()) if frame.len() <= self.settings.bytes_max => {
+                    self.offer_frame(frame, message.places())
+                }
                 Ok(()) => Offered::TooLong(frame.len()),
                 Err(FrameError::TooLong(length)) => Offered::TooLong(length),
                 // A list or a text with more than 2³² parts.
@@ -85,7 +93,7 @@ impl AeronLink {
         Ok(())
     }
 
-    fn offer_frame(&self, frame: &[u8]) -> Offered {
+    fn offer_frame(&self, frame: &[u8], places: u64) -> Offered {
         let publication = self.out.publication();
         let Some(stream) = &*publication else {
             return Offered::Closed;
@@ -98,10 +106,7 @@ impl AeronLink {
             offered = stream.offer(frame);
         }
         match offered {
-            Ok(_) => {
-                self.out.count_sent();
-                Offered::Sent
-            }
+            Ok(_) => Offered::Sent(self.out.count_sent(places)),
             // Not connected: the courier finds out whether that lasts.
             Err(error) if error.is_retryable() => {
                 self.out.block();
@@ -111,7 +116,7 @@ impl AeronLink {
             Err(error) => {
                 drop(publication);
                 tracing::debug!(link = ?self.out, ?error, "a link cannot send any more");
-                self.out.close();
+                self.out.break_off();
                 Offered::Closed
             }
         }
@@ -122,11 +127,14 @@ impl AeronLink {
         clippy::result_large_err,
         reason = "a refused message goes back as it came, without an allocation"
     )]
-    fn send_in_pieces(&self, message: Message) -> Result<(), TrySendError> {
+    fn send_in_pieces(&mut self, message: Message) -> Result<(), TrySendError> {
         let mut sent = 0;
         for piece in pieces(&message, self.settings.bytes_max) {
             match self.offer(&piece) {
-                Offered::Sent => sent += parts(&piece),
+                Offered::Sent(end) => {
+                    sent += parts(&piece);
+                    self.remember(end, piece);
+                }
                 Offered::Wait => return Err(TrySendError::Full(rest(message, sent))),
                 Offered::Closed => return Err(TrySendError::Closed(rest(message, sent))),
                 Offered::TooLong(bytes) => {
@@ -140,6 +148,20 @@ impl AeronLink {
         }
         Ok(())
     }
+
+    /// Keeps of a message what is to be known if the link breaks, and forgets what was taken. The
+    /// credits of the link bound it.
+    fn remember(&mut self, end: u64, message: Message) {
+        let taken = self.out.taken();
+        while self.under_way.front().is_some_and(|(end, _)| *end <= taken) {
+            self.under_way.pop_front();
+        }
+        let sent = match message {
+            Message::Segments(segments) => Lost::Segments(segments.batch.into_parts().0),
+            word => Lost::Word(word),
+        };
+        self.under_way.push_back((end, sent));
+    }
 }
 
 impl Link for AeronLink {
@@ -149,7 +171,10 @@ impl Link for AeronLink {
             return self.send_in_pieces(message);
         }
         match self.offer(&message) {
-            Offered::Sent => Ok(()),
+            Offered::Sent(end) => {
+                self.remember(end, message);
+                Ok(())
+            }
             Offered::Wait => Err(TrySendError::Full(message)),
             Offered::Closed => Err(TrySendError::Closed(message)),
             Offered::TooLong(_) => self.send_in_pieces(message),
@@ -163,6 +188,16 @@ impl Link for AeronLink {
                 Readiness::Ready | Readiness::Wait => Ok(()),
             }
         })
+    }
+
+    fn take_lost(&mut self) -> Vec<Lost> {
+        if !self.out.is_broken() {
+            return Vec::new();
+        }
+        let taken = self.out.taken();
+        let under_way = self.under_way.drain(..);
+        let lost = under_way.filter(|(end, _)| *end > taken);
+        lost.map(|(_, lost)| lost).collect()
     }
 }
 

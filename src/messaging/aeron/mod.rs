@@ -44,6 +44,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use tokio::sync::watch;
 
 /// The transport of one process. Dropping it closes all links, and the driver if that is embedded.
 pub struct AeronTransport {
@@ -175,6 +176,10 @@ impl Transport for AeronTransport {
 
     fn losses(&self) -> u64 {
         self.shared.losses()
+    }
+
+    fn broken(&self) -> watch::Receiver<()> {
+        self.shared.broken()
     }
 }
 

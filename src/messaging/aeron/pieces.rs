@@ -20,20 +20,15 @@ pub(super) fn is_longer(message: &Message, frame_max: usize) -> bool {
         Message::Segments(it) => {
             TASK_OVERHEAD + it.task.as_str().len() + it.batch.wire_len() > frame_max
         }
-        Message::Completions(_)
-        | Message::Retries(_)
-        | Message::Inquiry(_)
-        | Message::Progress(_) => roots_overhead(message) + parts(message) * ROOT_LEN > frame_max,
         // Acks are written to be seen.
         Message::Acks(_) => false,
+        about_roots => roots_overhead(message) + about_roots.roots().len() * ROOT_LEN > frame_max,
     }
 }
 
 /// The message in pieces whose frames have at most so many bytes. What cannot be cut, such as one
 /// large segment, is a piece on its own: whoever sends it finds that it is too long.
 pub(super) fn pieces(message: &Message, frame_max: usize) -> Vec<Message> {
-    let room = frame_max.saturating_sub(roots_overhead(message));
-    let roots_max = (room / ROOT_LEN).max(1);
     match message {
         Message::Segments(whole) => {
             let overhead = TASK_OVERHEAD + whole.task.as_str().len();
@@ -47,40 +42,13 @@ pub(super) fn pieces(message: &Message, frame_max: usize) -> Vec<Message> {
             };
             batches.into_iter().map(with).collect()
         }
-        Message::Completions(whole) => {
-            let parts = whole.roots.chunks(roots_max).map(|roots| {
-                let roots = roots.into();
-                Message::Completions(Completions { roots, ..*whole })
-            });
-            parts.collect()
-        }
-        Message::Retries(whole) => {
-            let parts = whole.roots.chunks(roots_max).map(|roots| {
-                let (roots, reason) = (roots.into(), whole.reason.clone());
-                Message::Retries(Retries {
-                    roots,
-                    reason,
-                    ..*whole
-                })
-            });
-            parts.collect()
-        }
-        Message::Inquiry(whole) => {
-            let parts = whole.roots.chunks(roots_max).map(|roots| {
-                let roots = roots.into();
-                Message::Inquiry(Inquiry { roots, ..*whole })
-            });
-            parts.collect()
-        }
-        Message::Progress(whole) => {
-            let parts = whole.roots.chunks(roots_max).map(|roots| {
-                let roots = roots.into();
-                Message::Progress(Progress { roots, ..*whole })
-            });
-            parts.collect()
-        }
         // One ack message is applied as a whole.
         Message::Acks(_) => vec![message.clone()],
+        about_roots => {
+            let room = frame_max.saturating_sub(roots_overhead(message));
+            let pieces = about_roots.roots().chunks((room / ROOT_LEN).max(1));
+            pieces.map(|roots| about(message, roots)).collect()
+        }
     }
 }
 
@@ -95,25 +63,38 @@ fn roots_overhead(message: &Message) -> usize {
 pub(super) fn parts(message: &Message) -> usize {
     match message {
         Message::Segments(it) => it.batch.len(),
-        Message::Completions(it) => it.roots.len(),
-        Message::Retries(it) => it.roots.len(),
-        Message::Inquiry(it) => it.roots.len(),
-        Message::Progress(it) => it.roots.len(),
-        Message::Acks(_) => 0,
+        other => other.roots().len(),
     }
 }
 
 /// The message without its first parts.
-pub(super) fn rest(mut message: Message, sent: usize) -> Message {
-    match &mut message {
-        Message::Segments(it) => it.batch = it.batch.split_at(sent).1,
-        Message::Completions(it) => drop(it.roots.drain(..sent)),
-        Message::Retries(it) => drop(it.roots.drain(..sent)),
-        Message::Inquiry(it) => drop(it.roots.drain(..sent)),
-        Message::Progress(it) => drop(it.roots.drain(..sent)),
-        Message::Acks(_) => {}
+pub(super) fn rest(message: Message, sent: usize) -> Message {
+    match message {
+        Message::Segments(mut it) => {
+            it.batch = it.batch.split_at(sent).1;
+            Message::Segments(it)
+        }
+        other => about(&other, &other.roots()[sent..]),
     }
-    message
+}
+
+/// The same about these roots only. What is about no roots stays as it is.
+fn about(message: &Message, roots: &[u64]) -> Message {
+    let roots = roots.to_vec();
+    match message {
+        Message::Segments(_) | Message::Acks(_) => message.clone(),
+        Message::Completions(it) => Message::Completions(Completions { roots, ..*it }),
+        Message::Inquiry(it) => Message::Inquiry(Inquiry { roots, ..*it }),
+        Message::Progress(it) => Message::Progress(Progress { roots, ..*it }),
+        Message::Retries(it) => {
+            let reason = it.reason.clone();
+            Message::Retries(Retries {
+                roots,
+                reason,
+                ..*it
+            })
+        }
+    }
 }
 
 #[cfg(test)]

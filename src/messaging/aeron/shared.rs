@@ -6,6 +6,7 @@ use crate::ids::PeerId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// Shared by all threads of one transport.
 #[derive(Debug, Default)]
@@ -13,6 +14,7 @@ pub(super) struct Shared {
     pub(super) refusals: Arc<Refusals>,
     fault: Mutex<Option<String>>,
     losses: AtomicU64,
+    broken: watch::Sender<()>,
     sites: Mutex<BTreeMap<PeerId, AeronSite>>,
 }
 
@@ -30,6 +32,15 @@ impl Shared {
     /// How often everything under way was lost.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::SeqCst)
+    }
+
+    /// Links have broken.
+    pub(super) fn links_broke(&self) {
+        self.broken.send_replace(());
+    }
+
+    pub(super) fn broken(&self) -> watch::Receiver<()> {
+        self.broken.subscribe()
     }
 
     pub(super) fn fault(&self) -> Option<String> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::ids::IdSource;
 use crate::messaging::contract::{self, Ends, closed, message, peer, segments, send};
 use crate::messaging::{
-    Control, Envelope, Message, Open, TrySendError, encode_control, encode_frame,
+    Control, Envelope, LinkClosed, Lost, Message, Open, TrySendError, encode_control, encode_frame,
 };
 use std::path::PathBuf;
 
@@ -109,6 +109,33 @@ async fn links_close_when_the_process_at_their_end_goes() {
     assert_eq!(inbox.next().await, Some(message(0, 1)));
     drop(receiving);
     closed(&mut *link).await;
+}
+
+#[tokio::test]
+async fn a_link_that_breaks_knows_what_was_not_taken() {
+    let sending = started(LocalPeers::ShortCircuit);
+    let receiving = started(LocalPeers::ShortCircuit);
+    sending.learn_sites(&living_at(receiving.aeron_site()));
+    let mut broken = sending.broken();
+    let mut inbox = receiving.open_inbox(peer(1), InboxKind::Task, 8).unwrap();
+    let mut link = sending.link(peer(1), InboxKind::Task).unwrap();
+    for number in 0..8 {
+        send(&mut *link, message(0, number)).await.unwrap();
+    }
+    for number in 0..6 {
+        assert_eq!(inbox.next().await, Some(message(0, number)));
+    }
+    // More room was granted, and with it that much was taken.
+    send(&mut *link, message(0, 8)).await.unwrap();
+    assert_eq!(link.take_lost(), []);
+    drop(receiving);
+    broken.changed().await.unwrap();
+    assert_eq!(link.ready().await, Err(LinkClosed));
+    let lost = link.take_lost();
+    let of = |number| Lost::Word(message(0, number));
+    assert!(lost.ends_with(&[of(6), of(7), of(8)]), "{lost:?}");
+    assert!(!lost.contains(&of(0)), "{lost:?}");
+    assert_eq!(link.take_lost(), []);
 }
 
 #[tokio::test]
@@ -286,6 +313,7 @@ fn a_driver_that_is_not_there_is_named() {
         ..settings(LocalPeers::ShortCircuit)
     };
     let error = AeronTransport::start(settings).unwrap_err().to_string();
-    let expected = "no media driver can be used at /dev/shm/onyx-no-driver-here: ";
-    assert!(error.starts_with(expected), "{error}");
+    let expected = "no media driver runs at /dev/shm/onyx-no-driver-here: start one with `onyx-node \
+                    media-driver`, or set messaging.driver = \"embedded\"";
+    assert_eq!(error, expected);
 }

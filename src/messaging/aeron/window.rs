@@ -1,12 +1,13 @@
 //! Credits: how much a link may send before something was taken out of the inbox at its end.
 //!
-//! The receiver names a limit, which never falls; the sender stops when it has sent so many. What
-//! lies between what was taken and the limit has a place in the receiver's memory. The links to one
+//! They are places: see [`Message::places`](crate::messaging::Message::places). The receiver names a
+//! limit, which never falls; a message may begin below it. What lies between what was taken and the
+//! limit has a place in the receiver's memory. The links to one
 //! inbox share its capacity: each gets an equal part of what the others have not been granted, and
 //! [`SHARE_MIN`] in any case. So all of them together are never granted more than the capacity and
-//! `SHARE_MIN` for each link.
+//! `SHARE_MIN` for each link, besides what a last message has beyond the limit.
 
-/// A link may always have so many messages under way.
+/// A link may always have so many places.
 pub(super) const SHARE_MIN: u64 = 2;
 
 /// What the receiver of a link knows of its credits.
@@ -14,7 +15,9 @@ pub(super) const SHARE_MIN: u64 = 2;
 pub(super) struct Window {
     /// The sequence that comes next.
     next: u64,
-    /// The first sequence that has not been granted.
+    /// How many places its messages have had.
+    used: u64,
+    /// How many were granted.
     limit: u64,
 }
 
@@ -30,18 +33,19 @@ pub(super) enum Misplaced {
 }
 
 impl Window {
-    /// Takes note of a message.
-    pub(super) fn receive(&mut self, sequence: u64) -> Result<(), Misplaced> {
+    /// Takes note of a message of so many places.
+    pub(super) fn receive(&mut self, sequence: u64, places: u64) -> Result<(), Misplaced> {
         if sequence < self.next {
             return Err(Misplaced::Again);
         }
         if sequence > self.next {
             return Err(Misplaced::Gap);
         }
-        if sequence >= self.limit {
+        if self.used >= self.limit {
             return Err(Misplaced::BeyondLimit);
         }
         self.next += 1;
+        self.used += places;
         Ok(())
     }
 
@@ -50,13 +54,13 @@ impl Window {
         sent <= self.next
     }
 
-    /// How many messages have a place, of a link of which so many were taken.
+    /// How many places are the link's, of which so many were left.
     pub(super) fn outstanding(&self, taken: u64) -> u64 {
-        self.limit.saturating_sub(taken)
+        self.limit.max(self.used).saturating_sub(taken)
     }
 
-    /// Raises the limit as far as there are places: the inbox is for `capacity` messages, the other
-    /// `others` links to it have `elsewhere` places. Answers with the new limit.
+    /// Raises the limit as far as there are places: the inbox has `capacity`, of which the other
+    /// `others` links to it have `elsewhere`. Answers with the new limit.
     pub(super) fn grant(&mut self, taken: u64, capacity: u64, others: u64, elsewhere: u64) -> u64 {
         let fair = capacity / (others + 1);
         let places = fair.min(capacity.saturating_sub(elsewhere)).max(SHARE_MIN);
@@ -74,7 +78,8 @@ mod tests {
 
     #[derive(Clone, Copy, Debug)]
     enum Move {
-        Send(usize),
+        /// A message of so many places.
+        Send(usize, u64),
         Take(usize),
         Grant(usize),
         Hear(usize),
@@ -85,16 +90,20 @@ mod tests {
     struct Played {
         window: Window,
         sent: u64,
+        used: u64,
         heard: u64,
         granted: VecDeque<u64>,
-        queued: VecDeque<u64>,
+        queued: VecDeque<(u64, u64)>,
+        read: u64,
         taken: u64,
     }
+
+    const PLACES_MAX: u64 = 5;
 
     fn any_move() -> impl Strategy<Value = Move> {
         let link = || 0..4_usize;
         prop_oneof![
-            3 => link().prop_map(Move::Send),
+            3 => (link(), 1..=PLACES_MAX).prop_map(|(at, places)| Move::Send(at, places)),
             3 => link().prop_map(Move::Take),
             1 => link().prop_map(Move::Grant),
             1 => link().prop_map(Move::Hear),
@@ -112,19 +121,21 @@ mod tests {
 
     fn play(links: &mut [Played], capacity: u64, step: Move) {
         match step {
-            Move::Send(at) => {
+            Move::Send(at, places) => {
                 let link = &mut links[at];
-                if link.sent < link.heard {
-                    assert_eq!(link.window.receive(link.sent), Ok(()));
-                    link.queued.push_back(link.sent);
+                if link.used < link.heard {
+                    assert_eq!(link.window.receive(link.sent, places), Ok(()));
+                    link.queued.push_back((link.sent, places));
                     link.sent += 1;
+                    link.used += places;
                 }
             }
             Move::Take(at) => {
                 let link = &mut links[at];
-                if let Some(sequence) = link.queued.pop_front() {
-                    assert_eq!(sequence, link.taken, "in order, and none is missing");
-                    link.taken += 1;
+                if let Some((sequence, places)) = link.queued.pop_front() {
+                    assert_eq!(sequence, link.read, "in order, and none is missing");
+                    link.read += 1;
+                    link.taken += places;
                 }
             }
             Move::Grant(at) => grant(links, at, capacity),
@@ -144,12 +155,14 @@ mod tests {
             moves in vec(any_move(), 0..400),
         ) {
             let mut links: Vec<Played> = (0..4).map(|_| Played::default()).collect();
-            let bound = capacity + SHARE_MIN * links.len() as u64;
+            // A last message may have begun below the limit.
+            let bound = capacity + (SHARE_MIN + PLACES_MAX - 1) * links.len() as u64;
             for step in moves {
                 play(&mut links, capacity, step);
-                let queued: usize = links.iter().map(|link| link.queued.len()).sum();
+                let queued = links.iter().flat_map(|link| &link.queued);
+                let queued: u64 = queued.map(|(_, places)| places).sum();
                 let places = links.iter().map(|link| link.window.outstanding(link.taken));
-                prop_assert!(queued as u64 <= places.sum::<u64>());
+                prop_assert!(queued <= places.sum::<u64>());
                 let places = links.iter().map(|link| link.window.outstanding(link.taken));
                 prop_assert!(places.sum::<u64>() <= bound);
             }
@@ -160,8 +173,8 @@ mod tests {
                 }
                 play(&mut links, capacity, Move::Grant(at));
                 play(&mut links, capacity, Move::Hear(at));
-                prop_assert!(links[at].heard > links[at].sent);
-                prop_assert_eq!(links[at].taken, links[at].sent);
+                prop_assert!(links[at].heard > links[at].used);
+                prop_assert_eq!(links[at].taken, links[at].used);
             }
         }
     }
@@ -169,12 +182,23 @@ mod tests {
     #[test]
     fn what_is_not_next_is_named() {
         let mut window = Window::default();
-        assert_eq!(window.receive(0), Err(Misplaced::BeyondLimit));
+        assert_eq!(window.receive(0, 1), Err(Misplaced::BeyondLimit));
         assert_eq!(window.grant(0, 8, 0, 0), 8);
-        assert_eq!(window.receive(0), Ok(()));
-        assert_eq!(window.receive(0), Err(Misplaced::Again));
-        assert_eq!(window.receive(2), Err(Misplaced::Gap));
+        assert_eq!(window.receive(0, 1), Ok(()));
+        assert_eq!(window.receive(0, 1), Err(Misplaced::Again));
+        assert_eq!(window.receive(2, 1), Err(Misplaced::Gap));
         assert!(window.has_seen(1) && !window.has_seen(2));
+    }
+
+    #[test]
+    fn a_message_may_begin_below_the_limit_and_end_beyond_it() {
+        let mut window = Window::default();
+        window.grant(0, 8, 0, 0);
+        assert_eq!(window.receive(0, 7), Ok(()));
+        assert_eq!(window.receive(1, 7), Ok(()));
+        assert_eq!(window.outstanding(0), 14);
+        assert_eq!(window.receive(2, 1), Err(Misplaced::BeyondLimit));
+        assert_eq!(window.grant(7, 8, 0, 0), 15);
     }
 
     #[test]

@@ -14,12 +14,14 @@ pub struct LinkId(pub u64);
 pub enum Control {
     /// To the receiver: a link is wanted, or is it still there? Said again until it is answered.
     Open(Open),
-    /// To the sender: it may send messages with sequences below the limit.
+    /// To the sender: its messages may begin at places below the limit.
     Grant {
         /// What the receiver calls the link.
         link: LinkId,
         /// The limit. It never falls.
         limit: u64,
+        /// How many places were left again, since their messages were taken.
+        taken: u64,
     },
     /// To the sender: the link has ended, or there is none.
     Refuse {
@@ -94,7 +96,10 @@ impl Control {
                 out.extend_from_slice(open.peer.0.as_bytes());
                 put_text(out, &open.site)?;
             }
-            Control::Grant { limit, .. } => out.extend_from_slice(&limit.to_le_bytes()),
+            Control::Grant { limit, taken, .. } => {
+                out.extend_from_slice(&limit.to_le_bytes());
+                out.extend_from_slice(&taken.to_le_bytes());
+            }
             Control::Refuse { reason, .. } => out.push(match reason {
                 RefuseReason::NoInbox => 0,
                 RefuseReason::Gap => 1,
@@ -125,6 +130,7 @@ impl Control {
             GRANT => Control::Grant {
                 link,
                 limit: reader.u64()?,
+                taken: reader.u64()?,
             },
             REFUSE => Control::Refuse {
                 link,

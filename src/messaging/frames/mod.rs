@@ -30,7 +30,7 @@
 //! | inquiry | roots, quiet 4 |
 //! | progress | roots; the word: whether they move |
 //! | open | link 8, sent 8, inbox 1, peer 16, site (length 4, text) |
-//! | grant | link 8, limit 8 |
+//! | grant | link 8, limit 8, taken 8 |
 //! | refuse | link 8, reason 1 |
 //! | leave | link 8 |
 //! | any, compressed | length of the body 4, the body as a stream of DEFLATE |
@@ -53,7 +53,7 @@ use uuid::Uuid;
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
 const MAGIC: [u8; 2] = *b"Ox";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 pub(super) const HEADER_LEN: usize = 88;
 const FLAGS_AT: usize = 4;
 const FLAG_DEFLATED: u8 = 1;

@@ -149,7 +149,11 @@ fn any_control() -> impl Strategy<Value = Control> {
             peer: peer(seed),
             site,
         })),
-        (link(), any::<u64>()).prop_map(|(link, limit)| Control::Grant { link, limit }),
+        (link(), any::<u64>(), any::<u64>()).prop_map(|(link, limit, taken)| Control::Grant {
+            link,
+            limit,
+            taken
+        }),
         (link(), reason).prop_map(|(link, reason)| Control::Refuse { link, reason }),
         link().prop_map(|link| Control::Leave { link }),
     ]

@@ -1,5 +1,6 @@
 //! What an input task reads, keeps pending, replays and completes.
 
+use super::super::context::Role;
 use super::stations::Ends;
 use super::*;
 use crate::log::wants::TaskPhase;
@@ -289,4 +290,46 @@ async fn what_is_no_segment_is_counted_kept_with_its_reason_and_moves_the_positi
         lines[0].contains("piece 10") && lines[0].contains("it is a tenth"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn in_front_of_an_output_that_stops_memory_is_bounded_in_bytes() {
+    const KEPT_MAX: u32 = 1 << 20;
+    const SEGMENTS: i64 = 200;
+    let text = "x".repeat(64 << 10);
+    let large = |n: i64| -> Segment {
+        let text: crate::Value = text.as_str().into();
+        [("n", n.into()), ("text", text)].into_iter().collect()
+    };
+    let ends = Ends::default();
+    let registry = ends.registry((0..SEGMENTS).map(large).collect());
+    let mut rig = Rig::new(registry, |job| {
+        job.catalog[0].max_pending_bytes = KEPT_MAX.try_into().unwrap();
+        job.catalog[0].batch_size = 4.try_into().unwrap();
+    })
+    .await;
+    let (mut write, mut work) = (rig.start("out").await, rig.start("work").await);
+    let mut read = rig.start("in").await;
+    let kept = |read: &TaskRun| match &read.context.role {
+        Role::Input(input) => input.pending.bytes(),
+        _ => 0,
+    };
+    for _ in 0..100 {
+        work_off(&mut read);
+        work_off(&mut work);
+        assert!(kept(&read) <= KEPT_MAX as usize);
+    }
+    // Four places in each inbox, of 64 KiB.
+    let waiting = write.context.inbox.len() + work.context.inbox.len();
+    assert!(waiting <= 2, "{waiting} batches of 256 KiB wait");
+    assert!(rig.figures("in").read < 20);
+    // It goes on, and nothing is missing.
+    while ends.written().len() < SEGMENTS as usize {
+        work_off(&mut read);
+        work_off(&mut work);
+        work_off(&mut write);
+        rig.settle();
+        assert!(kept(&read) <= KEPT_MAX as usize);
+    }
+    assert_eq!(ends.written(), (0..SEGMENTS).collect::<Vec<_>>());
 }

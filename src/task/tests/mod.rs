@@ -1,5 +1,6 @@
 //! Tasks without any actor: `in>work>out` by hand, over the transport within one process.
 
+mod broken_links;
 mod inputs;
 mod leases;
 mod outputs;
@@ -106,6 +107,11 @@ impl Rig {
             "work" => vec![("out".into(), vec![(SlotId(0), peer("out"))])],
             _ => vec![],
         };
+        let upstream = match task {
+            "in" => None,
+            "work" => Some(peer("in")),
+            _ => Some(peer("work")),
+        };
         Assignment {
             job: self.job,
             task: task.into(),
@@ -117,6 +123,7 @@ impl Rig {
             held: [SlotId(0)].into(),
             read: if task == "in" { Read::Go } else { Read::No },
             downstream,
+            upstream: upstream.into_iter().collect(),
             seal: Seal::No,
             ackers: Vec::new(),
         }

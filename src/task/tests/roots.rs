@@ -10,6 +10,7 @@ use crate::replica::{Member, SharedMap, Site};
 use counters::Account;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use tokio::sync::watch;
 use traces::{TraceEvent, Traced};
 
 fn count(n: u32) -> NonZeroU32 {
@@ -61,6 +62,10 @@ impl Transport for Narrow {
 
     fn losses(&self) -> u64 {
         self.0.losses()
+    }
+
+    fn broken(&self) -> watch::Receiver<()> {
+        self.0.broken()
     }
 }
 

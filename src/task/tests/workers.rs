@@ -130,3 +130,58 @@ async fn a_peer_that_started_its_task_anew_is_reached_in_its_new_inbox() {
     assert_eq!(work_off(&mut work), 1);
     assert_eq!(rig.figures("work").received, 10);
 }
+
+fn passes_on(segment: Segment, out: &mut Vec<Segment>) -> Result<(), FunctionError> {
+    out.push(segment);
+    Ok(())
+}
+
+/// The function's place by an allocation after which only this task's peer may send to it.
+fn with_upstream(rig: &Rig, version: u64, from: &str) -> Assignment {
+    Assignment {
+        version: LogPosition(version),
+        upstream: [peer(from)].into(),
+        ..rig.assignment("work")
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_who_has_lost_its_place_upstream_is_refused_and_played_again_at_once() {
+    let (rig, mut read, mut work, mut next) = worked(9, passes_on).await;
+    work_off(&mut read);
+    work.reassign(with_upstream(&rig, 8, "another"));
+    work_off(&mut work);
+    let figures = rig.figures("work");
+    assert_eq!((figures.displaced, figures.received), (1, 0));
+    assert_eq!(arrived(&mut next), []);
+    // The place comes back, and what was given back is on its way again.
+    work.reassign(with_upstream(&rig, 9, "in"));
+    work_off(&mut read);
+    work_off(&mut work);
+    assert_eq!(rig.figures("in").retried, 9);
+    assert_eq!(arrived(&mut next).len(), 9);
+}
+
+#[tokio::test]
+async fn who_is_behind_but_has_kept_its_place_is_heard() {
+    let (rig, mut read, mut work, mut next) = worked(9, passes_on).await;
+    work_off(&mut read);
+    work.reassign(with_upstream(&rig, 8, "in"));
+    work_off(&mut work);
+    assert_eq!(rig.figures("work").displaced, 0);
+    assert_eq!(arrived(&mut next).len(), 9);
+}
+
+#[tokio::test]
+async fn who_has_read_further_is_heard_although_its_place_is_not_known_yet() {
+    let (rig, mut read, mut work, mut next) = worked(9, passes_on).await;
+    work.reassign(with_upstream(&rig, 8, "another"));
+    read.reassign(Assignment {
+        version: LogPosition(9),
+        ..rig.assignment("in")
+    });
+    work_off(&mut read);
+    work_off(&mut work);
+    assert_eq!(rig.figures("work").displaced, 0);
+    assert_eq!(arrived(&mut next).len(), 9);
+}
