@@ -55,33 +55,6 @@ catalog:
     path: out.jsonl
 ";
 
-/// Three slots over the five files of a folder, into two slots.
-const OVER_FILES: &str = "\
-name: slots
-workflow:
-  - [read, keep]
-  - [keep, write]
-catalog:
-  - name: read
-    type: input
-    plugin: file/csv
-    path: in
-    types: { n: int }
-    split: lines
-    n-peers: 3
-    max-pending: 2
-    batch-size: 1
-  - name: keep
-    type: function
-    fn: expr/filter
-    where: n >= 0
-    max-peers: 1
-  - name: write
-    type: output
-    plugin: file/json-lines
-    path: out.jsonl
-";
-
 /// Coordination on a thread of this process, so that it outlives every node.
 struct Coordination {
     address: String,
@@ -224,7 +197,11 @@ fn scene_of_slots() -> Scene {
             .collect();
         fs::write(files.join(format!("{file}.csv")), format!("n\n{rows}")).unwrap();
     }
-    let job = OVER_FILES.replace("path: in\n", &format!("path: {}\n", files.display()));
+    // Three slots over the files.
+    let slots = "types: { n: int }\n    split: lines\n    n-peers: 3";
+    let job = JOB
+        .replace("in.csv", &files.display().to_string())
+        .replace("types: { n: int }", slots);
     scene_of(folder, &job, ROWS as u64 / 2)
 }
 
