@@ -3,7 +3,7 @@
 
 use crate::flights::{ROWS, config, flights, joined, passing, start, written};
 use crate::jobs::count;
-use crate::reports::peer_report;
+use crate::reports::{ACTORS, peer_report};
 use onyx::Segment;
 use onyx::api::{JobOutcome, NodeHandle};
 use onyx::config::{ConnectString, CoordinationMode, NodeConfig};
@@ -94,15 +94,7 @@ async fn a_panic_is_healed(child: Child, index: usize) {
 
 #[test]
 fn a_running_node_heals_a_panic_of_each_of_its_actors() {
-    let children = [
-        Child::Outbox,
-        Child::PulseWatcher,
-        Child::AckingDaemon,
-        Child::LogReader,
-        Child::TaskPipeline,
-        Child::VirtualPeer,
-    ];
-    for (at, child) in children.into_iter().enumerate() {
+    for (at, child) in ACTORS.into_iter().enumerate() {
         println!("{child} of peer {}", at % 4);
         onyx::run(a_panic_is_healed(child, at % 4));
     }
