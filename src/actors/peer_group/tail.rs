@@ -22,10 +22,7 @@ impl PeerGroup {
     pub(super) fn follow(&mut self, tail: Tail, ctx: &mut Context<Self>) {
         let session = self.services.task.session.clone();
         let of_session = self.session;
-        let from = self
-            .position_and_replica()
-            .position
-            .map_or(LogPosition(0), LogPosition::next);
+        let from = LogPosition::after(self.position_and_replica().position);
         let read = next(session, from, tail);
         ctx.spawn(wrap_future::<_, Self>(read).map(move |news, this, ctx| {
             if this.session != of_session {
@@ -84,7 +81,7 @@ impl PeerGroup {
 
     fn apply(&mut self, payload: &[u8]) {
         let Snapshot { position, replica } = self.position_and_replica();
-        let position = position.map_or(LogPosition(0), LogPosition::next);
+        let position = LogPosition::after(position);
         let entry = from_payload::<Entry>(payload).map_err(|error| {
             tracing::warn!(%position, %error, "an entry of the log cannot be read; it changes nothing");
             Unreadable(error.to_string())
