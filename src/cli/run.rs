@@ -82,10 +82,10 @@ fn log_config(args: &LogArgs, configured: &LogConfig) -> LogConfig {
         true => LogLevel::Warn,
         false => configured.level,
     };
-    LogConfig {
-        format: args.log_format.unwrap_or(configured.format),
-        level: args.log_level.unwrap_or(level),
-    }
+    args.over(&LogConfig {
+        level,
+        ..configured.clone()
+    })
 }
 
 async fn run_on_a_node(

@@ -26,8 +26,7 @@ pub(super) fn config(args: &StartArgs) -> Result<NodeConfig, ConfigError> {
         Some(path) => NodeConfig::load(path)?,
         None => NodeConfig::from_environment()?,
     };
-    config.log.format = args.log.log_format.unwrap_or(config.log.format);
-    config.log.level = args.log.log_level.unwrap_or(config.log.level);
+    config.log = args.log.over(&config.log);
     Ok(config)
 }
 
@@ -37,10 +36,7 @@ pub(super) async fn node_of(
     console: &mut Console,
 ) -> Result<(Node, Signals), Exit> {
     // Before anything starts, so that no signal finds a node that could not stop in order.
-    let mut signals = Signals::take().map_err(|error| {
-        console.complain(format!("cannot listen to signals: {error}"));
-        Exit::Failed
-    })?;
+    let mut signals = Signals::take(console)?;
     let started = tokio::select! {
         started = builder.start() => started,
         signal = signals.next() => Exit::from(signal).at_once(),
