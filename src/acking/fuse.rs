@@ -37,6 +37,35 @@ const GROUP_LEN: usize = 64;
 const ACK_LEN: usize = 16;
 
 impl AckerAcks {
+    /// How many acks these are.
+    pub fn len(&self) -> usize {
+        self.groups.iter().map(|group| group.acks.len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Puts those of a later batch behind these. A root that has an ack already gets another one in a
+    /// group of its own.
+    pub fn append(&mut self, later: AckerAcks) {
+        for group in later.groups {
+            let same = |known: &&mut AckGroup| {
+                (known.source, known.epoch, known.reach) == (group.source, group.epoch, group.reach)
+            };
+            let known = self.groups.iter_mut().rev().find(same);
+            let is_behind = |known: &AckGroup| match (known.acks.last(), group.acks.first()) {
+                (Some(last), Some(first)) => last.root < first.root,
+                _ => true,
+            };
+            match known {
+                Some(known) if is_behind(known) => known.acks.extend(group.acks),
+                _ => self.groups.push(group),
+            }
+        }
+    }
+
     /// The groups, in parts that take at most so many bytes on their way: one part, unless batches are
     /// larger than what carries them. Takes them out.
     pub fn take_parts(&mut self, bytes_max: usize) -> Vec<Vec<AckGroup>> {
@@ -242,7 +271,7 @@ mod tests {
     use crate::ids::IdSource;
     use proptest::collection::vec;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     /// Four origins: two sources, each with roots at two ackers.
     fn origins() -> Vec<Origin> {
@@ -317,6 +346,60 @@ mod tests {
             }
             prop_assert_eq!(acked, expected);
         }
+
+        #[test]
+        fn acks_of_several_batches_say_what_each_says(
+            batches in vec(vec((0..4_u16, 0..9_u64, any::<u64>()), 1..9), 1..6),
+        ) {
+            let rows = |rows: &Vec<(u16, u64, u64)>| {
+                let row = |&(origin, root, ack_value)| Row { origin, root, ack_value };
+                BatchMeta::from_rows(origins(), rows.iter().map(row)).unwrap()
+            };
+            let fused = |rows| Fuse::of(rows).finish();
+            let batches: Vec<BatchMeta> = batches.iter().map(rows).collect();
+            let mut expected = Acked::new();
+            let mut together: BTreeMap<PeerId, AckerAcks> = BTreeMap::new();
+            for acks in batches.iter().flat_map(fused) {
+                add(&mut expected, &acks);
+                match together.get_mut(&acks.acker) {
+                    Some(known) => known.append(acks),
+                    None => drop(together.insert(acks.acker, acks)),
+                }
+            }
+            let mut acked = Acked::new();
+            for acks in together.values() {
+                add(&mut acked, acks);
+                let once = |group: &AckGroup| {
+                    let roots: BTreeSet<u64> = group.acks.iter().map(|ack| ack.root).collect();
+                    roots.len() == group.acks.len()
+                };
+                prop_assert!(acks.groups.iter().all(once));
+            }
+            prop_assert_eq!(acked, expected);
+        }
+    }
+
+    fn add(acked: &mut Acked, acks: &AckerAcks) {
+        for group in &acks.groups {
+            for ack in &group.acks {
+                let key = (acks.acker, group.source, ack.root, group.reach);
+                *acked.entry(key).or_default() ^= ack.value;
+            }
+        }
+    }
+
+    #[test]
+    fn consecutive_batches_make_one_group() {
+        let batch = |first| {
+            let received = BatchMeta::of_roots(origins()[0], first, 3);
+            Fuse::of(&received).finish().remove(0)
+        };
+        let mut acks = batch(1);
+        acks.append(batch(4));
+        assert_eq!((acks.groups.len(), acks.len()), (1, 6));
+        // The same roots once more, as after a split: one ack for each in a group.
+        acks.append(batch(4));
+        assert_eq!((acks.groups.len(), acks.len()), (2, 9));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What a running task has, and what a batch carries from phase to phase.
 
+use super::acks::GatheredAcks;
 use super::beat::Beat;
 use super::counters::{Count, Oldest, TaskCounters};
 use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
-use super::outbound::Outbound;
+use super::outbound::{Outbound, To};
 use super::retries::RetriesBySource;
 use super::traces::{Here, Traced, Traces, traced_rows};
 use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
@@ -18,7 +19,7 @@ use crate::messaging::{Inbox, Message, SegmentsMessage};
 use crate::plugins::{Input, Output, Position};
 use crate::segment::Segment;
 use rand::rngs::SmallRng;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A running task: everything its phases may use.
@@ -39,8 +40,8 @@ pub struct TaskContext {
     pub(super) arrived: VecDeque<Message>,
     /// What is to be sent.
     pub(super) outbound: Outbound,
-    /// The count of ack messages by acker: an acker applies each once.
-    pub(super) ack_sequences: BTreeMap<PeerId, u64>,
+    /// What ackers are to be told.
+    pub(super) acks: GatheredAcks,
     /// Decodes what arrived.
     pub(super) decoder: Decoder,
     /// Draws ack values.
@@ -221,6 +222,16 @@ pub(super) enum Sentinel {
 }
 
 impl TaskContext {
+    /// Puts the acks that were gathered behind what else is to be sent.
+    pub(super) fn send_acks(&mut self) {
+        let bytes_max = self.outbound.segment_bytes_max();
+        let me = (self.identity.peer, self.identity.epoch);
+        let messages = self.acks.take(me, bytes_max, self.now);
+        for (acker, message) in messages {
+            self.outbound.push(To::Acker(acker), Message::Acks(message));
+        }
+    }
+
     /// Counts what has become of roots since it was counted last: all of it at once, so that what
     /// was read is always what has ended and what is in flight.
     pub(super) fn tell_roots(&mut self) {

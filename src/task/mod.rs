@@ -3,6 +3,7 @@
 //! [`TaskRun::turn`] is one round and waits for nothing; [`TaskRun::wait`] is where a task sleeps.
 //! Who drives the two, and what becomes of an exception, is the business of an actor above.
 
+mod acks;
 mod beat;
 mod checkpoint;
 mod context;

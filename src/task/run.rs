@@ -229,6 +229,9 @@ impl TaskRun {
     /// again; an input gives no more roots to an acker that it cannot reach.
     fn flush(&mut self) -> Flushed {
         let context = &mut self.context;
+        if context.acks.due().is_some_and(|due| due <= context.now) {
+            context.send_acks();
+        }
         let flushed = context.outbound.flush();
         let undelivered = context.outbound.take_undelivered();
         if undelivered.is_empty() {
@@ -341,6 +344,11 @@ impl TaskRun {
     }
 
     fn wait_for(&self, room: Room) -> WaitFor {
+        // What is blocked comes first in any case.
+        let acks = match room {
+            Room::Needed => None,
+            Room::Enough => self.context.acks.due(),
+        };
         let Role::Input(input) = &self.context.role else {
             let arrival = match room {
                 Room::Needed => Arrival::LeftInPlace,
@@ -349,7 +357,7 @@ impl TaskRun {
             return WaitFor {
                 arrival,
                 room,
-                moment: None,
+                moment: acks,
                 lease: Lease::Held,
             };
         };
@@ -365,7 +373,7 @@ impl TaskRun {
             Room::Needed => None,
             Room::Enough => input.pending.next_tick(),
         };
-        let moment = [supply, expiry].into_iter().flatten().min();
+        let moment = [supply, expiry, acks].into_iter().flatten().min();
         WaitFor {
             arrival: Arrival::Wanted,
             room,
@@ -426,6 +434,7 @@ impl TaskRun {
         self.assignment.seal == Seal::Now
             && self.phase < TaskPhase::Sealed
             && self.context.outbound.is_empty()
+            && self.context.acks.due().is_none()
             && self.context.lease.holds()
     }
 
@@ -466,6 +475,7 @@ impl TaskRun {
     /// that stops begins again at its saved position.
     pub async fn release(&mut self) {
         let context = &mut self.context;
+        context.send_acks();
         let unsent = context.outbound.take_unsent();
         if matches!(context.role, Role::Input(_)) {
             return;

@@ -1,5 +1,6 @@
 //! Starting a task: read what the job is, make the function and the plugin, open the inbox.
 
+use super::acks::GatheredAcks;
 use super::beat::Beat;
 use super::checkpoint::CheckpointError;
 use super::context::{BatchWork, Identity, RootsTold, TaskContext};
@@ -21,7 +22,7 @@ use crate::log::wants::{Assignment, TaskPhase};
 use crate::messaging::{InboxKind, Transport};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What a peer lends its tasks.
@@ -120,7 +121,7 @@ impl TaskRun {
             inbox,
             arrived: VecDeque::new(),
             outbound,
-            ack_sequences: BTreeMap::new(),
+            acks: GatheredAcks::default(),
             decoder: Decoder::default(),
             draws: SmallRng::seed_from_u64(seed),
             counters,

@@ -48,9 +48,6 @@ pub(crate) async fn run(mut stream: TcpStream, id: ConnectionId, address: IpAddr
     host.dismiss(id);
     if let Err(broken) = ended {
         debug!(connection = id.0, reason = %broken, "connection broke");
-        if matches!(broken, Broken::Garbled(_) | Broken::RequestSize(_)) {
-            host.counters.garbled.increment();
-        }
     }
 }
 
@@ -72,6 +69,10 @@ async fn converse(
     let mut writing = std::pin::pin!(write_out(output, outbox));
     tokio::select! {
         ended = listen(&mut requests, id, address, host, outbox) => {
+            // Before the client sees the end, which may make it look.
+            if matches!(ended, Err(Broken::Garbled(_) | Broken::RequestSize(_))) {
+                host.counters.garbled.increment();
+            }
             outbox.finish();
             // A client that does not take its last answer has gone anyway.
             let _ = timeout(FLUSH_TIMEOUT, writing).await;

@@ -1,4 +1,6 @@
-//! The server: a listener, a ticking clock and a task per connection, ended together.
+//! The server: a listener, a ticking clock and a task per connection, ended together. They have a
+//! thread of their own: whoever is busy elsewhere in the process keeps no client waiting, and no
+//! session is lost for it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,8 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, info, warn};
 
@@ -29,9 +32,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Server {
     address: SocketAddr,
     host: Arc<Host>,
-    stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
+    serving: Option<Serving>,
     writing: Option<Writing>,
+}
+
+/// The thread that serves clients. It ends when dropped.
+#[derive(Debug)]
+struct Serving {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 /// The thread that makes transactions durable. It ends, and gives the folder back, when dropped.
@@ -42,8 +51,8 @@ struct Writing {
 }
 
 impl Server {
-    /// Starts listening, reads what the data folder holds if there is one, and serves clients on the
-    /// current tokio runtime.
+    /// Starts listening, reads what the data folder holds if there is one, and serves clients on a
+    /// thread of its own.
     ///
     /// # Errors
     ///
@@ -64,14 +73,12 @@ impl Server {
             }
             None => (Arc::new(Host::volatile(config)), None),
         };
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(run(listener, host.clone(), stopped));
+        let serving = Serving::start(listener, host.clone()).map_err(|e| refusal(address, e))?;
         info!(%address, "zookeeper server listens");
         Ok(Self {
             address,
             host,
-            stop: Some(stop),
-            task,
+            serving: Some(serving),
             writing,
         })
     }
@@ -114,14 +121,40 @@ impl Server {
     /// Closes the listener and all connections, and returns when every task has ended and everything
     /// is on disk.
     pub async fn stop(mut self) {
+        let threads = (self.serving.take(), self.writing.take());
+        // Waiting for them must not hold up the others on this thread.
+        let _ = tokio::task::spawn_blocking(move || drop(threads)).await;
+    }
+}
+
+impl Serving {
+    fn start(listener: TcpListener, host: Arc<Host>) -> io::Result<Self> {
+        let listener = listener.into_std()?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        // Until now it listened on the runtime of whoever starts it.
+        let entered = runtime.enter();
+        let listener = TcpListener::from_std(listener)?;
+        drop(entered);
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name("zookeeper-server".to_owned())
+            .spawn(move || runtime.block_on(run(listener, host, stopped)))?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
         drop(self.stop.take());
-        // An error would mean that the task panicked; it has ended in any case.
-        if let Err(error) = (&mut self.task).await {
-            warn!(%error, "zookeeper server ended badly");
+        let ended = self.thread.take().map(thread::JoinHandle::join);
+        if let Some(Err(_)) = ended {
+            warn!("zookeeper server ended with a panic");
         }
-        let writing = self.writing.take();
-        // Waiting for the disk must not hold up the others on this thread.
-        let _ = tokio::task::spawn_blocking(move || drop(writing)).await;
     }
 }
 
@@ -169,14 +202,6 @@ impl Drop for Writing {
             // A panic in it was caught and told.
             let _ = thread.join();
         }
-    }
-}
-
-impl Drop for Server {
-    /// Dropping the task drops the set of connections in it, which ends them as well. With a data
-    /// folder, dropping waits for the disk.
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

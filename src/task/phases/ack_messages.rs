@@ -1,13 +1,11 @@
-//! Ack messages: what was received and what was sent on, combined by XOR, to the ackers.
+//! Ack messages: what was received and what was sent on, combined by XOR, for the ackers.
 //!
 //! An output comes here after its medium took the segments, so that nothing is acknowledged that
 //! sits in a buffer of ours.
 
-use crate::acking::{AckMessage, Fuse};
-use crate::messaging::Message;
+use crate::acking::Fuse;
 use crate::task::context::{BatchWork, Made, Role, TaskContext};
 use crate::task::exception::Fault;
-use crate::task::outbound::To;
 use crate::task::traces::Traced;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
@@ -46,21 +44,6 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         let is_back = batch.given_back.iter().any(|given| given.index == index);
         (!is_back && !batch.made.stems_from(index)).then_some(Traced::Filtered)
     });
-    let bytes_max = context.outbound.segment_bytes_max();
-    for mut acks in fuse.finish() {
-        for groups in acks.take_parts(bytes_max) {
-            let sequence = context.ack_sequences.entry(acks.acker).or_default();
-            *sequence += 1;
-            let message = AckMessage {
-                sender: context.identity.peer,
-                epoch: context.identity.epoch,
-                sequence: *sequence,
-                groups,
-            };
-            context
-                .outbound
-                .push(To::Acker(acks.acker), Message::Acks(message));
-        }
-    }
+    context.acks.add(fuse.finish());
     Ok(())
 }
