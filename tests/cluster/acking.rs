@@ -233,9 +233,7 @@ fn peers_that_keep_ledgers_may_die_and_nothing_waits_for_them() {
             job.catalog[0].input_retry_timeout_ms = count(1_000);
             let job = cluster.submit(job).await.unwrap();
             let mut draws = IdSource::from_seed(seed);
-            while sink.segments().len() < 100 {
-                time_passes(Duration::from_millis(1)).await;
-            }
+            when_written(&sink, 100).await;
             let start = tokio::time::Instant::now();
             for _ in 0..3 {
                 let (node, index) = (draws.bits() % 2, draws.bits() % 5);

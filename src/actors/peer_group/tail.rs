@@ -119,8 +119,7 @@ impl PeerGroup {
     }
 
     fn next_position(&self) -> LogPosition {
-        let position = self.position_and_replica().position;
-        position.map_or(LogPosition(0), LogPosition::next)
+        LogPosition::after(self.position_and_replica().position)
     }
 
     fn applied(&mut self, ctx: &mut Context<Self>) {
@@ -140,7 +139,7 @@ impl PeerGroup {
 
     fn apply(&mut self, payload: &[u8]) {
         let Snapshot { position, replica } = self.position_and_replica();
-        let position = position.map_or(LogPosition(0), LogPosition::next);
+        let position = LogPosition::after(position);
         let entry = from_payload::<Entry>(payload).map_err(|error| {
             tracing::warn!(%position, %error, "an entry of the log cannot be read; it changes nothing");
             Unreadable(error.to_string())

@@ -133,6 +133,13 @@ impl Rig {
         self.try_start(task).await.unwrap()
     }
 
+    /// `in`, `work` and `out`, each of which finds the next one there.
+    async fn start_all(&self) -> [TaskRun; 3] {
+        let write = self.start("out").await;
+        let work = self.start("work").await;
+        [self.start("in").await, work, write]
+    }
+
     async fn try_start(&self, task: &str) -> Result<TaskRun, StartFailed> {
         TaskRun::start(&self.services, peer(task), self.assignment(task), 1, 42).await
     }

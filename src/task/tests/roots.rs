@@ -102,9 +102,7 @@ async fn a_segment_that_no_frame_can_hold_is_a_dead_letter_and_the_others_go_on(
     })
     .await;
     rig.services.transport = Arc::new(Narrow(rig.transport.clone()));
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     work_off(&mut write);
@@ -262,9 +260,7 @@ async fn what_happened_to_a_sampled_root_is_known_from_end_to_end() {
     });
     let change = |job: &mut Job| job.catalog[1].function = Some("twice".into());
     let mut rig = Rig::new(registry, change).await;
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     work_off(&mut write);
