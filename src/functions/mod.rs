@@ -9,6 +9,7 @@ pub use registry::{FunctionEntry, FunctionRegistry};
 
 use crate::ids::TaskName;
 use crate::segment::Segment;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,6 +41,15 @@ pub enum FunctionError {
     Retry(String),
 }
 
+impl FunctionError {
+    fn of<E: fmt::Display + 'static>(error: &E) -> Self {
+        match (error as &dyn Any).downcast_ref::<FunctionError>() {
+            Some(known) => known.clone(),
+            None => FunctionError::Failed(error.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for FunctionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -50,7 +60,8 @@ impl fmt::Display for FunctionError {
 
 impl std::error::Error for FunctionError {}
 
-/// What a user's closure may return: nothing, one segment, many, or an error instead.
+/// What a user's closure may return: nothing, one segment, many, or an error instead. Any error fails
+/// with its text; a [`FunctionError`] says itself what is to be done.
 pub trait Emits {
     /// Pushes what there is.
     fn emit(self, out: &mut Vec<Segment>) -> Result<(), FunctionError>;
@@ -77,11 +88,11 @@ impl Emits for Vec<Segment> {
     }
 }
 
-impl<T: Emits, E: fmt::Display> Emits for Result<T, E> {
+impl<T: Emits, E: fmt::Display + 'static> Emits for Result<T, E> {
     fn emit(self, out: &mut Vec<Segment>) -> Result<(), FunctionError> {
         match self {
             Ok(value) => value.emit(out),
-            Err(error) => Err(FunctionError::Failed(error.to_string())),
+            Err(error) => Err(FunctionError::of(&error)),
         }
     }
 }

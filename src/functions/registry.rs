@@ -163,13 +163,17 @@ mod tests {
             .function("one", |segment: Segment| segment)
             .function("two", |segment: Segment| vec![segment.clone(), segment])
             .function("none", |_: Segment| None::<Segment>)
-            .function("error", |_: Segment| Err::<Segment, _>("no"));
+            .function("error", |_: Segment| Err::<Segment, _>("no"))
+            .function("retry", |_: Segment| {
+                Err::<Segment, _>(FunctionError::Retry("busy".into()))
+            });
         let emitted = |name| call(&registry, Some(name));
         assert_eq!(
             (emitted("one"), emitted("two"), emitted("none")),
             (Ok(1), Ok(2), Ok(0))
         );
         assert_eq!(emitted("error"), Err(FunctionError::Failed("no".into())));
+        assert_eq!(emitted("retry"), Err(FunctionError::Retry("busy".into())));
     }
 
     #[test]
