@@ -219,6 +219,8 @@ async fn what_is_damaged_foreign_stale_or_for_nobody_is_counted_and_refused() {
     let open = Control::Open(Open {
         link: LinkId(1),
         sent: 0,
+        limit: 0,
+        heard: 0,
         inbox: InboxKind::Task,
         peer: peer(1),
         site: "local:1".into(),
