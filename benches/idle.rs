@@ -4,6 +4,9 @@
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
+#[path = "support/cpu.rs"]
+mod cpu;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -11,7 +14,6 @@ use std::time::{Duration, Instant};
 
 const PEERS: &str = "8";
 const OBSERVED: Duration = Duration::from_secs(10);
-const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() {
     let start = Instant::now();
@@ -78,17 +80,12 @@ impl Node {
     }
 
     fn cpu_seconds(&self) -> f64 {
-        let stat = self.proc("stat");
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let ticks = after_name.split_whitespace().skip(11).take(2);
-        ticks
-            .filter_map(|ticks| ticks.parse::<f64>().ok())
-            .sum::<f64>()
-            / TICKS_PER_SECOND
+        cpu::cpu_seconds(&self.0.id().to_string())
     }
 
     fn resident_mib(&self) -> f64 {
-        let status = self.proc("status");
+        let status = format!("/proc/{}/status", self.0.id());
+        let status = std::fs::read_to_string(status).unwrap_or_default();
         let line = status
             .lines()
             .find(|line| line.starts_with("VmRSS:"))
@@ -98,10 +95,6 @@ impl Node {
             .nth(1)
             .and_then(|kib| kib.parse::<f64>().ok());
         kib.unwrap_or(f64::NAN) / 1024.0
-    }
-
-    fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.0.id())).unwrap_or_default()
     }
 }
 

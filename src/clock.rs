@@ -33,6 +33,18 @@ impl Clock {
         Clock(tokio::time::Instant::now())
     }
 
+    /// What the clock on the wall shows, in milliseconds since 1970. For people and for putting
+    /// what several machines tell in order: it jumps when it is set.
+    pub fn unix_ms() -> u64 {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the clock that everybody else is to ask"
+        )]
+        let now = std::time::SystemTime::now();
+        let since_1970 = now.duration_since(std::time::UNIX_EPOCH);
+        since_1970.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// Milliseconds since the start.
     pub fn now(&self) -> Millis {
         Millis(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))

@@ -111,6 +111,11 @@ impl fmt::Debug for TaskName {
 pub struct LogPosition(pub u64);
 
 impl LogPosition {
+    /// The position after the last one that was read, if one was: the log begins with 0.
+    pub fn after(last: Option<LogPosition>) -> LogPosition {
+        last.map_or(LogPosition(0), LogPosition::next)
+    }
+
     /// The position after this one; the last one there can be has none and stays.
     pub fn next(self) -> LogPosition {
         LogPosition(self.0.saturating_add(1))

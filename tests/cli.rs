@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
+#[path = "support/process.rs"]
+mod process;
+
+use process::{Errors, Node, Process, onyx};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// What a command did.
@@ -16,19 +19,9 @@ struct Done {
     err: String,
 }
 
-fn onyx(folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
-    command.args(words).current_dir(folder).stdin(Stdio::null());
-    // What the shell of a developer has set is none of the tests' business.
-    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ONYX_"));
-    for (name, _) in ours {
-        command.env_remove(name);
-    }
-    command
-}
-
 fn run(folder: &Path, words: &[&str]) -> Done {
-    let output = onyx(folder, words).output().expect("the command runs");
+    let output = onyx(words).current_dir(folder).output();
+    let output = output.expect("the command runs");
     let text = |bytes: Vec<u8>| {
         let text = String::from_utf8(bytes).expect("text");
         text.replace(&folder.canonicalize().unwrap().display().to_string(), "…")
@@ -214,11 +207,7 @@ fn a_bad_command_line_is_refused_before_anything_happens() {
 #[test]
 fn where_no_node_answers_the_advice_is_to_start_one() {
     let folder = folder();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let url = format!("http://{free}");
+    let url = format!("http://127.0.0.1:{}", free_port());
     for words in [
         &["status"][..],
         &["jobs"],
@@ -237,61 +226,19 @@ fn where_no_node_answers_the_advice_is_to_start_one() {
     }
 }
 
-/// A node of its own process. It is killed when it is dropped.
-struct Started {
-    child: Child,
-    url: String,
-    err: Option<ChildStderr>,
+/// A node that is its own process, with this configuration.
+fn started(folder: &Path, config: &str) -> Node {
+    fs::write(folder.join("node.toml"), config).unwrap();
+    let mut command = onyx(&["start", "--config", "node.toml", "--log-format", "json"]);
+    let mut node = Node::start(command.current_dir(folder), Errors::Kept);
+    node.listens();
+    node
 }
 
-impl Started {
-    fn with(folder: &Path, config: &str) -> Self {
-        fs::write(folder.join("node.toml"), config).unwrap();
-        let mut command = onyx(
-            folder,
-            &["start", "--config", "node.toml", "--log-format", "json"],
-        );
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut line).unwrap();
-        let err = child.stderr.take();
-        let url = line
-            .trim()
-            .strip_prefix("onyx-node listens on ")
-            .map(str::to_owned);
-        Started {
-            child,
-            url: url.unwrap_or_else(|| panic!("listens where? {line:?}")),
-            err,
-        }
-    }
-
-    /// Sends a signal and waits for the end.
-    fn end_by(self, signal: &str) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args(["-s", signal, &id])
-            .status()
-            .unwrap();
-        assert!(sent.success());
-        self.end()
-    }
-
-    /// How the process ends by itself, and what it logged.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut log = String::new();
-        self.err.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().code(), log)
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A port that was free a moment ago; a node can only be told one.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 const ANY_PORT: &str = "[http]\nport = 0\n";
@@ -299,8 +246,8 @@ const ANY_PORT: &str = "[http]\nport = 0\n";
 #[test]
 fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
     let folder = folder();
-    let node = Started::with(folder.path(), ANY_PORT);
-    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", &node.url]].concat());
+    let mut node = started(folder.path(), ANY_PORT);
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", node.url()]].concat());
     assert_eq!(
         ask(&["jobs"]).out,
         "no jobs; submit one with `onyx-node submit JOB`\n"
@@ -309,7 +256,7 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
     // From elsewhere: paths are those of the job file.
     let elsewhere = TempDir::new().unwrap();
     let file = folder.path().join("job.yaml").display().to_string();
-    let words = ["submit", &file, "--wait", "--node", &node.url];
+    let words = ["submit", &file, "--wait", "--node", node.url()];
     let done = run(elsewhere.path(), &words);
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(done.out.ends_with("job late: completed\n"), "{}", done.out);
@@ -360,7 +307,7 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
     );
     assert_eq!(ask(&["kill", "late"]).code, Some(2));
 
-    let (code, log) = node.end_by("TERM");
+    let (code, log) = node.process().end_by("TERM");
     assert_eq!(code, Some(0), "{log}");
     let lines = log.lines().map(serde_json::from_str::<serde_json::Value>);
     let lines: Vec<serde_json::Value> = lines.map(|line| line.expect("a line of JSON")).collect();
@@ -370,8 +317,8 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
 #[test]
 fn a_collected_job_is_known_by_how_it_ended() {
     let folder = folder();
-    let node = Started::with(folder.path(), ANY_PORT);
-    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", &node.url]].concat());
+    let node = started(folder.path(), ANY_PORT);
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", node.url()]].concat());
     let submitted = ask(&["submit", "job.yaml", "--set", "keep.min-peers=50"]);
     let id = submitted.out.trim();
     assert_eq!(ask(&["kill", id]).code, Some(0));
@@ -392,15 +339,14 @@ fn a_collected_job_is_known_by_how_it_ended() {
 #[test]
 fn the_log_of_a_node_is_followed_explained_and_played_elsewhere() {
     let folder = folder();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let port = free.unwrap().port();
+    let port = free_port();
     let config = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n[node]\npeers = 3\n");
-    let node = Started::with(folder.path(), &config);
+    let mut node = started(folder.path(), &config);
     let id = "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03";
     let submit = ["submit", "job.yaml", "--wait", "--id", id];
     let done = run(
         folder.path(),
-        &[&submit[..], &["--node", &node.url]].concat(),
+        &[&submit[..], &["--node", node.url()]].concat(),
     );
     assert_eq!(done.code, Some(0), "{}", done.err);
 
@@ -431,7 +377,7 @@ fn the_log_of_a_node_is_followed_explained_and_played_elsewhere() {
     assert_eq!(exported.code, Some(0), "{}", exported.err);
     let again = log(&["export", "incident.jsonl", "--connect", &server]);
     assert_eq!(again.code, Some(2), "{}", again.out);
-    assert_eq!(node.end_by("TERM").0, Some(0));
+    assert_eq!(node.process().end_by("TERM").0, Some(0));
 
     // The cluster is gone, and its log can still be played.
     let replica = |words: &[&str]| {
@@ -452,8 +398,8 @@ fn the_log_of_a_node_is_followed_explained_and_played_elsewhere() {
 #[test]
 fn a_bad_job_is_told_with_the_lines_of_its_file_when_it_is_submitted() {
     let folder = with_job(&JOB.replace("where:", "wher:"));
-    let node = Started::with(folder.path(), ANY_PORT);
-    let done = run(folder.path(), &["submit", "job.yaml", "--node", &node.url]);
+    let node = started(folder.path(), ANY_PORT);
+    let done = run(folder.path(), &["submit", "job.yaml", "--node", node.url()]);
     assert_eq!(done.code, Some(2));
     assert!(
         done.err.contains("job.yaml:15:5: catalog.keep.wher: "),
@@ -465,16 +411,16 @@ fn a_bad_job_is_told_with_the_lines_of_its_file_when_it_is_submitted() {
 #[test]
 fn a_token_opens_a_node() {
     let folder = folder();
-    let node = Started::with(
+    let node = started(
         folder.path(),
         "[http]\nport = 0\nbearer-token = \"s3cret\"\n",
     );
-    let without = run(folder.path(), &["jobs", "--node", &node.url]);
+    let without = run(folder.path(), &["jobs", "--node", node.url()]);
     assert_eq!(without.code, Some(1));
     assert!(without.err.contains("ONYX_TOKEN"), "{}", without.err);
     let with = run(
         folder.path(),
-        &["jobs", "--node", &node.url, "--token", "s3cret"],
+        &["jobs", "--node", node.url(), "--token", "s3cret"],
     );
     assert_eq!(with.code, Some(0), "{}", with.err);
 }
@@ -500,21 +446,16 @@ fn a_busy_port_is_told_and_nothing_is_left_running() {
 #[test]
 fn a_node_that_loses_its_cluster_too_often_ends_and_says_so() {
     let folder = folder();
-    // The port is free again when this line is done; a node can only be told one.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let coordinator = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n");
-    let coordinator = Started::with(folder.path(), &coordinator);
+    let coordinator = started(folder.path(), &coordinator);
     let config = format!(
         "{ANY_PORT}[node]\ntenancy-id = \"other\"\n[infrastructure]\nrestarts-max = 0\n[coordination]\nmode = \"zookeeper\"\n\
          connect = \"127.0.0.1:{port}\"\nsession-timeout-ms = 1000\nconnection-timeout-ms = 500\n"
     );
-    let node = Started::with(folder.path(), &config);
+    let mut node = started(folder.path(), &config);
     drop(coordinator);
-    let (code, log) = node.end();
+    let (code, log) = node.process().end();
     assert_eq!(code, Some(3), "{log}");
     assert!(log.contains("the session was lost too often"), "{log}");
 }
@@ -543,29 +484,14 @@ fn a_signal_ends_a_running_job() {
     );
     let words = ["run", "job.yaml", "--set", "read.path=rows"];
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let mut command = onyx(folder.path(), &words);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = onyx(&words);
+        let mut run = Process::start(command.current_dir(folder.path()), Errors::Kept);
         // Opening answers when the job reads.
         let rows = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
-        let id = child.id().to_string();
-        let sent = Command::new("kill")
-            .args(["-s", signal, &id])
-            .status()
-            .unwrap();
-        assert!(sent.success());
+        run.signal(signal);
         drop(rows);
-        let mut err = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut err)
-            .unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(code), "{err}");
+        let (ended, err) = run.end();
+        assert_eq!(ended, Some(code), "{err}");
         assert!(err.contains("job late was killed by a signal"), "{err}");
     }
 }
@@ -590,13 +516,9 @@ fn a_file_of_tls_that_is_not_there_is_bad_input() {
 #[test]
 fn a_node_with_another_job_scheduler_is_refused_by_the_log_and_not_by_another_tenancy() {
     let folder = folder();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let first = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n");
-    let _first = Started::with(folder.path(), &first);
+    let _first = started(folder.path(), &first);
     let second = |tenancy: &str| {
         format!(
             "{ANY_PORT}[node]\ntenancy-id = \"{tenancy}\"\n[scheduler]\njobs = \"greedy\"\n\
@@ -613,7 +535,7 @@ fn a_node_with_another_job_scheduler_is_refused_by_the_log_and_not_by_another_te
         "{}",
         refused.err
     );
-    Started::with(folder.path(), &second("other"));
+    started(folder.path(), &second("other"));
 }
 
 #[test]
@@ -644,8 +566,8 @@ fn two_jobs_do_not_write_one_file() {
         .write(true)
         .open(&pipe)
         .unwrap();
-    let node = Started::with(folder.path(), ANY_PORT);
-    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", &node.url]].concat());
+    let node = started(folder.path(), ANY_PORT);
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", node.url()]].concat());
     let first = ask(&["submit", "job.yaml", "--set", "read.path=rows"]);
     assert_eq!(first.code, Some(0), "{}", first.err);
     let second = ask(&["submit", "job.yaml"]);

@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
+#[path = "support/process.rs"]
+mod process;
+
 use futures_util::future::join_all;
+use process::{Errors, Process, onyx, onyx_within};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task;
@@ -16,31 +19,22 @@ use zookeeper_client::{Acls, Client, CreateMode, CreateOptions};
 
 const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls::anyone_all());
 
-/// A process, and what it said when it was ready. It is killed when it is dropped.
+/// A process, and what it said when it was ready.
 struct Started {
-    child: Child,
+    process: Process,
     said: String,
 }
 
 impl Started {
     fn start(command: &mut Command) -> Self {
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ONYX_") {
-                command.env_remove(name);
-            }
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut said).unwrap();
-        Started { child, said }
+        let mut process = Process::start(command, Errors::Kept);
+        let said = process.line();
+        Started { process, said }
     }
 
     fn coordination(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
         let words = ["coordination", "--listen", "127.0.0.1:0", "--data-dir"];
-        Self::start(command.args(words).arg(data))
+        Self::start(onyx(&words).arg(data))
     }
 
     /// Where it listens: the word behind "on".
@@ -54,30 +48,7 @@ impl Started {
 
     /// `kill -9`.
     fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn terminate(self) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", "TERM", &id]).status();
-        assert!(sent.unwrap().success());
-        self.end()
-    }
-
-    /// How the process ends, and what it wrote to standard error.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut log = String::new();
-        let mut err = self.child.stderr.take().unwrap();
-        err.read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().code(), log)
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.kill();
     }
 }
 
@@ -176,22 +147,19 @@ async fn every_acknowledged_write_survives_kill_9_and_nothing_is_torn() {
 }
 
 /// The command under a limit on the size of its files, which does what a full disk does.
-fn limited() -> Command {
+fn limited(words: &[&str]) -> Command {
     let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"";
-    let mut command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_onyx-node")]);
-    command
+    onyx_within(&["sh", "-c", script], words)
 }
 
 #[tokio::test]
 async fn a_full_disk_ends_the_server_with_the_reason_and_loses_nothing_acknowledged() {
     let folder = TempDir::new().unwrap();
-    let mut command = limited();
     let words = ["coordination", "--listen", "127.0.0.1:0", "--data-dir"];
-    let server = Started::start(command.args(words).arg(folder.path()));
+    let server = Started::start(limited(&words).arg(folder.path()));
     let segment = folder.path().join("log.0000000000000001");
-    let ended = move |server: Started| {
-        let (code, log) = server.end();
+    let ended = move |mut server: Started| {
+        let (code, log) = server.process.end();
         assert_eq!(code, Some(3), "{log}");
         let reason = format!("cannot write to {}: File too large", segment.display());
         assert!(log.contains(&reason), "{log}");
@@ -204,17 +172,17 @@ async fn a_full_disk_ends_the_server_with_the_reason_and_loses_nothing_acknowled
 #[tokio::test]
 async fn a_server_that_is_told_to_stop_does_so_in_order() {
     let folder = TempDir::new().unwrap();
-    let server = Started::coordination(folder.path());
+    let mut server = Started::coordination(folder.path());
     assert!(server.said.contains("data in "), "{}", server.said);
     let client = connect(&server).await;
     client.create("/kept", b"", &PERSISTENT).await.unwrap();
-    let (code, log) = server.terminate();
+    let (code, log) = server.process.end_by("TERM");
     assert_eq!(code, Some(0), "{log}");
     let server = Started::coordination(folder.path());
     let client = connect(&server).await;
     assert!(client.check_stat("/kept").await.unwrap().is_some());
 
-    let (code, log) = Started::coordination(folder.path()).end();
+    let (code, log) = Started::coordination(folder.path()).process.end();
     assert_eq!(code, Some(2), "{log}");
     assert!(log.contains("is in use by another server"), "{log}");
 }
@@ -260,13 +228,10 @@ connection-timeout-ms = 500
 checkpoint-interval-ms = 50
 ";
 
-fn node(folder: &Path, mut command: Command) -> Started {
-    let words = ["start", "--config", "node.toml", "--log-level", "warn"];
-    Started::start(command.args(words).current_dir(folder))
-}
+const START: [&str; 5] = ["start", "--config", "node.toml", "--log-level", "warn"];
 
-fn unlimited() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_onyx-node"))
+fn node(folder: &Path) -> Started {
+    Started::start(onyx(&START).current_dir(folder))
 }
 
 /// Submits a job; answers with its id if the node took it.
@@ -286,70 +251,73 @@ fn read(job: &Value) -> u64 {
     job["tasks"][0]["counts"]["read"].as_u64().unwrap()
 }
 
-#[test]
-fn a_node_that_was_killed_goes_on_with_its_log_and_its_job() {
+/// A folder with a configuration, and rows for the job.
+fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     let mut rows = String::from("number\n");
     (0..ROWS).for_each(|number| rows.push_str(&format!("{number}\n")));
     fs::write(folder.path().join("in.csv"), rows).unwrap();
     fs::write(folder.path().join("node.toml"), NODE).unwrap();
+    folder
+}
 
-    let first = node(folder.path(), unlimited());
+/// Kills a node while the job runs there, and starts it again; it has read the log as far.
+fn killed_and_started(first: Started, job: &Value, folder: &Path) -> Started {
+    assert_eq!(job["state"], "running", "{job}");
+    let known = position(&first);
+    first.kill();
+    let second = node(folder);
+    while position(&second) < known {}
+    second
+}
+
+/// Waits for the end of a job.
+fn completed(node: &Started, path: &str) -> Value {
+    loop {
+        let job = get(node, &format!("{path}?wait-ms=1000"));
+        if job["state"] == "completed" {
+            return job;
+        }
+        assert_ne!(job["state"], "killed", "{job}");
+    }
+}
+
+#[test]
+fn a_node_that_was_killed_goes_on_with_its_log_and_its_job() {
+    let folder = folder();
+    let first = node(folder.path());
     let path = format!("/jobs/{}", submit(&first, JOB).unwrap());
     let mut job = get(&first, &path);
     while read(&job) == 0 {
         job = get(&first, &path);
     }
-    assert_eq!(job["state"], "running", "{job}");
-    let position = position(&first);
-    first.kill();
-
-    let second = node(folder.path(), unlimited());
-    while self::position(&second) < position {}
-    let mut job = get(&second, &path);
-    while job["state"] != "completed" {
-        assert_ne!(job["state"], "killed", "{job}");
-        job = get(&second, &format!("{path}?wait-ms=1000"));
-    }
+    let mut second = killed_and_started(first, &job, folder.path());
+    completed(&second, &path);
     let written = fs::read_to_string(folder.path().join("out.jsonl")).unwrap();
     let written: BTreeSet<u64> = written
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["number"].as_u64())
         .collect();
     assert_eq!(written.len(), ROWS);
-    let (code, log) = second.terminate();
+    let (code, log) = second.process.end_by("TERM");
     assert_eq!(code, Some(0), "{log}");
 }
 
 #[test]
 fn a_node_that_was_killed_does_not_read_again_what_was_complete() {
-    let folder = TempDir::new().unwrap();
-    let mut rows = String::from("number\n");
-    (0..ROWS).for_each(|number| rows.push_str(&format!("{number}\n")));
-    fs::write(folder.path().join("in.csv"), rows).unwrap();
-    fs::write(folder.path().join("node.toml"), NODE).unwrap();
+    let folder = folder();
     let few = "types: { number: int }\n    max-pending: 20\n    batch-size: 10";
     let slow = JOB.replace("types: { number: int }", few);
     let counted = |job: &Value, what: &str| job["tasks"][0]["counts"][what].as_u64().unwrap();
 
-    let first = node(folder.path(), unlimited());
+    let first = node(folder.path());
     let path = format!("/jobs/{}", submit(&first, &slow).unwrap());
     let mut job = get(&first, &path);
     while counted(&job, "completed") < ROWS as u64 / 2 {
         job = get(&first, &path);
     }
-    assert_eq!(job["state"], "running", "{job}");
-    let position = position(&first);
-    first.kill();
-
-    let second = node(folder.path(), unlimited());
-    while self::position(&second) < position {}
-    let mut job = get(&second, &format!("{path}?wait-ms=1000"));
-    while job["state"] != "completed" {
-        assert_ne!(job["state"], "killed", "{job}");
-        job = get(&second, &format!("{path}?wait-ms=1000"));
-    }
-    let again = counted(&job, "read");
+    let second = killed_and_started(first, &job, folder.path());
+    let again = counted(&completed(&second, &path), "read");
     assert!(
         again <= ROWS as u64 * 3 / 4,
         "{again} of {ROWS} rows were read again"
@@ -373,15 +341,15 @@ fn a_node_whose_disk_is_full_ends_with_the_reason_and_keeps_the_jobs_it_took() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("in.csv"), "number\n1\n").unwrap();
     fs::write(folder.path().join("node.toml"), NODE).unwrap();
-    let first = node(folder.path(), limited());
+    let mut first = Started::start(limited(&START).current_dir(folder.path()));
     let jobs = (0..).map(|number| JOB.replace("out.jsonl", &format!("out-{number}.jsonl")));
     let taken = jobs.map_while(|job| submit(&first, &job).ok());
     let last = taken.last().expect("it takes some");
-    let (code, log) = first.end();
+    let (code, log) = first.process.end();
     assert_eq!(code, Some(3), "{log}");
     assert!(log.contains("File too large"), "{log}");
 
-    let second = node(folder.path(), unlimited());
+    let second = node(folder.path());
     let is_known = || {
         let jobs = get(&second, "/jobs");
         let jobs = jobs["jobs"].as_array().unwrap();

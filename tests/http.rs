@@ -305,12 +305,15 @@ fn what_became_of_all_that_was_read_is_told_by_job_by_metric_and_by_root() {
     let folder = folder();
     let filter = json!({ "fn": "expr/filter", "where": "name != 'a'" });
     let id = node.submit(&job(folder.path(), filter));
-    let account = node.ended(&id)["account"].clone();
+    let report = node.ended(&id);
     let expected = json!({
         "in": 3, "out": 2, "filtered": 1, "dead-lettered": 0, "in-flight": 0, "relinquished": 0,
         "unaccounted": 0,
     });
-    assert_eq!(account, expected);
+    assert_eq!(
+        [&report["account"], &report["account-here"]],
+        [&expected; 2]
+    );
     let page = node.get("/metrics").body;
     let page = page.as_str().unwrap();
     let of_read = format!("{{job=\"{id}\",task=\"read\"}}");

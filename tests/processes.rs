@@ -3,13 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
+#[path = "support/process.rs"]
+mod process;
+
+use process::{Errors, Node, Process, onyx};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -40,33 +42,6 @@ catalog:
     plugin: file/csv
     path: in.csv
     types: { n: int }
-    max-pending: 2
-    batch-size: 1
-  - name: keep
-    type: function
-    fn: expr/filter
-    where: n >= 0
-    max-peers: 1
-  - name: write
-    type: output
-    plugin: file/json-lines
-    path: out.jsonl
-";
-
-/// Three slots over the five files of a folder, into two slots.
-const OVER_FILES: &str = "\
-name: slots
-workflow:
-  - [read, keep]
-  - [keep, write]
-catalog:
-  - name: read
-    type: input
-    plugin: file/csv
-    path: in
-    types: { n: int }
-    split: lines
-    n-peers: 3
     max-pending: 2
     batch-size: 1
   - name: keep
@@ -119,59 +94,35 @@ impl Drop for Coordination {
     }
 }
 
-/// A node of its own process. It is killed when it is dropped.
-struct Node {
-    child: Child,
-    url: String,
+/// A node of five peers, in a folder.
+fn start(coordination: &Coordination, folder: &Path, carrier: &str) -> Node {
+    let options = [
+        ("NODE__PEERS", PEERS.to_string()),
+        ("HTTP__PORT", "0".into()),
+        ("COORDINATION__MODE", "zookeeper".into()),
+        ("COORDINATION__CONNECT", coordination.address.clone()),
+        ("COORDINATION__SESSION_TIMEOUT_MS", "2000".into()),
+        ("COORDINATION__CONNECTION_TIMEOUT_MS", "1000".into()),
+        ("TASK__CHECKPOINT_INTERVAL_MS", "20".into()),
+        ("MESSAGING__TRANSPORT", carrier.into()),
+    ]
+    .map(|(name, value)| (format!("ONYX_{name}"), value));
+    let mut command = onyx(&["start"]);
+    let command = command.envs(options).current_dir(folder);
+    let mut node = Node::start(command, Errors::In(&folder.join("log")));
+    node.listens();
+    node
 }
 
 impl Node {
-    fn start(coordination: &Coordination, folder: &Path, carrier: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
-        command
-            .arg("start")
-            .current_dir(folder)
-            .stdin(Stdio::null());
-        // What the shell of a developer has set is none of the tests' business.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ONYX_") {
-                command.env_remove(name);
-            }
-        }
-        command
-            .env("ONYX_NODE__PEERS", PEERS.to_string())
-            .env("ONYX_HTTP__PORT", "0")
-            .env("ONYX_COORDINATION__MODE", "zookeeper")
-            .env("ONYX_COORDINATION__CONNECT", &coordination.address)
-            .env("ONYX_COORDINATION__SESSION_TIMEOUT_MS", "2000")
-            .env("ONYX_COORDINATION__CONNECTION_TIMEOUT_MS", "1000")
-            .env("ONYX_TASK__CHECKPOINT_INTERVAL_MS", "20")
-            .env("ONYX_MESSAGING__TRANSPORT", carrier);
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("onyx-node listens on ");
-        let url = url
-            .map(str::to_owned)
-            .unwrap_or_else(|| panic!("listens where? {line:?}"));
-        Node { child, url }
-    }
-
-    fn get(&self, path: &str) -> Value {
-        let asked = ureq::get(format!("{}{path}", self.url))
-            .config()
-            .http_status_as_error(false)
-            .build();
-        let mut answer = asked.call().unwrap();
-        answer.body_mut().read_json().unwrap()
+    fn answer(&self, path: &str) -> Value {
+        self.get(path).expect("it answers")
     }
 
     /// Asks until the answer will do.
     fn until(&self, path: &str, will_do: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let answer = self.get(path);
+            let answer = self.answer(path);
             if will_do(&answer) {
                 return answer;
             }
@@ -183,20 +134,13 @@ impl Node {
         self.until("/health/ready", |health| health["peers-joined"] == PEERS);
     }
 
-    fn submit(&self, job: &Path) -> String {
-        let text = fs::read_to_string(job).unwrap();
-        let answer = ureq::post(format!("{}/jobs", self.url)).send(text);
-        let answer: Value = answer.unwrap().body_mut().read_json().unwrap();
-        answer["id"].as_str().unwrap().to_owned()
-    }
-
     /// How many segments the tasks of a job have written on this node.
     fn written(&self, job: &str) -> u64 {
         self.counted(job, "written")
     }
 
     fn counted(&self, job: &str, what: &str) -> u64 {
-        let report = self.get(&format!("/jobs/{job}"));
+        let report = self.answer(&format!("/jobs/{job}"));
         let tasks = report["tasks"].as_array().cloned().unwrap_or_default();
         let counts = tasks
             .iter()
@@ -206,7 +150,7 @@ impl Node {
 
     /// The peers that the cluster knows of, as this node sees it.
     fn cluster(&self) -> BTreeSet<String> {
-        let replica = self.get("/replica/peers");
+        let replica = self.answer("/replica/peers");
         let peers = replica["peers"].as_array().unwrap().iter();
         peers
             .map(|peer| peer.as_str().unwrap().to_owned())
@@ -215,23 +159,10 @@ impl Node {
 
     /// Those of its own.
     fn mine(&self) -> BTreeSet<String> {
-        let report = self.get("/peers");
+        let report = self.answer("/peers");
         let children = report["children"].as_array().unwrap().iter();
         let ids = children.filter_map(|child| child["detail"]["id"].as_str());
         ids.map(str::to_owned).collect()
-    }
-
-    fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &id]).status();
-        assert!(sent.unwrap().success());
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -266,7 +197,11 @@ fn scene_of_slots() -> Scene {
             .collect();
         fs::write(files.join(format!("{file}.csv")), format!("n\n{rows}")).unwrap();
     }
-    let job = OVER_FILES.replace("path: in\n", &format!("path: {}\n", files.display()));
+    // Three slots over the files.
+    let slots = "types: { n: int }\n    split: lines\n    n-peers: 3";
+    let job = JOB
+        .replace("in.csv", &files.display().to_string())
+        .replace("types: { n: int }", slots);
     scene_of(folder, &job, ROWS as u64 / 2)
 }
 
@@ -274,11 +209,10 @@ fn scene_of_slots() -> Scene {
 fn scene_of(folder: TempDir, job: &str, begun: u64) -> Scene {
     let at = |name: &str| folder.path().join(name);
     let job = job.replace("out.jsonl", &at("out.jsonl").display().to_string());
-    fs::write(at("job.yaml"), job).unwrap();
     let coordination = Coordination::start();
-    let nodes = [0, 1].map(|_| Node::start(&coordination, folder.path(), "local"));
+    let nodes = [0, 1].map(|_| start(&coordination, folder.path(), "local"));
     nodes.iter().for_each(Node::joined);
-    let job = nodes[0].submit(&at("job.yaml"));
+    let job = nodes[0].submit(&job);
     let [one, two] = nodes;
     loop {
         let (by_one, by_two) = (one.written(&job), two.written(&job));
@@ -321,9 +255,9 @@ impl Scene {
 
 #[test]
 fn a_process_that_wakes_up_after_its_session_writes_nothing_and_joins_again() {
-    let scene = scene();
+    let mut scene = scene();
     let old = scene.works.mine();
-    scene.works.signal("STOP");
+    scene.works.process().signal("STOP");
     scene.completes();
     assert!(
         scene.other.written(&scene.job) > 0,
@@ -332,7 +266,7 @@ fn a_process_that_wakes_up_after_its_session_writes_nothing_and_joins_again() {
     let gone = |peers: &BTreeSet<String>| peers.is_disjoint(&old);
     assert!(gone(&scene.other.cluster()));
     let length = fs::metadata(scene.output()).unwrap().len();
-    scene.works.signal("CONT");
+    scene.works.process().signal("CONT");
     // It has peers again, and none of them is one of those.
     let ready = |health: &Value| health["peers-joined"] == PEERS;
     while !gone(&scene.works.mine()) {
@@ -346,8 +280,8 @@ fn a_process_that_wakes_up_after_its_session_writes_nothing_and_joins_again() {
 
 #[test]
 fn the_work_of_a_process_that_is_killed_is_finished_by_another() {
-    let scene = scene();
-    scene.works.signal("KILL");
+    let mut scene = scene();
+    scene.works.process().signal("KILL");
     scene.completes();
     assert!(
         scene.other.written(&scene.job) > 0,
@@ -358,8 +292,8 @@ fn the_work_of_a_process_that_is_killed_is_finished_by_another() {
 
 #[test]
 fn the_slots_of_a_process_that_is_killed_go_on_where_they_had_saved() {
-    let scene = scene_of_slots();
-    scene.works.signal("KILL");
+    let mut scene = scene_of_slots();
+    scene.works.process().signal("KILL");
     scene.completes();
     let again = scene.other.counted(&scene.job, "read");
     assert!(again > 0, "the job was over before");
@@ -376,8 +310,8 @@ fn the_slots_of_a_process_that_is_killed_go_on_where_they_had_saved() {
 #[test]
 fn the_work_of_a_process_that_stops_is_finished_by_another() {
     let mut scene = scene();
-    scene.works.signal("TERM");
-    assert!(scene.works.child.wait().unwrap().success());
+    let (code, log) = scene.works.process().end_by("TERM");
+    assert_eq!(code, Some(0), "{log}");
     assert_eq!(scene.other.cluster().len() as u64, PEERS);
     scene.completes();
     assert!(
@@ -422,21 +356,26 @@ fn ledgers_are_kept_in_two_processes_and_the_account_of_both_is_even() {
     let job = SPREAD
         .replace("in.csv", &at("in.csv").display().to_string())
         .replace("out.jsonl", &at("out.jsonl").display().to_string());
-    fs::write(at("job.yaml"), job).unwrap();
     let coordination = Coordination::start();
-    let nodes = [0, 1].map(|_| Node::start(&coordination, folder.path(), "aeron"));
+    let nodes = [0, 1].map(|_| start(&coordination, folder.path(), "aeron"));
     nodes.iter().for_each(Node::joined);
-    let job = nodes[0].submit(&at("job.yaml"));
+    let job = nodes[0].submit(&job);
     let path = format!("/jobs/{job}");
     let sum = |key: &str| -> u64 {
-        let of = |node: &Node| node.get(&path)["account"][key].as_u64().unwrap();
+        let of = |node: &Node| node.answer(&path)["account-here"][key].as_u64().unwrap();
         nodes.iter().map(of).sum()
     };
     for node in &nodes {
         node.until(&path, |job| job["state"] == "completed");
-        assert_eq!(node.get(&path)["account"]["unaccounted"], 0);
+        assert_eq!(node.answer(&path)["account"]["unaccounted"], 0);
     }
     assert!(sum("out") + sum("filtered") >= ROWS as u64);
+    for node in &nodes {
+        let keys = ["in", "out", "filtered", "in-flight", "relinquished"];
+        node.until(&path, |job| {
+            keys.iter().all(|key| job["account"][key] == sum(key))
+        });
+    }
     assert_eq!((sum("in-flight"), sum("dead-lettered")), (0, 0));
     let text = fs::read_to_string(at("out.jsonl")).unwrap();
     let rows = text.lines().map(|line| {
@@ -446,7 +385,7 @@ fn ledgers_are_kept_in_two_processes_and_the_account_of_both_is_even() {
     let rows: BTreeSet<u64> = rows.collect();
     assert_eq!(rows, (0..ROWS as u64).filter(|n| n % 3 != 0).collect());
     for node in &nodes {
-        let report = node.get("/peers");
+        let report = node.answer("/peers");
         let peers = report["children"].as_array().unwrap().iter();
         let actors = peers.flat_map(|peer| peer["children"].as_array().unwrap());
         let daemons = actors.filter(|actor| actor["actor"] == "acking-daemon");
@@ -459,8 +398,8 @@ fn ledgers_are_kept_in_two_processes_and_the_account_of_both_is_even() {
 fn a_node_waits_for_coordination_and_a_signal_ends_the_wait() {
     let folder = TempDir::new().unwrap();
     let onyx = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
-        command.args(words).current_dir(folder.path());
+        let mut command = onyx(words);
+        command.current_dir(folder.path());
         command
     };
     // A port that was free a moment ago: nobody listens there yet.
@@ -475,33 +414,20 @@ fn a_node_waits_for_coordination_and_a_signal_ends_the_wait() {
     .unwrap();
     let start = || {
         let mut command = onyx(&["start", "--config", "node.toml"]);
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut err = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        err.read_line(&mut line).unwrap();
+        let mut node = Process::start(&mut command, Errors::Kept);
+        let line = node.warns();
         assert!(line.contains("waiting for coordination"), "{line}");
-        (child, err)
+        node
     };
-    let terminate = |child: &mut Child| {
-        let id = child.id().to_string();
-        let sent = Command::new("kill").args(["-s", "TERM", &id]).status();
-        assert!(sent.unwrap().success());
-        child.wait().unwrap().code()
-    };
-    let (mut child, _err) = start();
-    assert_eq!(terminate(&mut child), Some(143));
+    assert_eq!(start().end_by("TERM").0, Some(143));
 
-    let (mut child, _err) = start();
-    let words = ["coordination", "--listen", &address.to_string()];
-    let mut command = onyx(&words);
-    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let mut server = server.unwrap();
-    let mut line = String::new();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    out.read_line(&mut line).unwrap();
+    let mut node = start();
+    let mut command = onyx(&["coordination", "--listen", &address.to_string()]);
+    let log = folder.path().join("log");
+    let mut server = Process::start(&mut command, Errors::In(&log));
+    let line = node.line();
     assert!(line.starts_with("onyx-node listens on "), "{line:?}");
-    assert_eq!(terminate(&mut child), Some(0));
+    assert_eq!(node.end_by("TERM").0, Some(0));
 
     // Whoever looks at a tenancy that is not there is told those that are, and makes none.
     let connect = address.to_string();
@@ -519,5 +445,5 @@ fn a_node_waits_for_coordination_and_a_signal_ends_the_wait() {
         );
         assert!(told.starts_with(&expected), "{told}");
     }
-    assert_eq!(terminate(&mut server), Some(0));
+    assert_eq!(server.end_by("TERM").0, Some(0));
 }

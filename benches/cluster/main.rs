@@ -9,6 +9,8 @@
 
 mod absorb;
 mod apply;
+#[path = "../support/cpu.rs"]
+mod cpu;
 mod idle_peers;
 mod reallocate;
 mod recorded;

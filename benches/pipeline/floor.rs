@@ -2,6 +2,7 @@
 //! project's codec, and an ack per segment and task into a dense ring. No runtime.
 
 use crate::chain::Chain;
+use crate::cpu::cpu_seconds;
 use onyx::codec::{Decoder, Encoded, EncodedBuilder};
 use onyx::segment::Key;
 use onyx::{Segment, Value};
@@ -56,7 +57,7 @@ impl FloorResult {
 
 /// Runs the segments of a chain through one thread for each of its tasks, and checks what came out.
 pub(crate) fn run(chain: Chain) -> FloorResult {
-    let cpu_before = cpu_seconds();
+    let cpu_before = cpu_seconds("self");
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
     let start = Instant::now();
     let (out, mut next) = sync_channel(CHANNEL_BATCHES);
@@ -83,7 +84,7 @@ pub(crate) fn run(chain: Chain) -> FloorResult {
     assert_eq!(completed, chain.segments, "the floor lost an ack");
     FloorResult {
         elapsed,
-        cpu_seconds: cpu_seconds() - cpu_before,
+        cpu_seconds: cpu_seconds("self") - cpu_before,
         completed,
     }
 }
@@ -248,17 +249,4 @@ impl Draws {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
-}
-
-/// User and system time of this process so far, where the system tells.
-pub(crate) fn cpu_seconds() -> f64 {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name of the process may hold spaces; it ends with the last parenthesis.
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after_name.split_whitespace().skip(11).take(2);
-    ticks
-        .filter_map(|ticks| ticks.parse::<f64>().ok())
-        .sum::<f64>()
-        / TICKS_PER_SECOND
 }

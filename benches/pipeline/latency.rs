@@ -2,6 +2,7 @@
 //! what the pipeline could take.
 
 use crate::chain::{self, Chain};
+use crate::cpu::cpu_seconds;
 use crate::floor;
 use onyx::Segment;
 use onyx::Value;
@@ -49,7 +50,7 @@ pub(crate) fn run() {
     println!("== latency: {SECONDS} s at 10,000 segments/s, in process");
     let times = Times::default();
     let registry = registry(&times);
-    let cpu_before = floor::cpu_seconds();
+    let cpu_before = cpu_seconds("self");
     let elapsed = onyx::run(async move {
         let mut config = NodeConfig::default();
         config.node.peers = NonZeroUsize::new(4).expect("four");
@@ -64,7 +65,7 @@ pub(crate) fn run() {
         node.stop().await.expect("a clean stop");
         elapsed
     });
-    let cores = (floor::cpu_seconds() - cpu_before) / elapsed.as_secs_f64();
+    let cores = (cpu_seconds("self") - cpu_before) / elapsed.as_secs_f64();
     let mut taken = times.taken.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(
         taken.len() as u64,

@@ -14,6 +14,8 @@
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 mod chain;
+#[path = "../support/cpu.rs"]
+mod cpu;
 mod floor;
 mod growth;
 mod latency;

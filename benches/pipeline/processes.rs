@@ -2,7 +2,7 @@
 //! so that every hop is one over Aeron IPC, and half of the acks.
 
 use crate::chain::Chain;
-use crate::floor;
+use crate::cpu::cpu_seconds;
 use crate::runtime::{self, RuntimeResult};
 use onyx::config::NodeConfig;
 use onyx::messaging::aeron::{AeronSettings, DriverChoice, MediaDriver};
@@ -87,13 +87,13 @@ pub(crate) fn second(place: &Path, connect: &str) {
     let registry = Chain::standard(0).registry(&sum);
     onyx::run(async move {
         let node = node(place, connect, TAGS[1], registry).await;
-        let before = floor::cpu_seconds();
+        let before = cpu_seconds("self");
         let end = tokio::task::spawn_blocking(|| {
             std::io::copy(&mut std::io::stdin(), &mut std::io::sink())
         });
         let ended = end.await.expect("a thread that waits");
         ended.expect("the end of its input");
-        let cpu_seconds = floor::cpu_seconds() - before;
+        let cpu_seconds = cpu_seconds("self") - before;
         println!("{}\n{cpu_seconds}", sum.load(Ordering::Relaxed));
         node.stop().await.expect("a clean stop");
     });

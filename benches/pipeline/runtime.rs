@@ -2,6 +2,7 @@
 //! scheduler, pipelines, acking daemons and all.
 
 use crate::chain::Chain;
+use crate::cpu::cpu_seconds;
 use crate::floor;
 use onyx::api::{JobOutcome, NodeHandle};
 use onyx::config::NodeConfig;
@@ -50,7 +51,7 @@ pub(crate) fn run(chain: Chain) -> RuntimeResult {
 
 /// Submits a job and waits for its end.
 pub(crate) async fn complete(node: &NodeHandle, job: Job) -> RuntimeResult {
-    let cpu_before = floor::cpu_seconds();
+    let cpu_before = cpu_seconds("self");
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
     let start = Instant::now();
     let id = node.submit_job(job).await.expect("a valid job");
@@ -60,7 +61,7 @@ pub(crate) async fn complete(node: &NodeHandle, job: Job) -> RuntimeResult {
     let totals = node.job(id).await.expect("a report").totals();
     RuntimeResult {
         elapsed,
-        cpu_seconds: floor::cpu_seconds() - cpu_before,
+        cpu_seconds: cpu_seconds("self") - cpu_before,
         completed: totals.completed,
         retried: totals.retried,
     }

@@ -88,19 +88,23 @@ impl Ledger {
         Applied::Once
     }
 
-    /// Which of the roots that a source asks about move: at most two answers, of which none is empty.
-    /// A root that is complete is said to stand still. Its completion went out before this answer.
-    pub fn answer(&self, inquiry: Inquiry, now: Millis) -> Vec<Progress> {
+    /// Which of the roots that a source asks about move: at most two answers, of which none is
+    /// empty. A root that is complete is said to stand still. Its completion went out before this
+    /// answer. What is asked about is waited for, and no sweep gives it up before it is as long
+    /// ago.
+    pub fn answer(&mut self, inquiry: Inquiry, now: Millis) -> Vec<Progress> {
         let Inquiry {
             source,
             epoch,
             quiet_ms,
             roots,
         } = inquiry;
-        let ring = self.sources.get(&source).filter(|it| it.epoch == epoch);
+        let kept = self.sources.get_mut(&source);
+        let mut kept = kept.filter(|it| it.epoch == epoch);
         let limit = tick(Millis(now.0.saturating_sub(quiet_ms.into())));
         let moves = |root: &u64| {
-            let last = ring.and_then(|source| source.ring.last_ack(*root));
+            let kept = kept.as_mut();
+            let last = kept.and_then(|source| source.ring.asked(*root, tick(now)));
             last.is_some_and(|last| last >= limit)
         };
         let (moving, still): (Vec<u64>, Vec<u64>) = roots.into_iter().partition(moves);
@@ -116,9 +120,9 @@ impl Ledger {
             .collect()
     }
 
-    /// Gives up roots whose last ack is older than this, and forgets sources without open roots that
-    /// have been silent for as long. Must be longer than a source waits before it replays. Returns how
-    /// many roots.
+    /// Gives up roots whose last ack or question is older than this, and forgets sources without
+    /// open roots that have been silent for as long. Must be longer than a source waits before it
+    /// replays. Returns how many roots.
     pub fn sweep(&mut self, now: Millis, older_than: Duration) -> usize {
         let Some(limit) = now.0.checked_sub(Millis(0).plus(older_than).0).map(Millis) else {
             return 0;
@@ -448,7 +452,7 @@ mod tests {
             quiet_ms: 2_000,
             roots: vec![1, 2, 3, 4],
         };
-        let answers = |epoch| {
+        let mut answers = |epoch| {
             let answers = ledger.answer(ask(epoch), Millis(6_000)).into_iter();
             answers.map(|it| (it.pace, it.roots)).collect::<Vec<_>>()
         };

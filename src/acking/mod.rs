@@ -21,6 +21,7 @@ mod ring;
 mod sequence_window;
 #[cfg(test)]
 mod simulation;
+mod standstill;
 mod timeout_pool;
 mod troubles;
 

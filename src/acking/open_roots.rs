@@ -1,5 +1,6 @@
 //! The roots that were handed out together, and which of them are still open.
 
+use crate::clock::Millis;
 use crate::codec::Encoded;
 use crate::ids::PeerId;
 use std::ops::Range;
@@ -19,6 +20,8 @@ pub(super) struct OpenRoots {
     pub(super) reads: Reads,
     /// Who keeps their ledger.
     pub(super) acker: PeerId,
+    /// When they were sent on their way.
+    pub(super) sent_at: Millis,
 }
 
 /// From which reads the segments are.
@@ -46,7 +49,13 @@ struct Bits {
 }
 
 impl OpenRoots {
-    pub(super) fn new(first: u64, segments: Encoded, reads: Reads, acker: PeerId) -> Self {
+    pub(super) fn new(
+        first: u64,
+        segments: Encoded,
+        reads: Reads,
+        acker: PeerId,
+        sent_at: Millis,
+    ) -> Self {
         let count = segments.len();
         let mut bits = vec![Bits::default(); count.div_ceil(64)];
         for (word, bits) in bits.iter_mut().enumerate() {
@@ -62,6 +71,7 @@ impl OpenRoots {
             open: count,
             reads,
             acker,
+            sent_at,
         }
     }
 

@@ -1,19 +1,21 @@
 //! What an input task has read and not yet seen completed.
 //!
-//! A read is handed out as consecutive roots. A root whose tree stands still, or that is given back,
-//! is replayed as a new root, so that the acks of its old tree no longer mean anything; after too many
-//! tries it goes to the dead letters. The position up to which every read is complete, replays and
-//! dead letters included, is where the input can start again.
+//! A read is handed out as consecutive roots. A root whose tree stands still, or that is given
+//! back, is replayed as a new root, so that the acks of its old tree no longer mean anything; after
+//! too many tries it goes to the dead letters. The position up to which every read is complete,
+//! replays and dead letters included, is where the input can start again.
 //!
-//! After its time-out a root is not replayed at once: its acker is asked whether its tree moves, and
-//! is asked again as long as it does. An acker that does not answer is taken for gone.
+//! After its time-out a root is not replayed at once: its acker is asked whether its tree moves,
+//! and is asked again as long as it does. An acker that does not answer is taken for gone. What
+//! stands still while nothing passes it waits with the rest of the job: see `standstill`.
 
-use super::acks::{Cause, Pace, Reach};
+use super::acks::{Cause, Reach};
 use super::byte_limit::ByteLimit;
 use super::latency::Latencies;
 use super::limit::Limit;
-use super::open_roots::{Attempt, OpenRoots, Reads};
+use super::open_roots::{OpenRoots, Reads};
 use super::retry_rule::RetryRule;
+use super::standstill::Standstill;
 use super::timeout_pool::{TimeoutPool, Timeouts};
 use super::troubles::{Then, Troubles};
 use crate::clock::Millis;
@@ -27,8 +29,6 @@ use std::time::Duration;
 const TIDY_MIN: usize = 64;
 /// A replay of several segments takes at most so many bytes.
 const REPLAY_BYTES_MAX: usize = 8 << 20;
-/// A root that moves is asked about again after this part of the time-out.
-const ASK_AGAIN: u32 = 4;
 
 /// The pending roots of one epoch of an input task. `P` is the input's own position.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ pub struct Pending<P> {
     completed: Option<P>,
     timeouts: TimeoutPool,
     troubles: Troubles,
+    standstill: Standstill,
     /// What ackers are to be asked.
     inquiries: BTreeMap<PeerId, Vec<u64>>,
     /// Roots marked for replay; some may have completed since.
@@ -165,6 +166,7 @@ impl<P> Pending<P> {
             completed: None,
             timeouts: TimeoutPool::new(rules.timeouts, now),
             troubles: Troubles::default(),
+            standstill: Standstill::new(timeout),
             inquiries: BTreeMap::new(),
             waiting: VecDeque::new(),
             condemned: VecDeque::new(),
@@ -192,7 +194,7 @@ impl<P> Pending<P> {
         self.bytes.read(segments.len(), segments.byte_len());
         self.in_flight += segments.len();
         self.counters.read += segments.len() as u64;
-        let first_root = self.send(segments, Reads::First(read.id), acker);
+        let first_root = self.send(segments, Reads::First(read.id), acker, now);
         self.reads.push_back(read);
         self.tidy();
         first_root
@@ -201,62 +203,16 @@ impl<P> Pending<P> {
     /// The tree of a root is complete. False when the root is not open, which is counted.
     #[inline]
     pub fn complete(&mut self, root: u64, reach: Reach, now: Millis) -> bool {
-        if !self.close(root, now) {
+        let Some(sent_at) = self.close(root, now) else {
             self.counters.unknown += 1;
             return false;
-        }
+        };
+        self.standstill.completed(sent_at);
         match reach {
             Reach::Written => self.counters.written += 1,
             Reach::Inside => self.counters.filtered += 1,
         }
         true
-    }
-
-    /// Looks at what has pended for too long and at what has waited for its next try. Then there may
-    /// be something to ask, to replay or to bury.
-    pub fn expire(&mut self, now: Millis) {
-        let due = self.timeouts.due(now);
-        if !due.is_empty() {
-            for root in self.under_way(due) {
-                self.ask(root, now);
-            }
-        }
-        while let Some((root, then)) = self.troubles.due(now) {
-            let Some(at) = self.find(root) else { continue };
-            if !self.sent[at].is_under_way(root) {
-                continue;
-            }
-            match then {
-                Then::Ask => self.ask(root, now),
-                Then::NoAnswer => self.stood_still(root, "its acker did not answer", now),
-                Then::Retry => self.mark(root, Try::Another),
-                Then::Repeat => self.mark(root, Try::TheSame),
-            }
-        }
-    }
-
-    /// Takes what ackers are to be asked: which of these roots have had an ack within the time-out?
-    pub fn take_inquiries(&mut self) -> BTreeMap<PeerId, Vec<u64>> {
-        std::mem::take(&mut self.inquiries)
-    }
-
-    /// An acker has answered. What was not asked, or is not open any more, means nothing.
-    pub fn answered(&mut self, pace: Pace, roots: &[u64], now: Millis) {
-        for &root in roots {
-            let found = self.find(root);
-            let is_open = found.is_some_and(|at| self.sent[at].is_under_way(root));
-            if !self.troubles.answered(root) || !is_open {
-                continue;
-            }
-            match pace {
-                Pace::Still => self.stood_still(root, "no ack came within its time-out", now),
-                Pace::Moving => {
-                    let again = self.rules.timeouts.pending / ASK_AGAIN;
-                    self.troubles
-                        .at(now.plus(again.max(ONE_MS)), root, Then::Ask);
-                }
-            }
-        }
     }
 
     /// Somebody gives a root back. False when it is not open, which is counted.
@@ -300,7 +256,7 @@ impl<P> Pending<P> {
 
     /// Takes at most `max` of the segments marked for replay, as new roots that this acker keeps.
     /// What is not taken now stays marked.
-    pub fn replay(&mut self, max: usize, acker: PeerId) -> Option<Replay> {
+    pub fn replay(&mut self, max: usize, acker: PeerId, now: Millis) -> Option<Replay> {
         let mut segments = EncodedBuilder::default();
         let (mut attempts, mut before) = (Vec::new(), Vec::new());
         while attempts.len() < max
@@ -330,7 +286,7 @@ impl<P> Pending<P> {
         self.counters.replayed += attempts.len() as u64;
         let segments = segments.finish();
         let numbers = attempts.iter().map(|attempt| attempt.attempt).collect();
-        let first_root = self.send(segments.clone(), Reads::Again(attempts), acker);
+        let first_root = self.send(segments.clone(), Reads::Again(attempts), acker, now);
         self.tidy();
         Some(Replay {
             first_root,
@@ -359,7 +315,7 @@ impl<P> Pending<P> {
 
     /// The dead letters have a segment: nothing waits for it any more.
     pub fn bury(&mut self, root: u64, now: Millis) {
-        if self.close(root, now) {
+        if self.close(root, now).is_some() {
             self.counters.dead_lettered += 1;
         }
     }
@@ -427,27 +383,27 @@ impl<P> Pending<P> {
     }
 
     /// Hands out roots for segments.
-    fn send(&mut self, segments: Encoded, reads: Reads, acker: PeerId) -> u64 {
+    fn send(&mut self, segments: Encoded, reads: Reads, acker: PeerId, now: Millis) -> u64 {
         let first_root = self.next_root;
         self.next_root += segments.len() as u64;
         if !segments.is_empty() {
             self.timeouts.add(first_root..self.next_root);
             self.bytes.keep(segments.byte_len());
             self.sent
-                .push_back(OpenRoots::new(first_root, segments, reads, acker));
+                .push_back(OpenRoots::new(first_root, segments, reads, acker, now));
         }
         first_root
     }
 
+    /// Answers when the root was sent, if it was open.
     #[inline]
-    fn close(&mut self, root: u64, now: Millis) -> bool {
-        let Some(at) = self.find(root) else {
-            return false;
-        };
+    fn close(&mut self, root: u64, now: Millis) -> Option<Millis> {
+        let at = self.find(root)?;
         let sent = &mut self.sent[at];
         if !sent.close(root) {
-            return false;
+            return None;
         }
+        let sent_at = sent.sent_at;
         self.in_flight -= 1;
         let finished = match &sent.reads {
             Reads::First(read) if sent.is_done() => Some(*read),
@@ -462,32 +418,7 @@ impl<P> Pending<P> {
             self.release(read, now);
             self.tidy();
         }
-        true
-    }
-
-    fn ask(&mut self, root: u64, now: Millis) {
-        let Some(at) = self.find(root) else { return };
-        let acker = self.sent[at].acker;
-        let patience = self.rules.timeouts.tick.max(ONE_MS);
-        self.troubles.ask(root, now.plus(patience));
-        self.inquiries.entry(acker).or_default().push(root);
-    }
-
-    /// A root's tree did not move: another try, after a while, or none.
-    fn stood_still(&mut self, root: u64, reason: &str, now: Millis) {
-        let Some(at) = self.find(root) else { return };
-        let (_, Attempt { attempt, .. }) = self.sent[at].segment(root);
-        self.counters.timed_out += 1;
-        let timeout = self.rules.timeouts.pending.as_millis() as u64;
-        self.limit.cut(Millis(now.0.saturating_sub(timeout)), now);
-        let rule = self.rules.retries;
-        if !rule.allows(attempt) {
-            return self.condemned.push_back((root, reason.into()));
-        }
-        match rule.wait(attempt, root) {
-            Duration::ZERO => self.mark(root, Try::Another),
-            wait => self.troubles.at(now.plus(wait), root, Then::Retry),
-        }
+        Some(sent_at)
     }
 
     /// The root closes here and opens again in the replay that is being made.
@@ -567,8 +498,8 @@ impl<P> Pending<P> {
         self.reads.get_mut(at)
     }
 
-    /// Lets go of what is complete: at the front at once, behind an old straggler when it is half of
-    /// what is kept.
+    /// Lets go of what is complete: at the front at once, behind an old straggler when it is half
+    /// of what is kept.
     fn tidy(&mut self) {
         while self.sent.front().is_some_and(OpenRoots::is_done) {
             self.sent.pop_front();
@@ -602,5 +533,6 @@ impl<P> Pending<P> {
     }
 }
 
+mod overdue;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! The XOR of each root of one source, in a dense ring by sequence.
 //!
-//! Roots that stay incomplete while the ring moves on are kept apart as stragglers. Behind the ring,
-//! what is not a straggler is complete or given up: that is the tombstone which keeps a late ack
-//! from beginning a root again. A root whose very first ack comes after the ring has left it
+//! Roots that stay incomplete while the ring moves on are kept apart as stragglers. Behind the
+//! ring, what is not a straggler is complete or given up: that is the tombstone which keeps a late
+//! ack from beginning a root again. A root whose very first ack comes after the ring has left it
 //! counts as late too; its source replays it.
 
 use super::acks::Reach;
@@ -44,12 +44,21 @@ pub(super) enum RingAck {
 /// Time in units of 64 ms: exact enough to tell what moves, and small.
 pub(super) type Tick = u32;
 
+/// Time in units of about a second, which goes round in 18 hours.
+type CoarseTick = u16;
+
+fn coarse(tick: Tick) -> CoarseTick {
+    (tick >> 4) as CoarseTick
+}
+
 /// Sixteen bytes, four to a cache line.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     value: u64,
     /// When the last ack came.
     last: Tick,
+    /// When its source last asked about it, or else when the first ack came.
+    asked: CoarseTick,
     state: State,
     reach: Reach,
 }
@@ -67,6 +76,7 @@ enum State {
 const UNSEEN: Slot = Slot {
     value: 0,
     last: 0,
+    asked: 0,
     state: State::Unseen,
     reach: Reach::Inside,
 };
@@ -79,6 +89,12 @@ impl Slot {
         self.reach = self.reach.max(reach);
         self.last = now;
         self.value == 0
+    }
+
+    /// Whether there was neither an ack nor a question since then.
+    fn is_silent_since(&self, limit: Tick) -> bool {
+        let since_then = self.asked.wrapping_sub(coarse(limit)).cast_signed();
+        self.last < limit && since_then <= 0
     }
 }
 
@@ -116,32 +132,44 @@ impl Ring {
             self.open -= was_open;
             return RingAck::Complete(reach);
         }
+        if was_open == 0 {
+            slot.asked = coarse(now);
+        }
         slot.state = State::Open;
         self.open += 1 - was_open;
         RingAck::Open
     }
 
-    /// When the last ack of a root came, while it is open.
-    pub(super) fn last_ack(&self, root: u64) -> Option<Tick> {
-        if root < self.base {
-            return self.stragglers.get(&root).map(|slot| slot.last);
+    /// Its source asks when the last ack of a root came. Tells it while the root is open, and
+    /// remembers that it is waited for.
+    pub(super) fn asked(&mut self, root: u64, now: Tick) -> Option<Tick> {
+        let slot = if root < self.base {
+            self.stragglers.get_mut(&root)?
+        } else {
+            let at = self.place(root);
+            let is_covered = root - self.base < self.slots.len() as u64;
+            is_covered.then_some(&mut self.slots[at])?
+        };
+        if slot.state != State::Open {
+            return None;
         }
-        let is_covered = root - self.base < self.slots.len() as u64;
-        let slot = is_covered.then(|| self.slots[self.place(root)])?;
-        (slot.state == State::Open).then_some(slot.last)
+        slot.asked = coarse(now);
+        Some(slot.last)
     }
 
-    /// Gives up what had its last ack before `limit`, and says how many roots that were.
+    /// Gives up what had neither an ack nor a question since `limit`, and says how many roots that
+    /// were.
     pub(super) fn sweep(&mut self, limit: Tick) -> usize {
         let mut swept = 0;
         for slot in &mut self.slots {
-            if slot.state == State::Open && slot.last < limit {
+            if slot.state == State::Open && slot.is_silent_since(limit) {
                 slot.state = State::Done;
                 swept += 1;
             }
         }
         let before = self.stragglers.len();
-        self.stragglers.retain(|_, slot| slot.last >= limit);
+        self.stragglers
+            .retain(|_, slot| !slot.is_silent_since(limit));
         swept += before - self.stragglers.len();
         self.open -= swept;
         swept
@@ -315,16 +343,32 @@ mod tests {
         let mut ring = Ring::new();
         ring.ack(1, 5, Reach::Inside, 10);
         ring.ack(1, 6, Reach::Inside, 30);
-        assert_eq!(ring.last_ack(1), Some(30));
+        assert_eq!(ring.asked(1, 40), Some(30));
         for root in 2..4 * SLOTS_MAX {
             ring.ack(root, 0, Reach::Inside, 40);
         }
-        assert_eq!((ring.last_ack(1), ring.stragglers.len()), (Some(30), 1));
+        assert_eq!((ring.asked(1, 40), ring.stragglers.len()), (Some(30), 1));
         ring.ack(1, 7, Reach::Inside, 50);
-        assert_eq!((ring.last_ack(1), ring.last_ack(2)), (Some(50), None));
-        assert_eq!(ring.last_ack(u64::MAX), None);
+        assert_eq!((ring.asked(1, 40), ring.asked(2, 40)), (Some(50), None));
+        assert_eq!(ring.asked(u64::MAX, 40), None);
         assert_eq!(ring.sweep(50), 0);
-        assert_eq!((ring.sweep(51), ring.last_ack(1)), (1, None));
+        assert_eq!((ring.sweep(51), ring.asked(1, 40)), (1, None));
+    }
+
+    #[test]
+    fn what_is_asked_about_is_not_swept_and_goes_when_nobody_asks_any_more() {
+        let (second, mut ring) = (16, Ring::new());
+        for root in [1, 2, 3] {
+            ring.ack(root, 5, Reach::Inside, second);
+        }
+        ring.ack(3, 5, Reach::Inside, second);
+        for now in (2..200_000).step_by(1_000) {
+            assert_eq!(ring.asked(1, now * second), Some(second), "at {now}");
+            let limit = (now - 1) * second + 1;
+            assert_eq!(ring.sweep(limit), usize::from(now == 2), "at {now}");
+        }
+        assert_eq!((ring.asked(2, 9), ring.asked(3, 9)), (None, None));
+        assert_eq!((ring.open(), ring.sweep(199_100 * second)), (1, 1));
     }
 
     #[test]

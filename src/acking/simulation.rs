@@ -220,7 +220,11 @@ impl World {
                     .for_each(|it| self.post(Parcel::Completions(it)));
             }
             Parcel::Inquiry(acker, inquiry) => {
-                let answers = self.ledgers[&acker].answer(inquiry, self.now);
+                let answers = self
+                    .ledgers
+                    .get_mut(&acker)
+                    .unwrap()
+                    .answer(inquiry, self.now);
                 answers
                     .into_iter()
                     .for_each(|it| self.post(Parcel::Progress(it)));
@@ -259,7 +263,7 @@ impl World {
             ));
         }
         let acker = self.ackers.keeper(self.pending.next_root());
-        if let Some(replay) = self.pending.replay(BATCH as usize, acker) {
+        if let Some(replay) = self.pending.replay(BATCH as usize, acker, self.now) {
             for root in &replay.before {
                 self.truth.remove(root);
             }

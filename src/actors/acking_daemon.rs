@@ -13,6 +13,7 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -125,12 +126,11 @@ impl AckingDaemon {
                     Heard::Room => {}
                     Heard::Broken => this.say_again(),
                     Heard::Message(message) => {
-                        let more = std::iter::from_fn(|| inbox.try_next());
-                        let more: Vec<Message> = more.take(MESSAGES_AT_ONCE - 1).collect();
+                        let more = iter::from_fn(|| inbox.try_next()).take(MESSAGES_AT_ONCE - 1);
                         let mut completed = Vec::new();
-                        this.apply(message, &mut completed);
-                        more.into_iter()
-                            .for_each(|message| this.apply(message, &mut completed));
+                        for message in iter::once(message).chain(more) {
+                            this.apply(message, &mut completed);
+                        }
                         this.keep(completed);
                     }
                 }

@@ -37,8 +37,10 @@ pub struct Outbox {
 struct Queued {
     command: Command,
     entry_parent: Option<LogPosition>,
-    confirm: Option<oneshot::Sender<Result<LogPosition, WriteFailed>>>,
+    confirm: Option<Confirm>,
 }
+
+type Confirm = oneshot::Sender<Result<LogPosition, WriteFailed>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Activity {
@@ -111,20 +113,27 @@ impl Outbox {
             writer: self.writer,
             sequence: self.sequence,
         };
+        let Queued {
+            command,
+            entry_parent,
+            confirm,
+        } = queued;
+        let name = command.name();
         let entry = Entry {
             source: Some(source),
-            entry_parent: queued.entry_parent,
-            command: queued.command.clone(),
+            entry_parent,
+            command,
         };
         let write = write_until_known(self.session.clone(), self.lease.clone(), source, entry);
         ctx.spawn(wrap_future::<_, Self>(write).map(|result, this, ctx| {
-            this.written(queued, result, ctx);
+            this.written(name, confirm, result, ctx);
         }));
     }
 
     fn written(
         &mut self,
-        queued: Queued,
+        entry: &'static str,
+        confirm: Option<Confirm>,
         result: Result<LogPosition, CoordinationError>,
         ctx: &mut Context<Self>,
     ) {
@@ -132,18 +141,17 @@ impl Outbox {
         match &result {
             Ok(position) => {
                 self.written += 1;
-                tracing::debug!(peer = %self.writer, %position, entry = queued.command.name(), "entry written");
+                tracing::debug!(peer = %self.writer, %position, entry, "entry written");
             }
             Err(CoordinationError::Expired) => {
-                self.obituary.because("the coordination session is over");
-                ctx.stop();
+                self.end("the coordination session is over", ctx);
             }
             Err(error) => {
                 self.refused += 1;
-                tracing::error!(peer = %self.writer, entry = queued.command.name(), %error, "an entry could not be written");
+                tracing::error!(peer = %self.writer, entry, %error, "an entry could not be written");
             }
         }
-        match (queued.confirm, result) {
+        match (confirm, result) {
             // A client that has gone needs no answer. One whose entry went down with the session
             // cannot be told whether it is in the log.
             (
@@ -158,11 +166,15 @@ impl Outbox {
             (None, Ok(_) | Err(CoordinationError::Expired)) => {}
             (None, Err(error)) => {
                 // Whoever reacts to the log cannot leave a reaction out: it starts again as another.
-                self.obituary.because(error.to_string());
-                ctx.stop();
+                self.end(error.to_string(), ctx);
             }
         }
         self.write_next(ctx);
+    }
+
+    fn end(&mut self, cause: impl Into<String>, ctx: &mut Context<Self>) {
+        self.obituary.because(cause);
+        ctx.stop();
     }
 }
 
@@ -214,8 +226,7 @@ impl Handler<WriteEntry> for Outbox {
         let enqueued = self.enqueue(queued, ctx);
         if let Err(full) = &enqueued {
             // Whoever reacts to the log cannot leave a reaction out: it starts again as another.
-            self.obituary.because(full.to_string());
-            ctx.stop();
+            self.end(full.to_string(), ctx);
         }
         enqueued
     }

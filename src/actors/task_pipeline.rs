@@ -66,6 +66,7 @@ impl TaskPipeline {
             orders: received,
             saving: None,
             saved: None,
+            failed_saves: 0,
         };
         TaskPipeline {
             drive: Some(drive),
@@ -84,6 +85,8 @@ struct Drive {
     saving: Option<BoxFuture<'static, (Position, Result<(), CheckpointError>)>>,
     /// The position saved last.
     saved: Option<Position>,
+    /// How many saves have failed since.
+    failed_saves: u64,
 }
 
 /// How a drive ended.
@@ -280,6 +283,10 @@ impl Drive {
                 let told = run.position_saved(&position);
                 told.map_err(|exception| threw(run, &exception))?;
                 self.saved = Some(position);
+                let failed = std::mem::take(&mut self.failed_saves);
+                if failed > 0 {
+                    tracing::info!(job = %self.start.assignment.job, task = %self.start.assignment.task, failed, "positions can be saved again");
+                }
             }
             Err(CheckpointError::Superseded(version)) => return Err(Round::Superseded(version)),
             // It would be refused for ever, and the input would never get any further.
@@ -288,7 +295,12 @@ impl Drive {
             )) => return Err(StartFailed::Coordination(error).into()),
             Err(CheckpointError::Coordination(error)) => {
                 // A replacement would start further back; nothing is lost, and the next save follows.
-                tracing::warn!(job = %self.start.assignment.job, task = %self.start.assignment.task, %error, "a position could not be saved");
+                // The first failure is told, and all are counted.
+                run.position_not_saved();
+                self.failed_saves += 1;
+                if self.failed_saves == 1 {
+                    tracing::warn!(job = %self.start.assignment.job, task = %self.start.assignment.task, %error, "positions cannot be saved for now");
+                }
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! How jobs end, and what is known of them.
 
-use super::report::{JobReport, JobSummary};
+use super::report::{JobReport, JobSummary, account_of};
 use super::{ApiError, NodeHandle};
 use crate::coordination::{Node, patiently, read_blob};
 use crate::ids::JobId;
@@ -20,15 +20,6 @@ pub enum JobOutcome {
 }
 
 impl NodeHandle {
-    /// The jobs that are known, live ones first.
-    pub fn jobs(&self) -> Vec<JobSummary> {
-        let replica = self.snapshot().replica;
-        let jobs = &replica.jobs;
-        let all = jobs.live.iter().chain(&jobs.completed).chain(&jobs.killed);
-        all.filter_map(|job| JobSummary::of(&replica, *job))
-            .collect()
-    }
-
     /// Everything known of a job.
     pub async fn job(&self, job: JobId) -> Result<JobReport, ApiError> {
         let replica = self.snapshot().replica;
@@ -37,11 +28,14 @@ impl NodeHandle {
             Some(JobState::Killed) => self.cause(&replica, job).await?,
             _ => None,
         };
+        let summary = match &exception {
+            Some(cause) if replica.record(job).is_some() => summary.killed_by(cause),
+            _ => summary,
+        };
+        let figures = self.counters.figures(job);
+        let account = self.account(&replica, job, account_of(&figures)).await;
         Ok(JobReport::of(
-            &replica,
-            summary,
-            exception,
-            self.counters.figures(job),
+            &replica, summary, exception, figures, account,
         ))
     }
 
@@ -67,7 +61,11 @@ impl NodeHandle {
     }
 
     /// Why a job was killed: what the log says, or what whoever killed it stored.
-    async fn cause(&self, replica: &Replica, job: JobId) -> Result<Option<String>, ApiError> {
+    pub(super) async fn cause(
+        &self,
+        replica: &Replica,
+        job: JobId,
+    ) -> Result<Option<String>, ApiError> {
         if let Some(loss) = replica.jobs.losses.get(&job) {
             return Ok(Some(loss.to_string()));
         }

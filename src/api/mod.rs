@@ -1,5 +1,7 @@
 //! What a client can do with a node: submit, watch, wait and kill.
 
+mod accounts;
+mod causes;
 mod collection;
 mod error;
 mod files_in_use;
@@ -9,6 +11,7 @@ mod report;
 mod submission;
 mod subscription;
 
+use causes::Causes;
 pub use error::ApiError;
 use files_in_use::FilesInUse;
 pub use jobs::JobOutcome;
@@ -32,6 +35,9 @@ use crate::task::traces::Traces;
 use actix::Addr;
 use std::sync::{Arc, Mutex};
 
+/// What is stored of a job that nobody but a client killed.
+const KILLED_BY_A_CLIENT: &str = "killed by a client";
+
 /// A handle on a running node. Cloning it is cheap, and it may be used from any thread.
 #[derive(Clone)]
 pub struct NodeHandle {
@@ -42,6 +48,7 @@ pub struct NodeHandle {
     traces: Traces,
     ids: Arc<Mutex<IdSource>>,
     files: FilesInUse,
+    causes: Causes,
 }
 
 impl NodeHandle {
@@ -61,6 +68,7 @@ impl NodeHandle {
             traces,
             ids: Arc::new(Mutex::new(ids)),
             files: FilesInUse::default(),
+            causes: Causes::default(),
         }
     }
 
@@ -80,7 +88,7 @@ impl NodeHandle {
     /// stays as it is.
     pub async fn kill_job(&self, job: JobId) -> Result<(), ApiError> {
         let state = self.snapshot().replica.job_state(job);
-        let cause = "killed by a client".to_owned();
+        let cause = KILLED_BY_A_CLIENT.to_owned();
         match state {
             None => return Err(ApiError::UnknownJob(job)),
             Some(JobState::Completed | JobState::Killed) => return Ok(()),

@@ -1,5 +1,6 @@
 //! What people and programs are told of jobs and nodes.
 
+use super::KILLED_BY_A_CLIENT;
 use crate::coordination::SessionState;
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::messages::peer_group::GroupStatus;
@@ -7,6 +8,7 @@ use crate::nearest::counted;
 use crate::replica::{JobState, Replica};
 use crate::scheduler::{Explanation, explain};
 use crate::task::counters::{Account, TaskFigures};
+use crate::task::exception::shortened;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -40,6 +42,17 @@ impl JobSummary {
         })
     }
 
+    /// The same of a job of which it is known what killed it: that in one line.
+    pub(super) fn killed_by(mut self, cause: &str) -> Self {
+        let line = cause.lines().next().unwrap_or_default();
+        let line = shortened(line.to_owned(), WHY_BYTES_MAX);
+        self.why = match cause {
+            KILLED_BY_A_CLIENT => line,
+            _ => format!("killed: {line}"),
+        };
+        self
+    }
+
     /// What is left of a job whose record was collected: nobody remembers its name.
     fn of_tombstone(replica: &Replica, id: JobId) -> Option<Self> {
         let tombstone = replica.jobs.tombstones.get(&id)?;
@@ -56,6 +69,9 @@ impl JobSummary {
     }
 }
 
+/// In a list, a cause has so much room.
+const WHY_BYTES_MAX: usize = 240;
+
 /// A job in full.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,8 +85,11 @@ pub struct JobReport {
     /// What killed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
-    /// What became of all that its inputs read on this node.
-    pub account: Account,
+    /// What became of all that its inputs read, wherever that was. Of other nodes it is what they
+    /// said last; none while coordination cannot be asked.
+    pub account: Option<Account>,
+    /// The part of this node.
+    pub account_here: Account,
     /// Its tasks in topological order.
     pub tasks: Vec<TaskReport>,
 }
@@ -96,6 +115,7 @@ impl JobReport {
         summary: JobSummary,
         exception: Option<String>,
         figures: BTreeMap<TaskName, TaskFigures>,
+        account: Option<Account>,
     ) -> Self {
         let allocation = replica.allocations.get(&summary.id);
         let records = replica
@@ -123,7 +143,8 @@ impl JobReport {
             });
         JobReport {
             exception,
-            account: sum(figures.values()).account(),
+            account,
+            account_here: account_of(&figures),
             tasks: tasks.collect(),
             share: shares.as_ref().map(|shares| shares.share.to_string()),
             summary,
@@ -134,6 +155,11 @@ impl JobReport {
     pub fn totals(&self) -> TaskFigures {
         sum(self.tasks.iter().map(|task| &task.counts))
     }
+}
+
+/// What became of all that these tasks read.
+pub(super) fn account_of(figures: &BTreeMap<TaskName, TaskFigures>) -> Account {
+    sum(figures.values()).account()
 }
 
 fn sum<'a>(figures: impl Iterator<Item = &'a TaskFigures>) -> TaskFigures {

@@ -1,7 +1,7 @@
 //! What can be said on the command line.
 
 use super::log::args::LogVerb;
-use crate::config::{LogFormat, LogLevel};
+use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::ids::JobId;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -180,6 +180,16 @@ pub(super) struct LogArgs {
     /// The least important thing that is logged
     #[arg(long, value_name = "LEVEL", value_parser = log_level())]
     pub(super) log_level: Option<LogLevel>,
+}
+
+impl LogArgs {
+    /// What was configured, where nothing else is said.
+    pub(super) fn over(&self, configured: &LogConfig) -> LogConfig {
+        LogConfig {
+            format: self.log_format.unwrap_or(configured.format),
+            level: self.log_level.unwrap_or(configured.level),
+        }
+    }
 }
 
 fn count(text: &str) -> Result<NonZeroUsize, &'static str> {

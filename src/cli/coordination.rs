@@ -11,12 +11,7 @@ use zookeeper_embedded::{Config, Server, StartError};
 
 /// Runs a coordination server.
 pub(super) fn coordination(args: &CoordinationArgs, console: &mut Console) -> Exit {
-    let default = LogConfig::default();
-    let log = LogConfig {
-        format: args.log.log_format.unwrap_or(default.format),
-        level: args.log.log_level.unwrap_or(default.level),
-    };
-    logging::start(&log, Progress::Lines);
+    logging::start(&args.log.over(&LogConfig::default()), Progress::Lines);
     let config = Config {
         address: args.listen,
         allow_non_loopback: args.allow_non_loopback,
@@ -27,12 +22,9 @@ pub(super) fn coordination(args: &CoordinationArgs, console: &mut Console) -> Ex
 }
 
 async fn serve(config: Config, console: &mut Console) -> Exit {
-    let mut signals = match Signals::take() {
+    let mut signals = match Signals::take(console) {
         Ok(signals) => signals,
-        Err(error) => {
-            console.complain(format!("cannot listen to signals: {error}"));
-            return Exit::Failed;
-        }
+        Err(exit) => return exit,
     };
     let kept = match &config.data_dir {
         Some(folder) => format!("data in {}", folder.display()),

@@ -48,12 +48,9 @@ fn run(config: &NodeConfig, console: &mut Console) -> Exit {
 async fn serve(driver: crate::messaging::aeron::MediaDriver, console: &mut Console) -> Exit {
     use super::signals::Signals;
 
-    let mut signals = match Signals::take() {
+    let mut signals = match Signals::take(console) {
         Ok(signals) => signals,
-        Err(error) => {
-            console.complain(format!("cannot listen to signals: {error}"));
-            return Exit::Failed;
-        }
+        Err(exit) => return exit,
     };
     let directory = driver.directory().display();
     console.say(format!("the media driver works at {directory}"));

@@ -5,6 +5,7 @@ use super::console::{Console, Progress};
 use super::exit::Exit;
 use super::progress::{ProgressLine, rate};
 use super::signals::{Signal, Signals};
+use super::start::node_of;
 use super::summary::Summary;
 use super::{job_source, logging};
 use crate::api::{ApiError, JobOutcome, JobReport, NodeHandle};
@@ -81,10 +82,10 @@ fn log_config(args: &LogArgs, configured: &LogConfig) -> LogConfig {
         true => LogLevel::Warn,
         false => configured.level,
     };
-    LogConfig {
-        format: args.log_format.unwrap_or(configured.format),
-        level: args.log_level.unwrap_or(level),
-    }
+    args.over(&LogConfig {
+        level,
+        ..configured.clone()
+    })
 }
 
 async fn run_on_a_node(
@@ -93,24 +94,10 @@ async fn run_on_a_node(
     config: NodeConfig,
     console: &mut Console,
 ) -> Exit {
-    let mut signals = match Signals::take() {
-        Ok(signals) => signals,
-        Err(error) => {
-            console.complain(format!("cannot listen to signals: {error}"));
-            return Exit::Failed;
-        }
-    };
     let builder = NodeBuilder::new(config).registry(registry.clone());
-    let started = tokio::select! {
-        started = builder.without_http().start() => started,
-        signal = signals.next() => Exit::from(signal).at_once(),
-    };
-    let mut node = match started {
-        Ok(node) => node,
-        Err(error) => {
-            console.complain(&error);
-            return Exit::from(&error);
-        }
+    let (mut node, mut signals) = match node_of(builder.without_http(), console).await {
+        Ok(started) => started,
+        Err(exit) => return exit,
     };
     let handle = node.handle().clone();
     let clock = Clock::start();

@@ -1,5 +1,6 @@
 //! The signals that ask this process to end.
 
+use super::console::Console;
 use super::exit::Exit;
 use std::io;
 use tokio::signal::unix::{self, SignalKind};
@@ -20,10 +21,17 @@ pub(super) enum Signal {
 }
 
 impl Signals {
-    pub(super) fn take() -> io::Result<Self> {
-        Ok(Signals {
-            interrupt: unix::signal(SignalKind::interrupt())?,
-            terminate: unix::signal(SignalKind::terminate())?,
+    /// Complains if they cannot be taken.
+    pub(super) fn take(console: &mut Console) -> Result<Self, Exit> {
+        let listened = || -> io::Result<Self> {
+            Ok(Signals {
+                interrupt: unix::signal(SignalKind::interrupt())?,
+                terminate: unix::signal(SignalKind::terminate())?,
+            })
+        };
+        listened().map_err(|error| {
+            console.complain(format!("cannot listen to signals: {error}"));
+            Exit::Failed
         })
     }
 

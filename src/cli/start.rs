@@ -26,30 +26,32 @@ pub(super) fn config(args: &StartArgs) -> Result<NodeConfig, ConfigError> {
         Some(path) => NodeConfig::load(path)?,
         None => NodeConfig::from_environment()?,
     };
-    config.log.format = args.log.log_format.unwrap_or(config.log.format);
-    config.log.level = args.log.log_level.unwrap_or(config.log.level);
+    config.log = args.log.over(&config.log);
     Ok(config)
 }
 
-async fn serve(config: NodeConfig, console: &mut Console) -> Exit {
+/// Starts a node, unless a signal comes before it has started.
+pub(super) async fn node_of(
+    builder: NodeBuilder,
+    console: &mut Console,
+) -> Result<(Node, Signals), Exit> {
     // Before anything starts, so that no signal finds a node that could not stop in order.
-    let mut signals = match Signals::take() {
-        Ok(signals) => signals,
-        Err(error) => {
-            console.complain(format!("cannot listen to signals: {error}"));
-            return Exit::Failed;
-        }
-    };
+    let mut signals = Signals::take(console)?;
     let started = tokio::select! {
-        started = NodeBuilder::new(config).start() => started,
+        started = builder.start() => started,
         signal = signals.next() => Exit::from(signal).at_once(),
     };
-    let mut node = match started {
-        Ok(node) => node,
-        Err(error) => {
-            console.complain(&error);
-            return Exit::from(&error);
-        }
+    let node = started.map_err(|error| {
+        console.complain(&error);
+        Exit::from(&error)
+    })?;
+    Ok((node, signals))
+}
+
+async fn serve(config: NodeConfig, console: &mut Console) -> Exit {
+    let (mut node, mut signals) = match node_of(NodeBuilder::new(config), console).await {
+        Ok(started) => started,
+        Err(exit) => return exit,
     };
     if let Some(address) = node.http_address() {
         console.say(format!("onyx-node listens on http://{address}"));

@@ -466,6 +466,8 @@ pub(super) mod tests {
             .collect();
         assert!(segments.into_iter().eq(batch.payload().iter()));
         assert_eq!(batch.clone().split_to_fit(1).len(), 20);
+        let seven = batch.split_at(7).0.wire_len();
+        assert_eq!(batch.clone().split_to_fit(seven)[0].len(), 7);
         assert_eq!(
             batch.clone().split_to_fit(100_000),
             std::slice::from_ref(&batch)

@@ -10,6 +10,7 @@ use super::{
 use crate::codec::{from_payload, to_payload};
 use crate::ids::{EntrySource, LogPosition};
 use futures_util::future::try_join_all;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The first byte of a head. Payloads begin with their format version, which is small, and no text
@@ -47,20 +48,21 @@ impl Head {
     pub(super) fn pieces(&self) -> u32 {
         self.pieces
     }
+}
 
-    fn encode(&self, what: &str) -> Result<Vec<u8>, CoordinationError> {
-        let mut bytes = vec![HEAD];
-        bytes.extend(to_payload(self).map_err(|error| refused(what, error))?);
-        Ok(bytes)
-    }
+/// The bytes of what stands for data in pieces.
+fn marked(head: &impl Serialize, what: &str) -> Result<Vec<u8>, CoordinationError> {
+    let mut bytes = vec![HEAD];
+    bytes.extend(to_payload(head).map_err(|error| refused(what, error))?);
+    Ok(bytes)
+}
 
-    /// None when this is data, not a head.
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (&HEAD, payload) = bytes.split_first()? else {
-            return None;
-        };
-        from_payload(payload).ok()
-    }
+/// What stands for data in pieces; none when this is the data.
+fn unmarked<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let (&HEAD, payload) = bytes.split_first()? else {
+        return None;
+    };
+    from_payload(payload).ok()
 }
 
 /// Writes data of any size to a node of a job.
@@ -75,7 +77,7 @@ pub async fn write_blob(
     }
     let what = format!("{node:?}");
     let present = session.get(node.clone()).await?;
-    let present = present.as_deref().and_then(Head::decode);
+    let present: Option<Head> = present.as_deref().and_then(unmarked);
     let head = match put {
         // Of several writers one wins, and the others must not have touched its pieces.
         Put::IfAbsent => Head::of(&data, content_mark(&data)),
@@ -84,10 +86,12 @@ pub async fn write_blob(
     };
     let piece = |index| Node::JobPiece(Box::new(node.clone()), head.mark, index);
     write_pieces(session, &data, piece).await?;
-    let written = session.put(node.clone(), head.encode(&what)?, put).await?;
+    let written = session
+        .put(node.clone(), marked(&head, &what)?, put)
+        .await?;
     if written == Written::KeptExisting {
         let kept = session.get(node.clone()).await?;
-        let kept = kept.as_deref().and_then(Head::decode);
+        let kept: Option<Head> = kept.as_deref().and_then(unmarked);
         if kept.is_none_or(|kept| kept.mark != head.mark) {
             session
                 .delete((0..head.pieces).map(piece).collect())
@@ -110,7 +114,7 @@ pub async fn read_blob(
         let Some(data) = session.get(node.clone()).await? else {
             return Ok(None);
         };
-        let Some(head) = Head::decode(&data) else {
+        let Some(head) = unmarked::<Head>(&data) else {
             return Ok(Some(data));
         };
         let piece = |index| Node::JobPiece(Box::new(node.clone()), head.mark, index);
@@ -174,9 +178,7 @@ pub async fn append_entry(
         source,
         head: Head::of(payload, 0),
     };
-    let mut entry = vec![HEAD];
-    entry.extend(to_payload(&large).map_err(|error| refused("an entry", error))?);
-    session.append(entry).await
+    session.append(marked(&large, "an entry")?).await
 }
 
 /// What stands in the log in place of a large entry.
@@ -196,11 +198,7 @@ pub async fn read_entries(
 ) -> Result<Vec<Vec<u8>>, CoordinationError> {
     let mut entries = session.read(from, max).await?;
     for (position, entry) in (from.0..).map(LogPosition).zip(&mut entries) {
-        let large = match entry.split_first() {
-            Some((&HEAD, payload)) => from_payload::<LargeEntry>(payload).ok(),
-            _ => None,
-        };
-        let Some(LargeEntry { source, head }) = large else {
+        let Some(LargeEntry { source, head }) = unmarked(entry) else {
             continue;
         };
         let piece = |index| Node::EntryPiece(source, index);

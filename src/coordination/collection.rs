@@ -83,11 +83,13 @@ async fn clear(
         .delete_entries(manifest.cleared..manifest.position)
         .await?;
     let jobs = clear_jobs(session, manifest, replica).await?;
-    clear_listed(session, Folder::Checkpoints, |owner| match owner {
-        Owner::Job(job) => has_ended(replica, job),
-        _ => false,
-    })
-    .await?;
+    for folder in [Folder::Checkpoints, Folder::Accounts] {
+        clear_listed(session, folder, |owner| match owner {
+            Owner::Job(job) => has_ended(replica, job),
+            _ => false,
+        })
+        .await?;
+    }
     let unknown = unknown_jobs(session, replica).await?;
     let (not_taken, strangers): (BTreeSet<JobId>, BTreeSet<JobId>) = unknown
         .into_iter()

@@ -1,6 +1,6 @@
 //! Where things are kept: the paths below `/onyx/<tenancy>`, after the design's layout.
 
-use crate::ids::{EntrySource, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
+use crate::ids::{EntrySource, GroupId, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
 use uuid::Uuid;
 
 /// The paths of one tenancy.
@@ -36,6 +36,8 @@ pub enum Node {
     Exception(JobId),
     /// How far a slot of a task has completed.
     Checkpoint(JobId, TaskName, SlotId),
+    /// What became of all that a process read for a job.
+    Account(JobId, GroupId),
     /// What the medium of an input consists of, as it was found when the job began.
     Survey(JobId, TaskName),
 }
@@ -49,6 +51,12 @@ impl Node {
             .then(|| slot.parse().ok().map(SlotId))
             .flatten()
     }
+
+    /// The process, if a listed account is one of this job.
+    pub fn group_of_account(name: &str, job: JobId) -> Option<GroupId> {
+        let group = name.strip_prefix(&format!("{job}##"))?;
+        group.parse().ok()
+    }
 }
 
 /// Where nodes can be listed.
@@ -58,6 +66,8 @@ pub enum Folder {
     Origin,
     /// Checkpoints.
     Checkpoints,
+    /// Accounts.
+    Accounts,
     /// Pieces of entries and of the data of jobs.
     Pieces,
     /// What every job that was stored has, whether the log took it or not.
@@ -69,6 +79,7 @@ impl Folder {
         match self {
             Folder::Origin => "origin",
             Folder::Checkpoints => "checkpoint",
+            Folder::Accounts => "account",
             Folder::Pieces => "chunk",
             Folder::Metadata => "job-metadata",
         }
@@ -105,7 +116,7 @@ impl Owner {
                 let sequence = parts.next()?.parse().ok()?;
                 Some(Owner::Entry(EntrySource { writer, sequence }))
             }),
-            Folder::Pieces | Folder::Checkpoints | Folder::Metadata => {
+            Folder::Pieces | Folder::Checkpoints | Folder::Accounts | Folder::Metadata => {
                 first.parse().ok().map(|job| match (folder, parts.next()) {
                     (Folder::Pieces, Some("exception")) => Owner::Cause(job),
                     _ => Owner::Job(job),
@@ -150,6 +161,7 @@ impl Layout {
             "log-parameters",
             "job-metadata",
             "checkpoint",
+            "account",
         ];
         let directories = std::iter::once(self.root.clone());
         directories
@@ -211,6 +223,7 @@ impl Layout {
             Node::Checkpoint(job, task, slot) => {
                 format!("{root}/checkpoint/{job}##{task}##{slot}")
             }
+            Node::Account(job, group) => format!("{root}/account/{job}##{group}"),
             Node::Survey(job, task) => format!("{root}/checkpoint/{job}##{task}##survey"),
         }
     }
@@ -225,6 +238,7 @@ fn piece_name(whole: &Node) -> String {
         Node::JobMetadata(job) => format!("{job}##job-metadata"),
         Node::Exception(job) => format!("{job}##exception"),
         Node::Checkpoint(job, task, slot) => format!("{job}##checkpoint##{task}##{slot}"),
+        Node::Account(job, group) => format!("{job}##account##{group}"),
         Node::Survey(job, task) => format!("{job}##survey##{task}"),
         Node::LogParameters => "log-parameters".into(),
         Node::Origin => "origin".into(),
@@ -278,6 +292,12 @@ mod tests {
             Owner::of(folder, name.unwrap())
         };
         let job = JobId(Uuid::from_u128(7));
+        let group = GroupId(Uuid::from_u128(9));
+        let account = Node::Account(job, group);
+        assert_eq!(owner(Folder::Accounts, &account), Owner::Job(job));
+        let name = format!("{job}##{group}");
+        assert_eq!(Node::group_of_account(&name, job), Some(group));
+        assert_eq!(Node::group_of_account(&name, JobId(group.0)), None);
         let pieces = |whole| Node::JobPiece(Box::new(whole), 0x1f, 12);
         let checkpoint = || Node::Checkpoint(job, "a##b".into(), SlotId(3));
         assert_eq!(owner(Folder::Checkpoints, &checkpoint()), Owner::Job(job));

@@ -113,13 +113,12 @@ pub async fn store(
     replica: &[u8],
 ) -> Result<Stored, CoordinationError> {
     let head = Head::of(replica, 0);
+    let pieces = head.pieces();
     let piece = |index| Node::OriginPiece(position, collector, index);
     write_pieces(session, replica, piece).await?;
-    let stored = switch(session, collector, position, head.clone()).await?;
+    let stored = switch(session, collector, position, head).await?;
     if stored == Stored::Superseded {
-        session
-            .delete((0..head.pieces()).map(piece).collect())
-            .await?;
+        session.delete((0..pieces).map(piece).collect()).await?;
     }
     Ok(stored)
 }

@@ -16,5 +16,5 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 };
 
 async fn list(served: web::Data<Served>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "jobs": served.node.jobs() }))
+    HttpResponse::Ok().json(json!({ "jobs": served.node.jobs().await }))
 }

@@ -83,7 +83,7 @@ impl Header {
 
     /// The position of the first entry behind the replica.
     pub fn first(&self) -> LogPosition {
-        self.origin.map_or(LogPosition(0), LogPosition::next)
+        LogPosition::after(self.origin)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod file_names;
 mod registry;
 mod worker;
 
+pub(crate) use file::cut_torn_line;
 pub use registry::PluginRegistry;
 pub use worker::{Pieces, Worker, WorkerError, WorkerOut};
 

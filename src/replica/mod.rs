@@ -13,6 +13,8 @@ mod queries;
 pub(crate) mod sample;
 mod shared_map;
 mod state_logs;
+#[cfg(test)]
+mod task_words;
 mod value;
 pub mod view;
 mod writers;

@@ -1,10 +1,10 @@
 //! Small replicas for tests, written as words.
 
+use super::task_words::TaskWords;
 use super::{JobRecord, Member, Membership, Site, TaskRecord};
 use crate::ids::{GroupId, JobId, PeerId};
 use crate::job::percent::Percent;
 use crate::job::{FluxPolicy, TaskKind};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -64,39 +64,27 @@ pub(crate) fn record(tasks: &str) -> JobRecord {
 }
 
 fn task(text: &str) -> TaskRecord {
-    let (text, words) = text.split_once('!').unwrap_or((text, ""));
-    let mut parts = text.split(':');
-    let name = parts.next().unwrap_or_default();
-    let (kind, to) = parts
-        .next()
-        .map_or(("f", ""), |p| p.split_once('>').unwrap_or((p, "")));
-    let (min, max) = parts
-        .next()
-        .and_then(|range| range.split_once('-'))
-        .unwrap_or(("1", ""));
-    let kind = match kind {
+    let words = TaskWords::of(text);
+    let kind = match words.kind {
         "i" => TaskKind::Input,
         "o" => TaskKind::Output,
         _ => TaskKind::Function,
     };
-    let to = to.split(',').filter(|to| !to.is_empty());
-    let words = words.split('!').filter(|word| !word.is_empty());
+    let to = words.to.iter().map(|to| (*to).into()).collect();
     let marked = |mark: char| {
-        words
-            .clone()
-            .filter_map(move |word| word.strip_prefix(mark))
+        let words = words.words.iter();
+        words.filter_map(move |word| word.strip_prefix(mark))
     };
     let policy = |name: &str| FluxPolicy::ALL.into_iter().find(|it| it.as_str() == name);
+    let plain = words.words.iter();
+    let plain = plain.filter(|word| !word.starts_with(['#', '~', '%']));
     TaskRecord {
-        min_peers: min.parse().unwrap(),
-        max_peers: max.parse().ok(),
+        min_peers: words.min.parse().unwrap(),
+        max_peers: words.max.parse().ok(),
         required_tags: marked('#').map(String::from).collect(),
         flux_policy: marked('~').find_map(policy),
         percentage: marked('%').find_map(|percent| Percent::whole(percent.parse().ok()?)),
-        words: words
-            .filter(|word| !word.starts_with(['#', '~', '%']))
-            .map(String::from)
-            .collect::<BTreeSet<_>>(),
-        ..TaskRecord::new(name, kind, to.map(|to| to.into()).collect())
+        words: plain.map(|word| String::from(*word)).collect(),
+        ..TaskRecord::new(words.name, kind, to)
     }
 }

@@ -170,15 +170,19 @@ fn slots(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &Placed) -> Slots {
         let posts = task.posts.clone();
         let staying = posts.clone().flat_map(|post| &placed.stay[post]);
         let peer = |index: &usize| &roster.peers[*index];
-        let mut slots: BTreeMap<SlotId, PeerId> = staying
+        let mut kept: Vec<(SlotId, PeerId)> = staying
             .map(peer)
             .filter_map(|peer| Some((peer.holds?.1, peer.id)))
             .collect();
+        kept.sort_unstable();
         let coming = posts.flat_map(|post| &placed.come[post]);
-        let coming: BTreeSet<PeerId> = coming.map(|index| peer(index).id).collect();
-        let free = (0..).map(SlotId).filter(|slot| !slots.contains_key(slot));
+        let mut coming: Vec<PeerId> = coming.map(|index| peer(index).id).collect();
+        coming.sort_unstable();
+        let is_free = |slot: &SlotId| kept.binary_search_by_key(slot, |(slot, _)| *slot).is_err();
+        let free = (0..).map(SlotId).filter(is_free);
         let taken: Vec<(SlotId, PeerId)> = free.zip(coming).collect();
-        slots.extend(taken);
+        // A map that is made of all at once is packed, and takes no time to grow.
+        let slots = kept.into_iter().chain(taken).collect();
         tasks.insert(task.record.name.clone(), slots);
     }
     tasks

@@ -7,7 +7,7 @@ use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
 use super::outbound::{Outbound, To};
 use super::retries::RetriesBySource;
-use super::traces::{Here, Traced, Traces, traced_rows};
+use super::traces::{Here, Traced, Traces, Why, traced_rows};
 use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
 use crate::clock::Millis;
 use crate::codec::{BatchMeta, Decoder, Encoded};
@@ -151,6 +151,8 @@ pub struct BatchWork {
     pub(super) bytes_before: usize,
     /// What is known of each received segment.
     pub(super) meta: Option<BatchMeta>,
+    /// Who keeps the ledgers of the roots that an input makes of it.
+    pub(super) keeper: Option<PeerId>,
     /// Whether inputs read it for the first time.
     pub(super) freshness: Freshness,
     /// The position behind what an input read.
@@ -189,6 +191,14 @@ pub(super) enum Made {
 }
 
 impl Made {
+    /// Of the segment with this index, the index of the received one that it was made from.
+    pub(super) fn parent_of(&self, index: usize) -> usize {
+        match self {
+            Made::Untouched => index,
+            Made::New { parents } => parents[index] as usize,
+        }
+    }
+
     /// Whether anything was made of the received segment with this index.
     pub(super) fn stems_from(&self, index: usize) -> bool {
         match self {
@@ -258,20 +268,23 @@ impl TaskContext {
 
     /// Writes down what happened to a traced root.
     pub(super) fn note(&self, root: RootId, what: Traced) {
+        self.note_of(root, Why::Sampled, what);
+    }
+
+    fn note_of(&self, root: RootId, why: Why, what: Traced) {
         let here = Here {
-            at: self.now,
             job: self.identity.job,
             task: &self.identity.task.name,
             peer: self.identity.peer,
         };
-        self.traces.note(root, here.event(what));
+        self.traces.note(root, why, &here, what);
     }
 
     /// Writes the same down of every traced root of a batch.
     pub(super) fn note_rows(&self, meta: &BatchMeta, what: impl Fn(usize) -> Option<Traced>) {
-        for (index, root) in traced_rows(meta) {
+        for (index, root, rate) in traced_rows(meta) {
             if let Some(what) = what(index) {
-                self.note(root, what);
+                self.note_of(root, self.traces.why(rate), what);
             }
         }
     }

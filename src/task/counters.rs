@@ -3,7 +3,7 @@
 use crate::acking::{BOUNDS_MS, Latencies, PendingCounters};
 use crate::clock::Millis;
 use crate::ids::{JobId, TaskName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +58,8 @@ pub enum Count {
     Damaged,
     /// Segments that were too large to be sent.
     Oversized,
+    /// Positions that coordination did not take; the next one is saved after it.
+    FailedSaves,
     /// Exceptions in user code and plugins.
     Exceptions,
 }
@@ -162,6 +164,7 @@ impl TaskCounters {
             displaced: get(Count::Displaced),
             damaged: get(Count::Damaged),
             oversized: get(Count::Oversized),
+            failed_saves: get(Count::FailedSaves),
             exceptions: get(Count::Exceptions),
         }
     }
@@ -199,6 +202,7 @@ pub struct TaskFigures {
     pub displaced: u64,
     pub damaged: u64,
     pub oversized: u64,
+    pub failed_saves: u64,
     pub exceptions: u64,
 }
 
@@ -223,6 +227,7 @@ impl TaskFigures {
             displaced: self.displaced + other.displaced,
             damaged: self.damaged + other.damaged,
             oversized: self.oversized + other.oversized,
+            failed_saves: self.failed_saves + other.failed_saves,
             exceptions: self.exceptions + other.exceptions,
         }
     }
@@ -252,7 +257,7 @@ impl TaskFigures {
 }
 
 /// What became of the roots of a job: `in` is the sum of all others, and `unaccounted` is nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Account {
     /// Segments that inputs read. Each is a root.
@@ -270,6 +275,31 @@ pub struct Account {
     pub relinquished: u64,
     /// What is missing. It is 0 whenever no input is in the middle of a batch.
     pub unaccounted: i64,
+}
+
+impl Account {
+    /// The sums of two accounts.
+    pub fn plus(&self, other: &Account) -> Account {
+        Account {
+            r#in: self.r#in + other.r#in,
+            out: self.out + other.out,
+            filtered: self.filtered + other.filtered,
+            dead_lettered: self.dead_lettered + other.dead_lettered,
+            in_flight: self.in_flight + other.in_flight,
+            relinquished: self.relinquished + other.relinquished,
+            unaccounted: self.unaccounted + other.unaccounted,
+        }
+    }
+
+    /// What is left of the account of a process that is gone: its successors read again what was in
+    /// flight there.
+    pub fn left_behind(self) -> Account {
+        Account {
+            in_flight: 0,
+            relinquished: self.relinquished + self.in_flight,
+            ..self
+        }
+    }
 }
 
 /// The counters of every task that has run on this node, and of its ackers. Clones share them.
@@ -293,6 +323,12 @@ impl Counters {
             .clone()
     }
 
+    /// Forgets all other jobs.
+    pub fn keep_only(&self, is_kept: impl Fn(JobId) -> bool) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|job, _| is_kept(*job));
+    }
+
     /// The figures of a job's tasks on this node.
     pub fn figures(&self, job: JobId) -> BTreeMap<TaskName, TaskFigures> {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -300,6 +336,19 @@ impl Counters {
         of_job
             .map(|(task, counters)| (task.clone(), counters.figures()))
             .collect()
+    }
+
+    /// What became of all that was read on this node, by job; without jobs that read nothing.
+    pub fn accounts(&self) -> BTreeMap<JobId, Account> {
+        let mut accounts: BTreeMap<JobId, Account> = BTreeMap::new();
+        for (job, _, counters) in self.all() {
+            let account = counters.figures().account();
+            if account != Account::default() {
+                let sum = accounts.entry(job).or_default();
+                *sum = sum.plus(&account);
+            }
+        }
+        accounts
     }
 
     /// The counters of every task, by job.

@@ -3,7 +3,7 @@
 
 use crate::acking::RootId;
 use crate::plugins::file_names::of_slot;
-use crate::plugins::{PluginContext, Rejected, Start};
+use crate::plugins::{PluginContext, Rejected, Start, cut_torn_line};
 use crate::segment::Segment;
 use serde_json::json;
 use std::fs::{File, OpenOptions};
@@ -92,10 +92,58 @@ impl DeadLetters {
                 std::fs::create_dir_all(folder)?;
             }
             let mut options = OpenOptions::new();
-            self.file = Some(options.append(true).create(true).open(&self.path)?);
+            let options = options.read(true).append(true).create(true);
+            let mut file = options.open(&self.path)?;
+            // Whoever had the slot before may have died in the middle of a letter.
+            cut_torn_line(&mut file)?;
+            self.file = Some(file);
         }
         self.file
             .as_mut()
             .ok_or_else(|| io::Error::other("the file was just opened"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{IdSource, SlotId};
+    use crate::job::{Task, TaskKind};
+    use crate::plugins::Position;
+
+    fn rejected(raw: &str) -> Vec<Rejected> {
+        vec![Rejected {
+            place: "line 1".into(),
+            reason: "odd".into(),
+            raw: raw.into(),
+        }]
+    }
+
+    #[test]
+    fn a_letter_that_was_torn_is_cut_before_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dead.jsonl");
+        std::fs::write(&path, "{\"whole\":1}\n{\"place\":\"li").unwrap();
+        let task = Task::new("in", TaskKind::Input);
+        let context = PluginContext {
+            job: IdSource::from_seed(1).job(),
+            task: &task,
+            slot: SlotId(0),
+            rank: 0,
+            slots: 1,
+            survey: None,
+            start: Start::Resumed(Some(Position::default())),
+        };
+        let mut letters = DeadLetters::new(path.to_str().unwrap(), &context);
+        letters.begin().unwrap();
+        letters.write(&rejected("a")).unwrap();
+        letters.write(&rejected("b")).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (3, "{\"whole\":1}"));
+        for (line, raw) in lines[1..].iter().zip(["a", "b"]) {
+            let letter: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(letter["raw"], raw);
+        }
     }
 }

@@ -16,6 +16,7 @@ mod outbound;
 pub mod phases;
 pub mod registry;
 mod retries;
+mod roots;
 mod run;
 mod seal;
 mod start;

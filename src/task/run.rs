@@ -1,18 +1,15 @@
 //! A running task: turns of the batch loop, and waiting when there is nothing to do.
 
 use super::checkpoint::Checkpoint;
-use super::context::{BatchWork, Identity, InputSide, Role, Supply, TaskContext};
+use super::context::{BatchWork, InputSide, Role, Supply, TaskContext};
 use super::counters::{Count, TaskCounters};
-use super::dead_letters::GivenUp;
 use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, handle, shortened};
 use super::lifecycles::Handling;
-use super::outbound::{Flushed, To};
+use super::outbound::Flushed;
 use super::phases;
 use super::retries::RetriesBySource;
-use super::traces::Traced;
-use crate::acking::{Inquiry, RootId};
 use crate::clock::{Clock, Millis};
-use crate::ids::{LogPosition, PeerId};
+use crate::ids::LogPosition;
 use crate::log::wants::{Assignment, Read, Seal, TaskPhase};
 use crate::messaging::Message;
 use crate::plugins::Position;
@@ -149,86 +146,6 @@ impl TaskRun {
         }
     }
 
-    /// Completions and forced retries, which only inputs get. They are taken even while the output
-    /// is blocked: a source that did not listen could block the acker that its own peers wait for.
-    fn take_control_messages(&mut self) {
-        let context = &mut self.context;
-        let mut traced = Vec::new();
-        let Role::Input(input) = &mut context.role else {
-            return;
-        };
-        let mut strangers = Vec::new();
-        loop {
-            let next = context
-                .arrived
-                .pop_front()
-                .or_else(|| context.inbox.try_next());
-            let Some(message) = next else { break };
-            let Identity { peer, epoch, .. } = context.identity;
-            let is_mine = |(source, of): (PeerId, u64)| (source, of) == (peer, epoch);
-            let (pending, now) = (&mut input.pending, context.now);
-            match message {
-                Message::Completions(done) if is_mine((done.source, done.epoch)) => {
-                    for root in done.roots {
-                        let is_news = pending.complete(root, done.reach, now);
-                        if is_news && !input.traced.is_empty() && input.traced.remove(&root) {
-                            traced.push((root, done.reach));
-                        }
-                    }
-                }
-                Message::Retries(back) if is_mine((back.source, back.epoch)) => {
-                    for root in back.roots {
-                        pending.give_back(root, back.cause, &back.reason, now);
-                    }
-                }
-                Message::Progress(answer) if is_mine((answer.source, answer.epoch)) => {
-                    pending.answered(answer.pace, &answer.roots, now);
-                }
-                other => strangers.push(other),
-            }
-        }
-        strangers
-            .into_iter()
-            .for_each(|message| context.turn_away(message));
-        for (root, reach) in traced {
-            context.note(context.root_id(root), Traced::completed(reach));
-        }
-        context.tell_roots();
-    }
-
-    /// Asks ackers about roots that have pended for their time-out.
-    fn expire_pending(&mut self) {
-        let context = &mut self.context;
-        let Role::Input(input) = &mut context.role else {
-            return;
-        };
-        let mut asked = Vec::new();
-        input.pending.expire(context.now);
-        for (acker, roots) in input.pending.take_inquiries() {
-            let traced: Vec<u64> = match input.traced.is_empty() {
-                true => Vec::new(),
-                false => roots
-                    .iter()
-                    .filter(|root| input.traced.contains(root))
-                    .copied()
-                    .collect(),
-            };
-            asked.extend(traced);
-            let inquiry = Inquiry {
-                source: context.identity.peer,
-                epoch: context.identity.epoch,
-                quiet_ms: context.identity.task.pending_timeout_ms.get(),
-                roots,
-            };
-            context
-                .outbound
-                .push(To::Acker(acker), Message::Inquiry(inquiry));
-        }
-        for root in asked {
-            context.note(context.root_id(root), Traced::Asked);
-        }
-    }
-
     /// Sends what links take. Acks that cannot be delivered any more make their roots be played
     /// again; an input gives no more roots to an acker that it cannot reach.
     fn flush(&mut self) -> Flushed {
@@ -252,56 +169,6 @@ impl TaskRun {
             }
         }
         flushed
-    }
-
-    /// Writes what is not tried again to the dead letters.
-    fn bury(&mut self) -> Result<(), Fault> {
-        let context = &mut self.context;
-        let Role::Input(input) = &mut context.role else {
-            return Ok(());
-        };
-        let fault = |text: String| Fault::in_phase(Phase::ReadBatch, text);
-        let mut buried = Vec::new();
-        while let Some(condemned) = input.pending.next_condemned() {
-            let Identity { peer, epoch, .. } = context.identity;
-            let root = RootId {
-                source: peer,
-                epoch,
-                root: condemned.root,
-            };
-            let segment = context.decoder.decode(&condemned.segment);
-            let segment = segment.map_err(|error| fault(error.to_string()))?;
-            let given_up = GivenUp {
-                root,
-                reason: &condemned.reason,
-                attempts: condemned.attempts,
-                segment: &segment,
-            };
-            if let Some(letters) = &mut input.dead_letters {
-                let written = letters.write_segment(&given_up);
-                written.map_err(|error| fault(format!("cannot write a dead letter: {error}")))?;
-            }
-            if context.burials_told < BURIALS_TOLD_MAX {
-                context.burials_told += 1;
-                tracing::error!(
-                    job = %context.identity.job, task = %context.identity.task.name, %root,
-                    attempts = condemned.attempts, reason = condemned.reason,
-                    "a segment is given up"
-                );
-            }
-            input.pending.bury(condemned.root, context.now);
-            input.traced.remove(&condemned.root);
-            let reason = condemned.reason;
-            buried.push((root, Traced::DeadLettered { reason }));
-        }
-        if buried.is_empty() {
-            return Ok(());
-        }
-        for (root, what) in buried {
-            context.note(root, what);
-        }
-        context.tell_roots();
-        Ok(())
     }
 
     /// Whether a batch could be read now.
@@ -469,6 +336,11 @@ impl TaskRun {
         .map_err(|fault| self.exception(fault))
     }
 
+    /// A position could not be saved.
+    pub fn position_not_saved(&self) {
+        self.context.counters.add(Count::FailedSaves, 1);
+    }
+
     /// What the task's handlers say about an exception.
     pub fn handling(&self, exception: &Exception) -> Handling {
         handle(&self.context.lifecycles, exception)
@@ -556,9 +428,6 @@ impl Drop for Blocked<'_> {
             .add(Count::BlockedMs, blocked.as_millis() as u64);
     }
 }
-
-/// A run tells of so many segments that were given up; all of them are counted and buried.
-const BURIALS_TOLD_MAX: usize = 10;
 
 /// How long a stop waits for sources to take what it gives back.
 const RELEASE_MAX: Duration = Duration::from_secs(1);

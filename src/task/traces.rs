@@ -1,17 +1,17 @@
 //! Where single roots are, or went: of those that are sampled, and of all that are played again.
 //!
-//! The source decides which roots are traced, and says so in the origin of its batches, so that every
-//! node writes down what happens to the same ones. Each node tells what it saw.
+//! The source decides which roots are traced, and says so in the origin of its batches, so that
+//! every node writes down what happens to the same ones. Each node tells what it saw.
 
 use crate::acking::{Reach, RootId};
-use crate::clock::Millis;
+use crate::clock::Clock;
 use crate::codec::BatchMeta;
 use crate::ids::{JobId, PeerId, TaskName};
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many roots are remembered, the latest.
+/// So many roots of each kind are remembered, the latest.
 const ROOTS_MAX: usize = 1_024;
 /// So many things of each, the first.
 const EVENTS_MAX: usize = 64;
@@ -25,17 +25,37 @@ pub struct Traces {
 
 #[derive(Debug, Default)]
 struct Known {
-    roots: BTreeMap<RootId, Vec<TraceEvent>>,
-    /// In the order in which they came to be known.
-    order: VecDeque<RootId>,
+    roots: BTreeMap<RootId, Course>,
+    /// By the order in which they came to be known.
+    sampled: BTreeMap<u64, RootId>,
+    troubled: BTreeMap<u64, RootId>,
+    next: u64,
+}
+
+/// What is known of one root.
+#[derive(Debug)]
+struct Course {
+    number: u64,
+    why: Why,
+    events: Vec<TraceEvent>,
+}
+
+/// Why a root is traced. Those of one kind do not push out those of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It is one in so many.
+    Sampled,
+    /// Something went wrong with it, or its segment is played again.
+    Troubled,
 }
 
 /// Something that happened to a root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TraceEvent {
-    /// When, in milliseconds since this node started.
-    pub at_ms: u64,
+    /// When, in milliseconds since 1970 by this machine's clock, so that what several nodes tell
+    /// can be put in order.
+    pub unix_ms: u64,
     /// In which job.
     pub job: JobId,
     /// In which of its tasks.
@@ -107,6 +127,23 @@ impl Traced {
             written: reach == Reach::Written,
         }
     }
+
+    /// Why somebody who knows no more than this traces the root.
+    fn why(&self) -> Why {
+        match self {
+            Traced::PlayedAgain { .. }
+            | Traced::Replaced { .. }
+            | Traced::GivenBack { .. }
+            | Traced::DeadLettered { .. } => Why::Troubled,
+            Traced::Read { .. }
+            | Traced::Received
+            | Traced::Emitted { .. }
+            | Traced::Written
+            | Traced::Filtered
+            | Traced::Asked
+            | Traced::Completed { .. } => Why::Sampled,
+        }
+    }
 }
 
 impl Traces {
@@ -123,31 +160,37 @@ impl Traces {
         self.one_in
     }
 
+    /// Why a root is traced that its source traces at this rate. The source traces all that it
+    /// plays again; where all is sampled, that cannot be told.
+    pub(super) fn why(&self, rate: u32) -> Why {
+        match rate {
+            1 if self.one_in != 1 => Why::Troubled,
+            _ => Why::Sampled,
+        }
+    }
+
     /// Writes down what happened to a root.
-    pub(super) fn note(&self, root: RootId, event: TraceEvent) {
-        let mut known = self.known();
-        if !known.roots.contains_key(&root) {
-            if known.order.len() == ROOTS_MAX
-                && let Some(oldest) = known.order.pop_front()
-            {
-                known.roots.remove(&oldest);
-            }
-            known.order.push_back(root);
-        }
-        let events = known.roots.entry(root).or_default();
-        if events.len() < EVENTS_MAX {
-            events.push(event);
-        }
+    pub(super) fn note(&self, root: RootId, why: Why, here: &Here<'_>, what: Traced) {
+        let why = match why {
+            Why::Sampled => what.why(),
+            Why::Troubled => Why::Troubled,
+        };
+        let event = here.event(Clock::unix_ms(), what);
+        self.known().note(root, why, event);
     }
 
     /// What happened to a root here, in order; none when it is not known.
     pub fn of(&self, root: RootId) -> Option<Vec<TraceEvent>> {
-        self.known().roots.get(&root).cloned()
+        let known = self.known();
+        known.roots.get(&root).map(|course| course.events.clone())
     }
 
     /// The roots that are known, the latest first.
     pub fn roots(&self) -> Vec<RootId> {
-        self.known().order.iter().rev().copied().collect()
+        let known = self.known();
+        let mut all: Vec<(&u64, &RootId)> = known.sampled.iter().chain(&known.troubled).collect();
+        all.sort_unstable_by(|one, other| other.cmp(one));
+        all.into_iter().map(|(_, root)| *root).collect()
     }
 
     // A lock is poisoned by a panic elsewhere, between two whole changes.
@@ -156,8 +199,47 @@ impl Traces {
     }
 }
 
-/// The rows of a batch whose roots are traced, with the names of these.
-pub(super) fn traced_rows(meta: &BatchMeta) -> impl Iterator<Item = (usize, RootId)> {
+impl Known {
+    fn note(&mut self, root: RootId, why: Why, event: TraceEvent) {
+        let (mut number, mut moves) = (self.next, true);
+        if let Some(course) = self.roots.get_mut(&root) {
+            if course.events.len() < EVENTS_MAX {
+                course.events.push(event);
+            }
+            number = course.number;
+            moves = (course.why, why) == (Why::Sampled, Why::Troubled);
+            if moves {
+                course.why = why;
+                self.sampled.remove(&number);
+            }
+        } else {
+            self.next += 1;
+            let events = vec![event];
+            let course = Course {
+                number,
+                why,
+                events,
+            };
+            self.roots.insert(root, course);
+        }
+        if moves {
+            let kind = match why {
+                Why::Sampled => &mut self.sampled,
+                Why::Troubled => &mut self.troubled,
+            };
+            kind.insert(number, root);
+            if kind.len() > ROOTS_MAX
+                && let Some((_, oldest)) = kind.pop_first()
+            {
+                self.roots.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// The rows of a batch whose roots are traced, with the names of these, and at which rate their
+/// source traces.
+pub(super) fn traced_rows(meta: &BatchMeta) -> impl Iterator<Item = (usize, RootId, u32)> {
     let some = meta.origins().iter().any(|origin| origin.traced > 0);
     let rows = some.then(|| meta.rows().enumerate());
     rows.into_iter().flatten().filter_map(|(index, row)| {
@@ -167,7 +249,7 @@ pub(super) fn traced_rows(meta: &BatchMeta) -> impl Iterator<Item = (usize, Root
             epoch: origin.epoch,
             root: row.root,
         };
-        is_traced(origin.traced, row.root).then_some((index, root))
+        is_traced(origin.traced, row.root).then_some((index, root, origin.traced))
     })
 }
 
@@ -176,18 +258,17 @@ pub(super) fn is_traced(one_in: u32, root: u64) -> bool {
     one_in > 0 && root.is_multiple_of(one_in.into())
 }
 
-/// When, where and by whom something happened.
+/// Where and by whom something happened.
 pub(super) struct Here<'a> {
-    pub(super) at: Millis,
     pub(super) job: JobId,
     pub(super) task: &'a TaskName,
     pub(super) peer: PeerId,
 }
 
 impl Here<'_> {
-    pub(super) fn event(&self, what: Traced) -> TraceEvent {
+    fn event(&self, unix_ms: u64, what: Traced) -> TraceEvent {
         TraceEvent {
-            at_ms: self.at.0,
+            unix_ms,
             job: self.job,
             task: self.task.clone(),
             peer: self.peer,
@@ -210,33 +291,63 @@ mod tests {
         }
     }
 
-    fn event(at_ms: u64) -> TraceEvent {
-        let mut ids = IdSource::from_seed(2);
-        TraceEvent {
-            at_ms,
+    fn note(traces: &Traces, number: u64, what: Traced) {
+        let (mut ids, task) = (IdSource::from_seed(2), "work".into());
+        let here = Here {
             job: ids.job(),
-            task: "work".into(),
+            task: &task,
             peer: ids.peer(),
-            what: Traced::Received,
-        }
+        };
+        traces.note(root(number), Why::Sampled, &here, what);
+    }
+
+    fn given_back(reason: impl ToString) -> Traced {
+        let reason = reason.to_string();
+        Traced::GivenBack { reason }
     }
 
     #[test]
     fn the_latest_roots_are_known_with_the_first_things_that_happened_to_them() {
         let traces = Traces::one_in(1);
         for number in 0..ROOTS_MAX as u64 + 10 {
-            traces.note(root(number), event(1));
+            note(&traces, number, Traced::Asked);
         }
-        for at in 2..2 * EVENTS_MAX as u64 {
-            traces.note(root(20), event(at));
+        for _ in 0..2 * EVENTS_MAX {
+            note(&traces, 20, Traced::Received);
         }
         assert_eq!(traces.roots().len(), ROOTS_MAX);
         assert_eq!((traces.of(root(9)), traces.roots()[0]), (None, root(1_033)));
         let events = traces.of(root(20)).unwrap();
+        assert_eq!(events.len(), EVENTS_MAX);
         assert_eq!(
-            (events.len(), events[0].at_ms, events[1].at_ms),
-            (EVENTS_MAX, 1, 2)
+            [&events[0].what, &events[1].what],
+            [&Traced::Asked, &Traced::Received]
         );
+        let in_order = |two: &[TraceEvent]| two[0].unix_ms <= two[1].unix_ms;
+        assert!(events.windows(2).all(in_order));
+        const THE_YEAR_2020_MS: u64 = 1_577_836_800_000;
+        assert!(events[0].unix_ms > THE_YEAR_2020_MS);
+    }
+
+    #[test]
+    fn those_that_are_sampled_do_not_push_out_those_that_are_played_again() {
+        let traces = Traces::one_in(1);
+        let many = ROOTS_MAX as u64;
+        note(&traces, 0, Traced::Received);
+        note(&traces, 0, given_back("odd"));
+        note(&traces, 1, given_back("odd, too"));
+        for number in 10..10 + 2 * many {
+            note(&traces, number, Traced::Received);
+        }
+        note(&traces, 0, Traced::Written);
+        assert_eq!(traces.of(root(0)).map(|events| events.len()), Some(3));
+        assert_eq!(traces.roots().len(), ROOTS_MAX + 2);
+        assert_eq!(traces.roots()[ROOTS_MAX..], [root(1), root(0)]);
+        for number in 10 + many..10 + 2 * many {
+            note(&traces, number, given_back("bad"));
+        }
+        assert_eq!((traces.of(root(0)), traces.of(root(1))), (None, None));
+        assert_eq!(traces.roots().len(), ROOTS_MAX);
     }
 
     #[test]

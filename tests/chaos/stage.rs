@@ -1,7 +1,7 @@
 //! What the jobs run on: servers of the log, a media driver, and three nodes, all processes.
 
 use crate::namespace::Namespace;
-use crate::process::{Node, Options, Process, end_of};
+use crate::process::{Errors, Node, Process, onyx, onyx_within};
 use crate::zookeeper_server::{Ensemble, free_port};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
@@ -71,7 +71,10 @@ impl Stage {
 
     pub(crate) fn start_driver(&mut self) {
         let log = self.folder.join("driver.log");
-        let mut driver = Process::start(&[], &["media-driver"], &self.options(), &log);
+        let mut driver = Process::start(
+            onyx(&["media-driver"]).envs(self.options()),
+            Errors::In(&log),
+        );
         driver.says();
         self.driver = Some(driver);
     }
@@ -91,7 +94,10 @@ impl Stage {
             _ => Vec::new(),
         };
         let around: Vec<_> = around.iter().map(String::as_str).collect();
-        self.nodes[number] = Some(Node::start(&around, &options, &log));
+        self.nodes[number] = Some(Node::start(
+            onyx_within(&around, &["start"]).envs(options),
+            Errors::In(&log),
+        ));
     }
 
     pub(crate) fn kill_node(&mut self, number: usize) {
@@ -120,9 +126,12 @@ impl Stage {
                 if health["peers-joined"] == PEERS && known as u64 == PEERS * NODES as u64 {
                     break;
                 }
-                let log = self.log_of(number);
-                let lives = self.node(number).process().is_alive();
-                assert!(lives, "node {number} has ended:\n{}", end_of(&log));
+                let process = self.node(number).process();
+                assert!(
+                    process.is_alive(),
+                    "node {number} has ended:\n{}",
+                    process.end_of_log()
+                );
                 pause(Duration::from_millis(20));
             }
         }
@@ -145,7 +154,7 @@ impl Stage {
         self.folder.join(format!("node-{number}.log"))
     }
 
-    fn options(&self) -> Options {
+    fn options(&self) -> Vec<(String, String)> {
         let number = |value: Duration| value.as_millis().to_string();
         let level = std::env::var("CHAOS_LOG").unwrap_or_else(|_| "info".into());
         [
@@ -191,7 +200,7 @@ impl Servers {
             words.push("--allow-non-loopback");
         }
         let log = folder.join("coordination.log");
-        let mut process = Process::start(&[], &words, &Options::new(), &log);
+        let mut process = Process::start(&mut onyx(&words), Errors::In(&log));
         process.says();
         Servers::One {
             _process: process,

@@ -19,12 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The account of a job on every node that lives. Each of them is even, at any moment: in virtual time
-/// nobody is in the middle of a batch while a test looks.
+/// The account of a job on every node that lives. Each of them is even, at any moment: in virtual
+/// time nobody is in the middle of a batch while a test looks.
 async fn account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account {
     let mut sum = Account::default();
     for node in nodes {
-        let account = cluster.node(*node).job(job).await.unwrap().account;
+        let account = cluster.node(*node).job(job).await.unwrap().account_here;
         assert_eq!(account.unaccounted, 0, "{account:?}");
         sum.r#in += account.r#in;
         sum.out += account.out;
@@ -34,6 +34,22 @@ async fn account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account 
         sum.relinquished += account.relinquished;
     }
     sum
+}
+
+/// The account of the whole job, of which all these nodes tell the same when they have said their
+/// last.
+async fn whole_account(cluster: &TestCluster, job: JobId, nodes: &[usize]) -> Account {
+    time_passes(Duration::from_secs(3)).await;
+    let mut told = Vec::new();
+    for node in nodes {
+        told.extend(cluster.node(*node).job(job).await.unwrap().account);
+    }
+    assert!(
+        told.len() == nodes.len() && told.iter().all(|it| *it == told[0]),
+        "{told:?}"
+    );
+    assert_eq!(told[0].unaccounted, 0);
+    told[0]
 }
 
 /// `in>work work>out work>copy`, of which every fourth number is filtered and every third doubled.
@@ -147,6 +163,7 @@ fn ledgers_are_spread_over_ackers_and_every_root_completes_once() {
                 ..Account::default()
             };
             assert_eq!(account(&cluster, job, &[0, 1]).await, expected);
+            assert_eq!(whole_account(&cluster, job, &[0, 1]).await, expected);
             let mut open = 0;
             for node in 0..2 {
                 open += cluster
@@ -216,9 +233,7 @@ fn peers_that_keep_ledgers_may_die_and_nothing_waits_for_them() {
             job.catalog[0].input_retry_timeout_ms = count(1_000);
             let job = cluster.submit(job).await.unwrap();
             let mut draws = IdSource::from_seed(seed);
-            while sink.segments().len() < 100 {
-                time_passes(Duration::from_millis(1)).await;
-            }
+            when_written(&sink, 100).await;
             let start = tokio::time::Instant::now();
             for _ in 0..3 {
                 let (node, index) = (draws.bits() % 2, draws.bits() % 5);
@@ -237,6 +252,10 @@ fn peers_that_keep_ledgers_may_die_and_nothing_waits_for_them() {
             assert!(took < Duration::from_secs(120), "{took:?}");
             let end = account(&cluster, job, &[0, 1]).await;
             assert_eq!((end.in_flight, end.dead_lettered), (0, 0), "{end:?}");
+            // What a node that is gone left behind is in it, and nothing of that is in flight.
+            let whole = whole_account(&cluster, job, &[0, 1]).await;
+            assert_eq!((whole.in_flight, whole.dead_lettered), (0, 0), "{whole:?}");
+            assert!(whole.r#in >= end.r#in && whole.out >= end.out, "{whole:?}");
             let written: BTreeSet<i64> = sink.ints("n").into_iter().collect();
             assert_eq!(written, sifted(400));
         });

@@ -5,12 +5,12 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
+use crate::reports::ACTORS;
 use crate::virtual_time::time_passes;
 use onyx::api::JobOutcome;
 use onyx::coordination::memory::AppendFault;
 use onyx::ids::{IdSource, PeerId};
 use onyx::job::Task;
-use onyx::messages::supervision::Child;
 use onyx::testing::plugins::{Sink, Source};
 use onyx::testing::{Setup, TestCluster, Victim, crash};
 use std::collections::BTreeSet;
@@ -36,14 +36,7 @@ impl Life {
         let index = self.below(4) as usize;
         match self.below(12) {
             0..5 => {
-                let child = [
-                    Child::Outbox,
-                    Child::PulseWatcher,
-                    Child::AckingDaemon,
-                    Child::LogReader,
-                    Child::TaskPipeline,
-                    Child::VirtualPeer,
-                ][self.below(6) as usize];
+                let child = ACTORS[self.below(6) as usize];
                 crash(self.cluster.node(node), Victim::Peer { index, child }).await;
             }
             5 => {
@@ -122,9 +115,7 @@ async fn live(seed: u64) {
         life.cluster.await_job(job).await.unwrap(),
         JobOutcome::Completed
     );
-    let mut written = sink.ints("n");
-    written.dedup();
-    assert_eq!(written, all(SEGMENTS));
+    has_every_number(&sink, SEGMENTS);
     println!("{:?} after the last misfortune", begin.elapsed());
     at_rest(&life.cluster).await;
 }

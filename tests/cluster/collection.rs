@@ -3,6 +3,7 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
+use crate::virtual_time::time_passes;
 use onyx::api::JobOutcome;
 use onyx::codec::to_payload;
 use onyx::ids::{EntrySource, IdSource, JobId, LogPosition, PeerId, WriterId};
@@ -13,6 +14,7 @@ use onyx::replica::{JobState, Jobs, Replica, TaskRecord, Writers};
 use onyx::testing::plugins::{Sink, Source};
 use onyx::testing::{Setup, TestCluster};
 use std::env;
+use std::time::Duration;
 
 fn setup(nodes: usize, peers: usize) -> Setup {
     Setup {
@@ -64,8 +66,23 @@ fn who_starts_after_a_collection_knows_what_was_before() {
         assert_eq!(cluster.await_job(done).await, Ok(JobOutcome::Completed));
         let killed = cluster.submit(small()).await.unwrap();
         cluster.node(0).kill_job(killed).await.unwrap();
+        time_passes(Duration::from_secs(2)).await;
+        let account = format!("/account/{done}##");
+        let nodes = cluster.server().nodes();
+        assert!(nodes.iter().any(|path| path.contains(&account)));
+        let counted = cluster.node(0).job(done).await.unwrap().account_here;
+        assert!(counted.r#in > 0 && counted.unaccounted == 0, "{counted:?}");
         let collected = cluster.node(0).gc().await.unwrap().unwrap();
         assert_eq!((collected.jobs, collected.entries_left), (2, 1));
+        assert!(
+            cluster
+                .node(0)
+                .measurements()
+                .await
+                .unwrap()
+                .tasks
+                .is_empty()
+        );
         let late = cluster.add_node();
         cluster.joined(6).await.unwrap();
         let node = cluster.node(late);
@@ -92,6 +109,7 @@ fn who_starts_after_a_collection_knows_what_was_before() {
             "lifecycles",
             "job-metadata",
             "checkpoint",
+            "account",
         ];
         let of_the_old = cluster.server().nodes().into_iter().filter(|path| {
             let old = path.contains(&done.to_string()) || path.contains(&killed.to_string());

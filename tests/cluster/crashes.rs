@@ -44,12 +44,6 @@ impl Moment {
     }
 }
 
-async fn when_written(sink: &Sink, segments: usize) {
-    while sink.segments().len() < segments {
-        time_passes(Duration::from_millis(1)).await;
-    }
-}
-
 /// Waits until the peer with an index has died, and its replacement has joined.
 async fn replaced(cluster: &TestCluster, index: usize, old: PeerId, peers: usize) {
     let node = cluster.node(0);
@@ -71,17 +65,8 @@ fn left(cluster: &TestCluster, peer: PeerId) -> bool {
 }
 
 async fn a_panic_is_healed(child: Child, moment: Moment, index: usize) {
-    let (source, sink) = (
-        Source::numbers(SEGMENTS).pausing(Duration::from_millis(20)),
-        Sink::default(),
-    );
-    let registry = registry(&source, &sink);
-    let cluster = TestCluster::start(Setup {
-        peers: 4,
-        registry,
-        ..Setup::default()
-    });
-    cluster.joined(4).await.unwrap();
+    let (source, sink) = slow(SEGMENTS);
+    let cluster = cluster_of(1, 4, registry(&source, &sink)).await;
     let old = incarnation_of(cluster.node(0), index).await.unwrap();
     let victim = Victim::Peer { index, child };
     if let Moment::BeforeTheJob = moment {
@@ -104,9 +89,7 @@ async fn a_panic_is_healed(child: Child, moment: Moment, index: usize) {
         assert!(left(&cluster, old), "no leave of {old} in the log");
     }
     assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
-    let mut written = sink.ints("n");
-    written.dedup();
-    assert_eq!(written, all(SEGMENTS), "every segment at least once");
+    has_every_number(&sink, SEGMENTS);
     let pulses = cluster.server().pulses();
     assert!(
         !has_panicked || !pulses.contains(&old),
@@ -158,14 +141,8 @@ fn a_panic_of_a_virtual_peer_is_healed() {
 #[test]
 fn the_end_of_the_group_ends_the_node_with_its_cause_and_leaves_nobody_behind() {
     in_virtual_time(async {
-        let (source, sink) = (Source::numbers(SEGMENTS), Sink::default());
-        let source = source.pausing(Duration::from_millis(20));
-        let registry = registry(&source, &sink);
-        let mut cluster = TestCluster::start(Setup {
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(4).await.unwrap();
+        let (source, sink) = slow(SEGMENTS);
+        let mut cluster = cluster_of(1, 4, registry(&source, &sink)).await;
         let job = cluster.submit(line("identity")).await.unwrap();
         when_written(&sink, 100).await;
         crash(cluster.node(0), Victim::Group).await;
@@ -186,12 +163,7 @@ fn the_end_of_the_group_ends_the_node_with_its_cause_and_leaves_nobody_behind() 
 fn a_group_whose_outbox_panics_goes_on_with_another() {
     in_virtual_time(async {
         let (source, sink) = (Source::numbers(50), Sink::default());
-        let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup {
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(4).await.unwrap();
+        let cluster = cluster_of(1, 4, registry(&source, &sink)).await;
         assert!(crash(cluster.node(0), Victim::GroupOutbox).await);
         // A request barrier: the death notice is ahead of it.
         time_passes(Duration::from_millis(1)).await;

@@ -6,31 +6,14 @@ use crate::reports::peer_report;
 use crate::virtual_time::time_passes;
 use onyx::Segment;
 use onyx::api::JobOutcome;
-use onyx::functions::{FunctionContext, FunctionError, TaskFunction};
+use onyx::functions::{FunctionError, FunctionFactory, TaskFunction};
 use onyx::job::vocabulary::Signature;
 use onyx::task::lifecycles::{Handling, LifecycleCalls};
-use onyx::task::registry::Registry;
 use onyx::testing::plugins::{Sink, Source};
 use onyx::testing::{Setup, TestCluster};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-/// A registry with a function that answers with errors of its own making.
-fn with_function<F>(registry: &mut Registry, name: &str, function: F)
-where
-    F: Fn(Segment, &mut Vec<Segment>) -> Result<(), FunctionError> + Send + Sync + 'static,
-{
-    let function = Arc::new(function);
-    let make = move |_: &FunctionContext<'_>| {
-        let function = Arc::clone(&function);
-        let call: TaskFunction = Box::new(move |segment, out| function(segment, out));
-        Ok(call)
-    };
-    registry
-        .functions
-        .register(name, Signature::default(), Arc::new(make));
-}
 
 /// Runs `in>work>out` over 100 numbers with a function that the job is expected to die of, and gives
 /// the exception.
@@ -51,6 +34,10 @@ async fn killed_by(
     };
     let shown = cluster.node(0).job(job).await.unwrap().exception;
     assert_eq!(shown.as_ref(), Some(&exception));
+    let listed = cluster.node(0).jobs().await;
+    let told = listed[0].why.strip_prefix("killed: ").unwrap();
+    let told = told.strip_suffix('…').unwrap_or(told);
+    assert!(told.len() > 20 && exception.starts_with(told), "{told}");
     assert!(cluster.node(0).snapshot().replica.allocations.is_empty());
     // User code is not a crash of the runtime: nobody was restarted for it.
     for index in 0..4 {
@@ -117,11 +104,7 @@ fn a_task_that_failed_is_not_started_again_while_its_job_is_being_killed() {
             ..LifecycleCalls::default()
         };
         registry.lifecycles.register("count", counting);
-        let cluster = TestCluster::start(Setup {
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(4).await.unwrap();
+        let cluster = cluster_of(1, 4, registry).await;
         cluster.server().set_delay(Duration::from_millis(50));
         let mut job = with_calls(line("fails"), "work", "count");
         job.catalog[1].max_peers = Some(count(1));
@@ -170,19 +153,13 @@ fn a_handler_that_answers_restart_saves_the_job() {
                 Ok(segment)
             });
         registry.lifecycles.register("restart", restarting());
-        let cluster = TestCluster::start(Setup {
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(4).await.unwrap();
+        let cluster = cluster_of(1, 4, registry).await;
         let job = cluster
             .submit(with_calls(line("fails once"), "work", "restart"))
             .await
             .unwrap();
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
-        let mut written = sink.ints("n");
-        written.dedup();
-        assert_eq!(written, all(200));
+        has_every_number(&sink, 200);
         let totals = cluster.node(0).job(job).await.unwrap().totals();
         assert!(totals.retried > 0 && totals.exceptions == 1, "{totals:?}");
         let mut causes = Vec::new();
@@ -227,20 +204,21 @@ fn a_segment_that_asks_for_another_try_gets_one() {
         let (source, sink) = (Source::numbers(100), Sink::default());
         let mut registry = registry(&source, &sink);
         let seen: Arc<Vec<AtomicUsize>> = Arc::new((0..100).map(|_| AtomicUsize::new(0)).collect());
-        with_function(&mut registry, "second sight", move |segment, out| {
-            if n(&segment) % 10 == 3
-                && seen[n(&segment) as usize].fetch_add(1, Ordering::SeqCst) == 0
-            {
-                return Err(FunctionError::Retry("not at first sight".into()));
-            }
-            out.push(segment);
-            Ok(())
+        let make: FunctionFactory = Arc::new(move |_| {
+            let seen = Arc::clone(&seen);
+            let call: TaskFunction = Box::new(move |segment, out| {
+                let n = n(&segment) as usize;
+                if n % 10 == 3 && seen[n].fetch_add(1, Ordering::SeqCst) == 0 {
+                    return Err(FunctionError::Retry("not at first sight".into()));
+                }
+                out.push(segment);
+                Ok(())
+            });
+            Ok(call)
         });
-        let cluster = TestCluster::start(Setup {
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(4).await.unwrap();
+        let functions = &mut registry.functions;
+        functions.register("second sight", Signature::default(), make);
+        let cluster = cluster_of(1, 4, registry).await;
         let begin = tokio::time::Instant::now();
         let job = cluster.submit(line("second sight")).await.unwrap();
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);

@@ -9,22 +9,8 @@ use onyx::coordination::memory::AppendFault;
 use onyx::ids::IdSource;
 use onyx::messages::supervision::Exit;
 use onyx::replica::Replica;
-use onyx::testing::plugins::{Sink, Source};
 use onyx::testing::{Setup, TestCluster};
 use std::time::Duration;
-
-fn slow(segments: i64) -> (Source, Sink) {
-    (
-        Source::numbers(segments).pausing(Duration::from_millis(20)),
-        Sink::default(),
-    )
-}
-
-fn has_every_number(sink: &Sink, limit: i64) {
-    let mut written = sink.ints("n");
-    written.dedup();
-    assert_eq!(written, all(limit));
-}
 
 #[test]
 fn garbage_in_the_log_stops_nobody() {
@@ -113,18 +99,10 @@ fn coordination_that_answers_late_delays_and_breaks_nothing() {
 fn an_interrupted_connection_is_nobodys_death() {
     in_virtual_time(async {
         let (source, sink) = slow(400);
-        let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup {
-            nodes: 2,
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(8).await.unwrap();
+        let cluster = cluster_of(2, 4, registry(&source, &sink)).await;
         let job = cluster.submit(line("identity")).await.unwrap();
         for written in [0, 100, 390] {
-            while sink.segments().len() < written {
-                time_passes(Duration::from_millis(1)).await;
-            }
+            when_written(&sink, written).await;
             cluster.server().interrupt();
             time_passes(Duration::from_secs(3)).await;
             cluster.server().restore();
@@ -160,19 +138,10 @@ fn a_node_that_lost_its_session_comes_back_with_other_peers_and_the_job_finishes
     for delay in [0, 40] {
         in_virtual_time(async move {
             let (source, sink) = slow(400);
-            let registry = registry(&source, &sink);
-            let cluster = TestCluster::start(Setup {
-                nodes: 2,
-                peers: 3,
-                registry,
-                ..Setup::default()
-            });
-            cluster.joined(6).await.unwrap();
+            let cluster = cluster_of(2, 3, registry(&source, &sink)).await;
             cluster.server().set_delay(Duration::from_millis(delay));
             let job = cluster.submit(line("identity")).await.unwrap();
-            while sink.segments().len() < 100 {
-                time_passes(Duration::from_millis(1)).await;
-            }
+            when_written(&sink, 100).await;
             let old = cluster.node(0).status().await.unwrap().peers;
             cluster.expire_session(0).await;
             let gone = |replica: &Replica| {
@@ -198,17 +167,10 @@ fn a_node_that_lost_its_session_comes_back_with_other_peers_and_the_job_finishes
 fn a_lone_node_recovers_from_the_loss_of_its_session() {
     in_virtual_time(async {
         let (source, sink) = slow(200);
-        let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup {
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(4).await.unwrap();
+        let cluster = cluster_of(1, 4, registry(&source, &sink)).await;
         let job = cluster.submit(line("identity")).await.unwrap();
         for written in [20, 60, 120] {
-            while sink.segments().len() < written {
-                time_passes(Duration::from_millis(1)).await;
-            }
+            when_written(&sink, written).await;
             cluster.expire_session(0).await;
         }
         assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
@@ -237,18 +199,9 @@ fn a_session_that_is_lost_too_often_ends_the_node() {
 fn the_work_of_a_node_that_is_killed_goes_on_elsewhere() {
     in_virtual_time(async {
         let (source, sink) = slow(400);
-        let registry = registry(&source, &sink);
-        let mut cluster = TestCluster::start(Setup {
-            nodes: 3,
-            peers: 3,
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(9).await.unwrap();
+        let mut cluster = cluster_of(3, 3, registry(&source, &sink)).await;
         let job = cluster.submit(line("identity")).await.unwrap();
-        while sink.segments().len() < 100 {
-            time_passes(Duration::from_millis(1)).await;
-        }
+        when_written(&sink, 100).await;
         cluster.kill_node(0).await;
         cluster.joined(6).await.unwrap();
         cluster.add_node();
@@ -296,16 +249,9 @@ fn a_peer_that_lags_behind_the_ring_of_steps_jumps() {
 fn a_group_that_cannot_prove_its_session_writes_nothing_until_it_can() {
     in_virtual_time(async {
         let (source, sink) = slow(400);
-        let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup {
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(4).await.unwrap();
+        let cluster = cluster_of(1, 4, registry(&source, &sink)).await;
         let job = cluster.submit(line("identity")).await.unwrap();
-        while sink.segments().len() < 100 {
-            time_passes(Duration::from_millis(1)).await;
-        }
+        when_written(&sink, 100).await;
         cluster.server().interrupt();
         // As long as the session lives without a word, nobody else can have the work.
         time_passes(Duration::from_secs(6)).await;

@@ -140,9 +140,7 @@ fn rows_before_the_last_checkpoint_are_not_read_again() {
         };
         let id = cluster.submit(job("in>work work>out", [read, pass, out]));
         let id = id.await.unwrap();
-        while sink.segments().len() < ROWS as usize / 2 {
-            time_passes(Duration::from_millis(1)).await;
-        }
+        when_written(&sink, ROWS as usize / 2).await;
         cluster.kill_node(2).await;
         cluster.await_job(id).await.unwrap();
         let written = sink.ints("n");

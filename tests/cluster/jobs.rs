@@ -1,10 +1,13 @@
-//! Jobs and registries that the tests share.
+//! Jobs, registries and clusters that the tests share.
 
+use crate::virtual_time::time_passes;
 use onyx::Segment;
 use onyx::job::{Job, Lifecycle, Task, TaskKind};
 use onyx::task::registry::Registry;
 use onyx::testing::plugins::{Sink, Source};
+use onyx::testing::{Setup, TestCluster};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// A count that is not zero.
 pub(crate) fn count(n: u32) -> NonZeroU32 {
@@ -77,6 +80,40 @@ pub(crate) fn registry(source: &Source, sink: &Sink) -> Registry {
     source.register(&mut registry, "source");
     sink.register(&mut registry, "sink");
     registry
+}
+
+/// A source of numbers that takes its time, and a sink for them.
+pub(crate) fn slow(segments: i64) -> (Source, Sink) {
+    (
+        Source::numbers(segments).pausing(Duration::from_millis(20)),
+        Sink::default(),
+    )
+}
+
+/// Nodes whose peers have all joined.
+pub(crate) async fn cluster_of(nodes: usize, peers: usize, registry: Registry) -> TestCluster {
+    let cluster = TestCluster::start(Setup {
+        nodes,
+        peers,
+        registry,
+        ..Setup::default()
+    });
+    cluster.joined(nodes * peers).await.unwrap();
+    cluster
+}
+
+/// Waits until so many segments are written.
+pub(crate) async fn when_written(sink: &Sink, segments: usize) {
+    while sink.segments().len() < segments {
+        time_passes(Duration::from_millis(1)).await;
+    }
+}
+
+/// Every number is written, at least once.
+pub(crate) fn has_every_number(sink: &Sink, limit: i64) {
+    let mut written = sink.ints("n");
+    written.dedup();
+    assert_eq!(written, all(limit), "every segment at least once");
 }
 
 /// `{n: 0}` … each once.

@@ -3,12 +3,14 @@
 
 use crate::flights::{ROWS, config, flights, joined, passing, start, written};
 use crate::jobs::count;
-use crate::reports::peer_report;
+use crate::reports::{ACTORS, peer_report};
 use onyx::Segment;
 use onyx::api::{JobOutcome, NodeHandle};
-use onyx::config::{ConnectString, CoordinationMode};
+use onyx::config::{ConnectString, CoordinationMode, NodeConfig};
 use onyx::coordination::Layout;
+use onyx::ids::{JobId, PeerId};
 use onyx::messages::supervision::{Child, Exit};
+use onyx::node::Node;
 use onyx::task::registry::Registry;
 use onyx::testing::{Victim, crash};
 use std::collections::BTreeSet;
@@ -18,22 +20,68 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::Notify;
+use zookeeper_embedded::Server;
 
-async fn a_panic_is_healed(child: Child, index: usize) {
-    let folder = TempDir::new().unwrap();
-    let (registry, passed) = passing(ROWS / 4);
-    let node = start(config(), registry).await;
-    joined(node.handle(), 4).await;
-    let job = node
-        .handle()
-        .submit_job(flights(folder.path()))
-        .await
-        .unwrap();
-    passed.notified().await;
-    assert!(crash(node.handle(), Victim::Peer { index, child }).await);
+/// A node that has done a quarter of a job.
+struct Working {
+    node: Node,
+    job: JobId,
+    folder: TempDir,
+}
+
+impl Working {
+    async fn start(config: NodeConfig) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (registry, passed) = passing(ROWS / 4);
+        let node = start(config, registry).await;
+        joined(node.handle(), 4).await;
+        let job = flights(folder.path());
+        let job = node.handle().submit_job(job).await.unwrap();
+        passed.notified().await;
+        Working { node, job, folder }
+    }
+
+    /// The node; the ids that its job has written once it is completed, and how many lines.
+    async fn completes(self) -> (Node, BTreeSet<i64>, usize) {
+        completes(&self.node, self.job).await;
+        let (ids, lines) = written(self.folder.path());
+        (self.node, ids, lines)
+    }
+}
+
+async fn completes(node: &Node, job: JobId) {
     let outcome = node.handle().await_job_completion(job).await.unwrap();
     assert_eq!(outcome, JobOutcome::Completed);
-    let (ids, lines) = written(folder.path());
+}
+
+/// A server of its own, and a node's way to it.
+async fn on_a_server() -> (Server, NodeConfig) {
+    let server = Server::start(zookeeper_embedded::Config::default());
+    let server = server.await.unwrap();
+    let mut config = config();
+    config.coordination.mode = CoordinationMode::ZooKeeper;
+    config.coordination.connect = ConnectString::new(&server.connect_string()).unwrap();
+    (server, config)
+}
+
+async fn peers(node: &Node) -> BTreeSet<PeerId> {
+    let status = node.handle().status().await.unwrap();
+    status.peers.into_iter().collect()
+}
+
+/// Why the peers of a node were last restarted.
+async fn causes(node: &Node, peers: usize) -> Vec<String> {
+    let mut causes = Vec::new();
+    for index in 0..peers {
+        causes.extend(peer_report(node.handle(), index).await.last_cause);
+    }
+    causes
+}
+
+async fn a_panic_is_healed(child: Child, index: usize) {
+    let working = Working::start(config()).await;
+    assert!(crash(working.node.handle(), Victim::Peer { index, child }).await);
+    let (node, ids, lines) = working.completes().await;
     assert_eq!(ids, (0..ROWS).collect());
     assert!(lines >= ids.len());
     joined(node.handle(), 4).await;
@@ -46,15 +94,7 @@ async fn a_panic_is_healed(child: Child, index: usize) {
 
 #[test]
 fn a_running_node_heals_a_panic_of_each_of_its_actors() {
-    let children = [
-        Child::Outbox,
-        Child::PulseWatcher,
-        Child::AckingDaemon,
-        Child::LogReader,
-        Child::TaskPipeline,
-        Child::VirtualPeer,
-    ];
-    for (at, child) in children.into_iter().enumerate() {
+    for (at, child) in ACTORS.into_iter().enumerate() {
         println!("{child} of peer {}", at % 4);
         onyx::run(a_panic_is_healed(child, at % 4));
     }
@@ -66,13 +106,9 @@ fn a_node_without_faults_writes_every_row_once() {
         let folder = TempDir::new().unwrap();
         let (registry, _) = passing(1);
         let node = start(config(), registry).await;
-        let job = node
-            .handle()
-            .submit_job(flights(folder.path()))
-            .await
-            .unwrap();
-        let outcome = node.handle().await_job_completion(job).await.unwrap();
-        assert_eq!(outcome, JobOutcome::Completed);
+        let job = flights(folder.path());
+        let job = node.handle().submit_job(job).await.unwrap();
+        completes(&node, job).await;
         assert_eq!(written(folder.path()), ((0..ROWS).collect(), ROWS as usize));
         node.stop().await.unwrap();
     });
@@ -93,25 +129,11 @@ fn the_end_of_the_group_of_a_running_node_is_told_with_its_cause() {
 #[test]
 fn a_cut_connection_is_nobodys_death() {
     onyx::run(async {
-        let folder = TempDir::new().unwrap();
-        let server = zookeeper_embedded::Config::default();
-        let server = zookeeper_embedded::Server::start(server).await.unwrap();
-        let mut config = config();
-        config.coordination.mode = CoordinationMode::ZooKeeper;
-        config.coordination.connect = ConnectString::new(&server.connect_string()).unwrap();
-        let (registry, passed) = passing(ROWS / 4);
-        let node = start(config, registry).await;
-        joined(node.handle(), 4).await;
-        let job = node
-            .handle()
-            .submit_job(flights(folder.path()))
-            .await
-            .unwrap();
-        passed.notified().await;
+        let (server, config) = on_a_server().await;
+        let working = Working::start(config).await;
         server.cut_connections();
-        let outcome = node.handle().await_job_completion(job).await.unwrap();
-        assert_eq!(outcome, JobOutcome::Completed);
-        assert_eq!(written(folder.path()), ((0..ROWS).collect(), ROWS as usize));
+        let (node, ids, lines) = working.completes().await;
+        assert_eq!((ids, lines), ((0..ROWS).collect(), ROWS as usize));
         for index in 0..4 {
             assert_eq!(peer_report(node.handle(), index).await.restarts, 0);
         }
@@ -121,7 +143,7 @@ fn a_cut_connection_is_nobodys_death() {
 }
 
 /// Ends the session of a node on a server, as if its time were up.
-async fn expire_session(node: &NodeHandle, server: &zookeeper_embedded::Server) {
+async fn expire_session(node: &NodeHandle, server: &Server) {
     let peer = node.status().await.unwrap().peers[0];
     let pulse = Layout::of("default").pulse(peer);
     let client = zookeeper_client::Client::connect(&server.connect_string())
@@ -134,43 +156,14 @@ async fn expire_session(node: &NodeHandle, server: &zookeeper_embedded::Server) 
 #[test]
 fn a_running_node_that_loses_its_session_finishes_the_job_with_other_peers() {
     onyx::run(async {
-        let folder = TempDir::new().unwrap();
-        let server = zookeeper_embedded::Config::default();
-        let server = zookeeper_embedded::Server::start(server).await.unwrap();
-        let mut config = config();
-        config.coordination.mode = CoordinationMode::ZooKeeper;
-        config.coordination.connect = ConnectString::new(&server.connect_string()).unwrap();
-        let (registry, passed) = passing(ROWS / 4);
-        let node = start(config, registry).await;
+        let (server, config) = on_a_server().await;
+        let working = Working::start(config).await;
+        let old = peers(&working.node).await;
+        expire_session(working.node.handle(), &server).await;
+        let (node, ids, _) = working.completes().await;
+        assert_eq!(ids, (0..ROWS).collect());
         joined(node.handle(), 4).await;
-        let old: BTreeSet<_> = node
-            .handle()
-            .status()
-            .await
-            .unwrap()
-            .peers
-            .into_iter()
-            .collect();
-        let job = node
-            .handle()
-            .submit_job(flights(folder.path()))
-            .await
-            .unwrap();
-        passed.notified().await;
-        expire_session(node.handle(), &server).await;
-        let outcome = node.handle().await_job_completion(job).await.unwrap();
-        assert_eq!(outcome, JobOutcome::Completed);
-        assert_eq!(written(folder.path()).0, (0..ROWS).collect());
-        joined(node.handle(), 4).await;
-        let new: BTreeSet<_> = node
-            .handle()
-            .status()
-            .await
-            .unwrap()
-            .peers
-            .into_iter()
-            .collect();
-        assert!(old.is_disjoint(&new));
+        assert!(old.is_disjoint(&peers(&node).await));
         node.stop().await.unwrap();
         server.stop().await;
     });
@@ -179,12 +172,8 @@ fn a_running_node_that_loses_its_session_finishes_the_job_with_other_peers() {
 #[test]
 fn a_node_whose_log_is_lost_ends_and_says_so() {
     onyx::run(async {
-        let server = zookeeper_embedded::Config::default();
-        let server = zookeeper_embedded::Server::start(server).await.unwrap();
+        let (server, mut config) = on_a_server().await;
         let address = server.address();
-        let mut config = config();
-        config.coordination.mode = CoordinationMode::ZooKeeper;
-        config.coordination.connect = ConnectString::new(&server.connect_string()).unwrap();
         config.coordination.session_timeout = Duration::from_secs(1);
         let mut node = start(config, Registry::with_built_in()).await;
         joined(node.handle(), 4).await;
@@ -194,7 +183,7 @@ fn a_node_whose_log_is_lost_ends_and_says_so() {
             address,
             ..zookeeper_embedded::Config::default()
         };
-        let server = zookeeper_embedded::Server::start(empty).await.unwrap();
+        let server = Server::start(empty).await.unwrap();
         let exit = node.failed().await.to_string();
         assert!(exit.contains("coordination lost its data"), "{exit}");
         server.stop().await;
@@ -225,13 +214,9 @@ fn a_task_that_hangs_while_its_job_runs_is_abandoned_and_the_job_goes_on() {
         let mut job = flights(folder.path());
         job.catalog[1].function = Some("hangs-once".into());
         let job = node.handle().submit_job(job).await.unwrap();
-        let outcome = node.handle().await_job_completion(job).await.unwrap();
-        assert_eq!(outcome, JobOutcome::Completed);
+        completes(&node, job).await;
         assert_eq!(written(folder.path()).0, (0..ROWS).collect());
-        let mut causes = Vec::new();
-        for index in 0..5 {
-            causes.extend(peer_report(node.handle(), index).await.last_cause);
-        }
+        let causes = causes(&node, 5).await;
         let abandoned = "a task was stuck in user code; it is abandoned";
         assert!(causes.iter().any(|cause| cause == abandoned), "{causes:?}");
         drop(release);
@@ -268,13 +253,9 @@ fn a_task_that_is_stuck_in_user_code_is_abandoned_and_its_peer_replaced() {
         stuck.notified().await;
         node.handle().kill_job(hangs).await.unwrap();
         let next = node.handle().submit_job(next).await.unwrap();
-        let outcome = node.handle().await_job_completion(next).await.unwrap();
-        assert_eq!(outcome, JobOutcome::Completed);
+        completes(&node, next).await;
         assert_eq!(written(folder.path()).0, (0..ROWS).collect());
-        let mut causes = Vec::new();
-        for index in 0..4 {
-            causes.extend(peer_report(node.handle(), index).await.last_cause);
-        }
+        let causes = causes(&node, 4).await;
         // On a machine that is busy enough, others take as long to stop.
         let abandoned = "a task was stuck in user code; it is abandoned";
         assert!(causes.iter().all(|cause| cause == abandoned), "{causes:?}");

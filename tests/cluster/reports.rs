@@ -4,6 +4,16 @@ use onyx::api::NodeHandle;
 use onyx::ids::PeerId;
 use onyx::messages::supervision::{ActorReport, Child};
 
+/// The actors of a peer.
+pub(crate) const ACTORS: [Child; 6] = [
+    Child::Outbox,
+    Child::PulseWatcher,
+    Child::AckingDaemon,
+    Child::LogReader,
+    Child::TaskPipeline,
+    Child::VirtualPeer,
+];
+
 /// What a node says of its peer with an index.
 pub(crate) async fn peer_report(node: &NodeHandle, index: usize) -> ActorReport {
     let report = node.observe().await.unwrap();

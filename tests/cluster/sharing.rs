@@ -12,17 +12,10 @@ use onyx::messages::supervision::Child;
 use onyx::replica::Replica;
 use onyx::task::lifecycles::LifecycleCalls;
 use onyx::testing::plugins::{Sink, Source};
-use onyx::testing::{Setup, TestCluster, Victim, crash};
+use onyx::testing::{Victim, crash};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-fn slow(segments: i64) -> (Source, Sink) {
-    (
-        Source::numbers(segments).pausing(Duration::from_millis(20)),
-        Sink::default(),
-    )
-}
 
 fn running(job: JobId) -> impl Fn(&Replica) -> bool {
     move |replica| replica.peer_count(job) > 0
@@ -32,13 +25,7 @@ fn running(job: JobId) -> impl Fn(&Replica) -> bool {
 fn two_jobs_share_the_peers_fairly() {
     in_virtual_time(async {
         let (source, sink) = slow(300);
-        let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup {
-            peers: 10,
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(10).await.unwrap();
+        let cluster = cluster_of(1, 10, registry(&source, &sink)).await;
         let first = cluster.submit(line("identity")).await.unwrap();
         assert_eq!(cluster.node(0).snapshot().replica.peer_count(first), 10);
         time_passes(Duration::from_millis(100)).await;
@@ -75,12 +62,7 @@ fn two_jobs_share_the_peers_fairly() {
 fn a_job_that_needs_more_peers_waits_says_so_and_starts_when_they_come() {
     in_virtual_time(async {
         let (source, sink) = (Source::numbers(100), Sink::default());
-        let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup {
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(4).await.unwrap();
+        let cluster = cluster_of(1, 4, registry(&source, &sink)).await;
         let mut wide = line("identity");
         wide.catalog[1].min_peers = count(3);
         let job = cluster.submit(wide).await.unwrap();
@@ -97,13 +79,7 @@ fn a_job_that_needs_more_peers_waits_says_so_and_starts_when_they_come() {
 fn a_killed_job_stops_and_its_peers_take_other_work() {
     in_virtual_time(async {
         let (source, sink) = slow(1_000);
-        let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup {
-            peers: 3,
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(3).await.unwrap();
+        let cluster = cluster_of(1, 3, registry(&source, &sink)).await;
         let job = cluster.submit(line("identity")).await.unwrap();
         let next = cluster.submit(line("identity")).await.unwrap();
         assert_eq!(
@@ -136,17 +112,9 @@ fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
     in_virtual_time(async {
         for index in 0..4 {
             let (source, sink) = slow(200);
-            let registry = registry(&source, &sink);
-            let cluster = TestCluster::start(Setup {
-                peers: 4,
-                registry,
-                ..Setup::default()
-            });
-            cluster.joined(4).await.unwrap();
+            let cluster = cluster_of(1, 4, registry(&source, &sink)).await;
             let job = cluster.submit(line("identity")).await.unwrap();
-            while sink.segments().len() < 50 {
-                time_passes(Duration::from_millis(1)).await;
-            }
+            when_written(&sink, 50).await;
             let peer = incarnation_of(cluster.node(0), index).await.unwrap();
             cluster.node(0).stop_peer(peer).await.unwrap();
             cluster.joined(3).await.unwrap();
@@ -156,9 +124,7 @@ fn a_peer_that_is_stopped_leaves_and_the_job_goes_on() {
                 Err(ApiError::NotMyPeer(peer))
             );
             assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
-            let mut written = sink.ints("n");
-            written.dedup();
-            assert_eq!(written, all(200));
+            has_every_number(&sink, 200);
             let status = cluster.node(0).status().await.unwrap();
             assert!(status.is_ready(), "{:?}", status.not_ready);
             assert_eq!(status.peers_wanted, 3);
@@ -181,17 +147,10 @@ fn a_peer_that_is_stopping_starts_nothing_whatever_it_reads() {
             ..LifecycleCalls::default()
         };
         registry.lifecycles.register("note", calls);
-        let cluster = TestCluster::start(Setup {
-            peers: 3,
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(3).await.unwrap();
+        let cluster = cluster_of(1, 3, registry).await;
         let job = with_calls(line("identity"), "in", "note");
         cluster.submit(job).await.unwrap();
-        while sink.segments().len() < 50 {
-            time_passes(Duration::from_millis(1)).await;
-        }
+        when_written(&sink, 50).await;
         let reader = starts.lock().unwrap()[0];
         // Its last position takes a while to be saved, and others write meanwhile.
         cluster.server().set_delay(Duration::from_millis(100));
@@ -230,16 +189,9 @@ fn an_input_that_is_read_in_parts_misses_nothing_when_a_peer_comes_or_goes() {
     in_virtual_time(async {
         for index in 0..4 {
             let (source, sink) = slow(600);
-            let registry = registry(&source, &sink);
-            let cluster = TestCluster::start(Setup {
-                registry,
-                ..Setup::default()
-            });
-            cluster.joined(4).await.unwrap();
+            let cluster = cluster_of(1, 4, registry(&source, &sink)).await;
             let job = cluster.submit(in_parts()).await.unwrap();
-            while sink.segments().len() < 200 {
-                time_passes(Duration::from_millis(1)).await;
-            }
+            when_written(&sink, 200).await;
             // Late enough for positions to be saved.
             time_passes(Duration::from_millis(1_100)).await;
             let begin = tokio::time::Instant::now();
@@ -268,13 +220,7 @@ fn an_input_that_is_read_in_parts_misses_nothing_when_a_peer_comes_or_goes() {
 fn a_cluster_that_is_stopped_leaves_nothing_behind() {
     in_virtual_time(async {
         let (source, sink) = slow(1_000);
-        let registry = registry(&source, &sink);
-        let cluster = TestCluster::start(Setup {
-            nodes: 2,
-            registry,
-            ..Setup::default()
-        });
-        cluster.joined(8).await.unwrap();
+        let cluster = cluster_of(2, 4, registry(&source, &sink)).await;
         cluster.submit(line("identity")).await.unwrap();
         time_passes(Duration::from_millis(500)).await;
         let peers: BTreeSet<_> = cluster.server().pulses().into_iter().collect();

@@ -1,7 +1,10 @@
 //! An ensemble of three.
 
 use crate::proxy::{Network, Proxy};
-use crate::trouble::{Peers, at, every_row_is_written, session_of, with_short_sessions};
+use crate::trouble::{
+    Peers, at, every_row_is_written, every_row_is_written_when_the_network_is_silent,
+    every_row_is_written_when_the_session_ends,
+};
 use crate::zookeeper_server::{Ensemble, Need, is_wanted};
 use std::time::Duration;
 
@@ -52,12 +55,7 @@ fn a_job_survives_the_restart_of_all_servers() {
 fn a_job_survives_sessions_that_the_servers_end() {
     with_ensemble(async |ensemble| {
         let proxy = Proxy::before(ensemble.servers[0].address()).await;
-        let config = at(&proxy.connect_string());
-        let trouble = async |node| {
-            let session = session_of(&node, &ensemble.connect_string()).await;
-            assert!(proxy.end_session(session).await);
-        };
-        every_row_is_written(config, trouble, Peers::AreOthers).await;
+        every_row_is_written_when_the_session_ends(&proxy, &ensemble.connect_string()).await;
     });
 }
 
@@ -82,13 +80,7 @@ fn a_job_survives_the_loss_of_the_way_to_one_server() {
 #[test]
 fn a_job_survives_a_client_that_is_cut_off_until_its_session_has_expired() {
     with_ensemble(async |ensemble| {
-        let mut proxy = Proxy::before(ensemble.servers[0].address()).await;
-        let config = with_short_sessions(at(&proxy.connect_string()));
-        let trouble = async |_| {
-            proxy.set(Network::Silent).await;
-            tokio::time::sleep(Duration::from_secs(4)).await;
-            proxy.set(Network::Works).await;
-        };
-        every_row_is_written(config, trouble, Peers::AreOthers).await;
+        let proxy = Proxy::before(ensemble.servers[0].address()).await;
+        every_row_is_written_when_the_network_is_silent(proxy).await;
     });
 }

@@ -1,12 +1,11 @@
 //! The command, killed in the middle of a job and started again on the same log.
 
+use crate::process::{Errors, Node, onyx};
 use crate::zookeeper_server::{Need, ZooKeeperServer, is_wanted};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 const ROWS: i64 = 400_000;
@@ -32,55 +31,19 @@ catalog:
     path: out.jsonl
 ";
 
-fn onyx(folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_onyx-node"));
-    command.args(words).current_dir(folder).stdin(Stdio::null());
-    command
+fn start(folder: &Path) -> Node {
+    let mut command = onyx(&["start", "--config", "node.toml"]);
+    let command = command.current_dir(folder);
+    let mut node = Node::start(command, Errors::In(&folder.join("log")));
+    node.listens();
+    node
 }
 
-/// A node of its own process. It is killed when it is dropped.
-struct Node {
-    child: Child,
-    url: String,
-}
-
-impl Node {
-    fn start(folder: &Path) -> Self {
-        let mut command = onyx(folder, &["start", "--config", "node.toml"]);
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(folder.join("log"));
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(log.unwrap())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut line).unwrap();
-        let url = line
-            .trim()
-            .strip_prefix("onyx-node listens on ")
-            .map(str::to_owned);
-        let log = || fs::read_to_string(folder.join("log")).unwrap();
-        let url = url.unwrap_or_else(|| panic!("it does not listen: {}", log()));
-        Node { child, url }
-    }
-
-    /// What it answers; nothing when it refuses.
-    fn ask(&self, folder: &Path, words: &[&str]) -> String {
-        let mut command = onyx(folder, &[words, &["--node", &self.url]].concat());
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have been killed already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What a node answers to a command; nothing when it refuses.
+fn ask(node: &Node, folder: &Path, words: &[&str]) -> String {
+    let mut command = onyx(&[words, &["--node", node.url()]].concat());
+    let output = command.current_dir(folder).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -103,8 +66,10 @@ fn a_node_that_is_killed_finishes_its_job_after_a_restart() {
         (0..ROWS).for_each(|id| writeln!(rows, "{id}").unwrap());
         fs::write(folder.join("in.csv"), rows).unwrap();
 
-        let node = Node::start(folder);
-        let job = node.ask(folder, &["submit", "job.yaml"]).trim().to_owned();
+        let node = start(folder);
+        let job = ask(&node, folder, &["submit", "job.yaml"])
+            .trim()
+            .to_owned();
         let out = folder.join("out.jsonl");
         let part = folder.join("out.jsonl.part");
         let some = || fs::metadata(&part).is_ok_and(|file| file.len() > 100_000);
@@ -115,12 +80,9 @@ fn a_node_that_is_killed_finishes_its_job_after_a_restart() {
         let before = fs::read_to_string(&part).unwrap().lines().count();
         assert!((before as i64) < ROWS, "the job was done already");
 
-        let node = Node::start(folder);
+        let node = start(folder);
         // It knows the job as soon as it has read the log.
-        while !node
-            .ask(folder, &["jobs", &job])
-            .contains("state: completed")
-        {
+        while !ask(&node, folder, &["jobs", &job]).contains("state: completed") {
             tokio::task::yield_now().await;
         }
         let mut ids = BTreeSet::new();

@@ -16,6 +16,8 @@ mod trouble;
 
 #[path = "../support/flights.rs"]
 mod flights;
+#[path = "../support/process.rs"]
+mod process;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/zookeeper_server.rs"]

@@ -1,7 +1,10 @@
 //! One server.
 
-use crate::proxy::{Loss, Network, Proxy};
-use crate::trouble::{Peers, at, every_row_is_written, session_of, with_short_sessions};
+use crate::proxy::{Loss, Proxy};
+use crate::trouble::{
+    Peers, at, every_row_is_written, every_row_is_written_when_the_network_is_silent,
+    every_row_is_written_when_the_session_ends,
+};
 use crate::zookeeper_server::{Need, ZooKeeperServer, is_wanted};
 use onyx::codec::from_payload;
 use onyx::config::DigestLogin;
@@ -10,7 +13,6 @@ use onyx::coordination::zookeeper::{Connect, ZooKeeper};
 use onyx::ids::{LogPosition, WriterId};
 use onyx::log::Entry;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 fn with_server<F: Future<Output = ()>>(test: impl FnOnce(ZooKeeperServer) -> F) {
     if is_wanted(Need::OneServer) {
@@ -33,12 +35,7 @@ fn a_job_is_done_below_a_chroot_and_with_a_login() {
 fn a_job_survives_the_end_of_the_session() {
     with_server(async |server| {
         let proxy = Proxy::before(server.address()).await;
-        let config = at(&proxy.connect_string());
-        let trouble = async |node| {
-            let session = session_of(&node, &server.connect_string()).await;
-            assert!(proxy.end_session(session).await);
-        };
-        every_row_is_written(config, trouble, Peers::AreOthers).await;
+        every_row_is_written_when_the_session_ends(&proxy, &server.connect_string()).await;
     });
 }
 
@@ -57,14 +54,8 @@ fn a_job_survives_a_server_that_is_killed_and_comes_back() {
 #[test]
 fn a_job_survives_a_network_that_is_silent_for_longer_than_the_session_lives() {
     with_server(async |server| {
-        let mut proxy = Proxy::before(server.address()).await;
-        let config = with_short_sessions(at(&proxy.connect_string()));
-        let trouble = async |_| {
-            proxy.set(Network::Silent).await;
-            tokio::time::sleep(Duration::from_secs(4)).await;
-            proxy.set(Network::Works).await;
-        };
-        every_row_is_written(config, trouble, Peers::AreOthers).await;
+        let proxy = Proxy::before(server.address()).await;
+        every_row_is_written_when_the_network_is_silent(proxy).await;
     });
 }
 

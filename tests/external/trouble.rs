@@ -1,6 +1,7 @@
 //! A node with a running job, and something that happens in the middle of it.
 
 use crate::flights::{ROWS, config, flights, joined, passing_slowly, start, written};
+use crate::proxy::{Network, Proxy};
 use onyx::api::{JobOutcome, NodeHandle};
 use onyx::clock::Clock;
 use onyx::config::{ConnectString, CoordinationMode, NodeConfig};
@@ -30,7 +31,7 @@ pub(crate) fn at(servers: &str) -> NodeConfig {
 }
 
 /// The configuration with sessions of two seconds.
-pub(crate) fn with_short_sessions(mut config: NodeConfig) -> NodeConfig {
+fn with_short_sessions(mut config: NodeConfig) -> NodeConfig {
     config.coordination.session_timeout = Duration::from_secs(2);
     config.coordination.connection_timeout = Duration::from_millis(800);
     config
@@ -77,8 +78,29 @@ pub(crate) async fn every_row_is_written<F: Future<Output = ()>>(
     node.stop().await.unwrap();
 }
 
+/// The same, when the servers end the session of a node behind a proxy.
+pub(crate) async fn every_row_is_written_when_the_session_ends(proxy: &Proxy, servers: &str) {
+    let config = at(&proxy.connect_string());
+    let trouble = async |node| {
+        let session = session_of(&node, servers).await;
+        assert!(proxy.end_session(session).await);
+    };
+    every_row_is_written(config, trouble, Peers::AreOthers).await;
+}
+
+/// The same, when a node hears nothing for longer than its session lives.
+pub(crate) async fn every_row_is_written_when_the_network_is_silent(mut proxy: Proxy) {
+    let config = with_short_sessions(at(&proxy.connect_string()));
+    let trouble = async |_| {
+        proxy.set(Network::Silent).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        proxy.set(Network::Works).await;
+    };
+    every_row_is_written(config, trouble, Peers::AreOthers).await;
+}
+
 /// The session of a node, as the server numbers it.
-pub(crate) async fn session_of(node: &NodeHandle, servers: &str) -> i64 {
+async fn session_of(node: &NodeHandle, servers: &str) -> i64 {
     let peer = node.status().await.unwrap().peers[0];
     let pulse = Layout::of("default").pulse(peer);
     let client = Client::connect(servers).await.unwrap();

@@ -1,6 +1,9 @@
 //! A cluster as the pure functions see it: a log, peers that read it each at its own pace, pulses
 //! that may linger, outboxes that may be paused. Whoever drives it decides who does what when.
 
+#[path = "../../src/replica/task_words.rs"]
+mod task_words;
+
 use onyx::codec::{from_payload, to_payload};
 use onyx::ids::{EntrySource, GroupId, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
 use onyx::job::TaskKind;
@@ -17,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use task_words::TaskWords;
 
 /// What a log, a payload and the replica before it lead to: [`step`], or rules that are broken on
 /// purpose.
@@ -483,30 +487,17 @@ pub(crate) fn tasks(text: &str) -> Vec<TaskRecord> {
 }
 
 fn task(text: &str) -> TaskRecord {
-    let (text, words) = text.split_once('!').unwrap_or((text, ""));
-    let mut parts = text.split(':');
-    let name = parts.next().unwrap_or_default();
-    let (kind, to) = parts
-        .next()
-        .map_or(("f", ""), |p| p.split_once('>').unwrap_or((p, "")));
-    let (min, max) = parts
-        .next()
-        .and_then(|range| range.split_once('-'))
-        .unwrap_or(("1", ""));
-    let kind = match kind {
+    let words = TaskWords::of(text);
+    let kind = match words.kind {
         "i" => TaskKind::Input,
         "o" => TaskKind::Output,
         _ => TaskKind::Function,
     };
-    let to = to.split(',').filter(|to| !to.is_empty());
+    let to = words.to.into_iter().map(TaskName::from).collect();
     TaskRecord {
-        min_peers: min.parse().expect("a minimum"),
-        max_peers: max.parse().ok(),
-        words: words
-            .split('!')
-            .filter(|word| !word.is_empty())
-            .map(String::from)
-            .collect(),
-        ..TaskRecord::new(name, kind, to.map(TaskName::from).collect())
+        min_peers: words.min.parse().expect("a minimum"),
+        max_peers: words.max.parse().ok(),
+        words: words.words.into_iter().map(String::from).collect(),
+        ..TaskRecord::new(words.name, kind, to)
     }
 }

@@ -5,15 +5,15 @@
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 /// A process of the command. It is killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
-    out: Option<BufReader<ChildStdout>>,
-    log: PathBuf,
+    out: BufReader<ChildStdout>,
+    log: Logged,
 }
 
 /// A node that is its own process.
@@ -24,45 +24,86 @@ pub(crate) struct Node {
     token: Option<String>,
 }
 
-/// What the environment of a process says beside its words: options by the names of variables.
-pub(crate) type Options = Vec<(String, String)>;
+/// Where that goes which a process writes to standard error.
+pub(crate) enum Errors<'a> {
+    /// To whoever holds the process.
+    Kept,
+    /// To the end of this file.
+    In(&'a Path),
+}
+
+enum Logged {
+    Here(BufReader<ChildStderr>),
+    There(PathBuf),
+}
+
+/// `onyx-node` with these words.
+pub(crate) fn onyx(words: &[&str]) -> Command {
+    onyx_within(&[], words)
+}
+
+/// `onyx-node` with these words; `around` are words before it, such as `ip netns exec`.
+pub(crate) fn onyx_within(around: &[&str], words: &[&str]) -> Command {
+    let line = [around, &[env!("CARGO_BIN_EXE_onyx-node")], words].concat();
+    let mut command = Command::new(line[0]);
+    command.args(&line[1..]).stdin(Stdio::null());
+    // What the shell of a developer has set is none of the tests' business.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ONYX_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
 
 impl Process {
-    /// Starts `onyx-node` with these words; `around` are words before it, such as `ip netns exec`.
-    pub(crate) fn start(around: &[&str], words: &[&str], options: &Options, log: &Path) -> Self {
-        let mut line = around.to_vec();
-        line.push(env!("CARGO_BIN_EXE_onyx-node"));
-        line.extend(words);
-        let mut command = Command::new(line[0]);
-        command.args(&line[1..]);
-        // What the shell of a developer has set is none of the tests' business.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ONYX_") {
-                command.env_remove(name);
+    pub(crate) fn start(command: &mut Command, errors: Errors<'_>) -> Self {
+        let stream = match errors {
+            Errors::Kept => Stdio::piped(),
+            Errors::In(path) => {
+                let mut appending = File::options();
+                let file = appending.create(true).append(true).open(path);
+                file.unwrap().into()
             }
-        }
-        command.envs(options.iter().map(|(name, value)| (name, value)));
-        let mut appending = File::options();
-        let errors = appending.create(true).append(true).open(log).unwrap();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(errors);
-        let mut child = command.spawn().unwrap();
-        let out = child.stdout.take().map(BufReader::new);
+        };
+        command.stdout(Stdio::piped()).stderr(stream);
+        let mut child = command.spawn().expect("the command runs");
+        let out = child.stdout.take().expect("its output is piped");
+        let log = match errors {
+            Errors::Kept => {
+                let errors = child.stderr.take().expect("its errors are piped");
+                Logged::Here(BufReader::new(errors))
+            }
+            Errors::In(path) => Logged::There(path.to_owned()),
+        };
         Process {
             child,
-            out,
-            log: log.to_owned(),
+            out: BufReader::new(out),
+            log,
         }
+    }
+
+    /// The next line of its output; empty when there is none.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line
     }
 
     /// The line that it says once it works. Panics with its log when it ends instead.
     pub(crate) fn says(&mut self) -> String {
+        let line = self.line();
+        assert!(!line.is_empty(), "it has ended:\n{}", self.end_of_log());
+        line
+    }
+
+    /// The next line of its log, which is kept.
+    pub(crate) fn warns(&mut self) -> String {
+        let Logged::Here(errors) = &mut self.log else {
+            panic!("its log is a file");
+        };
         let mut line = String::new();
-        let out = self.out.as_mut().expect("its output is piped");
-        out.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "it has ended:\n{}", end_of(&self.log));
+        errors.read_line(&mut line).unwrap();
         line
     }
 
@@ -78,8 +119,40 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// How it ends by itself, and what it has logged.
+    pub(crate) fn end(&mut self) -> (Option<i32>, String) {
+        let log = self.log();
+        (self.child.wait().unwrap().code(), log)
+    }
+
+    /// How it ends when it is sent a signal, and what it has logged.
+    pub(crate) fn end_by(&mut self, signal: &str) -> (Option<i32>, String) {
+        self.signal(signal);
+        self.end()
+    }
+
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it has logged; a log that is kept ends with the process.
+    fn log(&mut self) -> String {
+        match &mut self.log {
+            Logged::Here(errors) => {
+                let mut log = String::new();
+                errors.read_to_string(&mut log).unwrap();
+                log
+            }
+            Logged::There(path) => fs::read_to_string(path).unwrap_or_default(),
+        }
+    }
+
+    /// The last lines of its log.
+    pub(crate) fn end_of_log(&mut self) -> String {
+        const LINES: usize = 40;
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 }
 
@@ -92,14 +165,14 @@ impl Drop for Process {
 }
 
 impl Node {
-    pub(crate) fn start(around: &[&str], options: &Options, log: &Path) -> Self {
-        let token = options
-            .iter()
-            .find(|(name, _)| name == "ONYX_HTTP__BEARER_TOKEN");
+    pub(crate) fn start(command: &mut Command, errors: Errors<'_>) -> Self {
+        let mut options = command.get_envs();
+        let token = options.find(|(name, _)| *name == "ONYX_HTTP__BEARER_TOKEN");
+        let token = token.and_then(|(_, token)| Some(token?.to_str()?.to_owned()));
         Node {
-            token: token.map(|(_, token)| token.clone()),
-            process: Process::start(around, &["start"], options, log),
+            process: Process::start(command, errors),
             url: OnceCell::new(),
+            token,
         }
     }
 
@@ -117,10 +190,13 @@ impl Node {
         }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        self.url.get().expect("it listens")
+    }
+
     /// The answer, or none when there is no connection.
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
-        let url = self.url.get().expect("it listens");
-        let mut asked = ureq::get(format!("{url}{path}"));
+        let mut asked = ureq::get(format!("{}{path}", self.url()));
         if let Some(token) = &self.token {
             asked = asked.header("Authorization", format!("Bearer {token}"));
         }
@@ -130,8 +206,7 @@ impl Node {
 
     /// Submits a job, and answers with its id.
     pub(crate) fn submit(&self, job: &str) -> String {
-        let url = self.url.get().expect("it listens");
-        let mut asked = ureq::post(format!("{url}/jobs"));
+        let mut asked = ureq::post(format!("{}/jobs", self.url()));
         if let Some(token) = &self.token {
             asked = asked.header("Authorization", format!("Bearer {token}"));
         }
@@ -141,12 +216,4 @@ impl Node {
         id.unwrap_or_else(|| panic!("not taken: {answer}"))
             .to_owned()
     }
-}
-
-/// The last lines of a log.
-pub(crate) fn end_of(log: &Path) -> String {
-    const LINES: usize = 40;
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

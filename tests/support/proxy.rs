@@ -227,12 +227,21 @@ async fn requests(
             Some(Loss::OfTheAnswer) => *lock(lost_answer) = int(&frame, 0),
             None => {}
         }
-        // Somebody else decides when the network ends.
-        let _ = network
-            .wait_for(|network| *network != Network::Silent)
-            .await;
-        write_frame(&mut to, &frame).await?;
+        pass_on(&frame, &mut to, &mut network).await?;
     }
+}
+
+/// Writes a frame once the network is not silent.
+async fn pass_on(
+    frame: &[u8],
+    to: &mut OwnedWriteHalf,
+    network: &mut watch::Receiver<Network>,
+) -> io::Result<()> {
+    // Somebody else decides when the network ends.
+    let _ = network
+        .wait_for(|network| *network != Network::Silent)
+        .await;
+    write_frame(to, frame).await
 }
 
 async fn answers(
@@ -254,10 +263,7 @@ async fn answers(
             traffic.happened.fetch_add(1, Ordering::SeqCst);
             return Ok(());
         }
-        let _ = network
-            .wait_for(|network| *network != Network::Silent)
-            .await;
-        write_frame(&mut to, &frame).await?;
+        pass_on(&frame, &mut to, &mut network).await?;
     }
 }
 

@@ -1,6 +1,8 @@
 //! The pending set against a slow and obvious model, and case by case.
 
+use super::overdue::ASK_AGAIN;
 use super::*;
+use crate::acking::Pace;
 use crate::ids::IdSource;
 use crate::segment::Segment;
 use proptest::collection::vec;
@@ -96,10 +98,16 @@ struct Model {
     written: u64,
     filtered: u64,
     buried: u64,
+    /// When the complete root that was sent last was sent.
+    newest_complete: Option<Millis>,
+    next_probe: u64,
 }
 
 struct ModelSegment {
     root: u64,
+    sent_at: Millis,
+    /// It stood still with the rest, and was not seen to move since.
+    stands: bool,
     ask: Ask,
     attempt: u32,
     state: ModelState,
@@ -149,6 +157,8 @@ impl Model {
         self.segments
             .extend((root..).take(count).map(|root| ModelSegment {
                 root,
+                sent_at: self.now,
+                stands: false,
                 ask: Ask::WhenTicked(ticks + BUCKETS),
                 attempt: 1,
                 state: ModelState::Open,
@@ -182,7 +192,7 @@ impl Model {
                 assert_eq!(pending.retry_all(), marked.count());
             }
             Step::Expire(ms) => self.expire(*ms, pending),
-            Step::Replay(max) => self.replay(pending.replay(*max, acker(1)), *max),
+            Step::Replay(max) => self.replay(pending.replay(*max, acker(1), self.now), *max),
         }
         self.bury(pending);
     }
@@ -192,7 +202,9 @@ impl Model {
         let completed = pending.complete(root, reach(root), self.now);
         assert_eq!(completed, number.is_some());
         let Some(number) = number else { return };
-        self.segments[number].state = ModelState::Done;
+        let segment = &mut self.segments[number];
+        segment.state = ModelState::Done;
+        self.newest_complete = self.newest_complete.max(Some(segment.sent_at));
         match reach(root) {
             Reach::Written => self.written += 1,
             Reach::Inside => self.filtered += 1,
@@ -230,13 +242,23 @@ impl Model {
         };
         let mut expected = Vec::new();
         let mut last = Vec::new();
-        for segment in self.segments.iter_mut().filter(is_due) {
-            expected.push(segment.root);
-            match moves(segment.root) {
-                true => segment.ask = Ask::At(now + ASK_AGAIN_MS),
-                false if segment.attempt > RETRIES_MAX => last.push(segment.root),
-                false => segment.state = ModelState::Waiting(Try::Another),
+        let (mut moving, mut still) = (Vec::new(), Vec::new());
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            if is_due(&segment) {
+                expected.push(segment.root);
+                match moves(segment.root) {
+                    true => moving.push(number),
+                    false => still.push(number),
+                }
             }
+        }
+        for number in moving {
+            let segment = &mut self.segments[number];
+            (segment.ask, segment.stands) = (Ask::At(now + ASK_AGAIN_MS), false);
+        }
+        still.sort_unstable_by_key(|number| self.segments[*number].root);
+        for number in still {
+            last.extend(self.stands_still(number));
         }
         expected.sort_unstable();
         assert_eq!(asked, expected);
@@ -247,6 +269,34 @@ impl Model {
         pending.answered(Pace::Still, &asked, self.now);
         let open = self.open();
         last.iter().for_each(|root| self.expect_burial(open[root]));
+    }
+
+    /// Answers with the root when it is not tried any more.
+    fn stands_still(&mut self, number: usize) -> Option<u64> {
+        let now = self.now.0;
+        let segment = &mut self.segments[number];
+        let late = Millis(segment.sent_at.0 + ASK_AGAIN_MS);
+        if segment.state != ModelState::Open {
+            return None;
+        }
+        if self.newest_complete >= Some(late) {
+            segment.stands = false;
+            if segment.attempt > RETRIES_MAX {
+                return Some(segment.root);
+            }
+            segment.state = ModelState::Waiting(Try::Another);
+            return None;
+        }
+        (segment.ask, segment.stands) = (Ask::At(now + ASK_AGAIN_MS), true);
+        let standing = self.segments.iter_mut();
+        let standing = standing.filter(|it| it.stands && it.state == ModelState::Open);
+        if now >= self.next_probe
+            && let Some(oldest) = standing.min_by_key(|it| it.root)
+        {
+            oldest.state = ModelState::Waiting(Try::TheSame);
+            self.next_probe = now + BUCKETS * TICK_MS;
+        }
+        None
     }
 
     fn expect_burial(&mut self, number: usize) {
@@ -284,7 +334,7 @@ impl Model {
             };
             segment.attempt += u32::from(what == Try::Another);
             assert_eq!((segment.attempt, segment.root), (*attempt, *before));
-            segment.root = root;
+            (segment.root, segment.sent_at, segment.stands) = (root, self.now, false);
             segment.ask = Ask::WhenTicked(self.now.0 / TICK_MS + BUCKETS);
             segment.state = ModelState::Open;
         }
@@ -361,7 +411,7 @@ fn the_old_root_of_a_replayed_segment_means_nothing() {
     let mut pending = pending();
     let first = pending.add(segments(0..2), 1, acker(1), Millis(0));
     assert!(pending.give_back(first + 1, Cause::GivenBack, "", Millis(0)));
-    let replay = pending.replay(10, acker(1)).unwrap();
+    let replay = pending.replay(10, acker(1), Millis(0)).unwrap();
     assert_eq!(
         (numbers(&replay.segments), replay.attempts),
         (vec![1], vec![1])
@@ -383,10 +433,10 @@ fn an_acker_that_does_not_answer_is_taken_for_gone() {
     assert_eq!(asked[&acker(1)], [first, first + 1]);
     assert!(done(&mut pending, first));
     pending.expire(Millis(399));
-    assert!(pending.replay(10, acker(1)).is_none());
+    assert!(pending.replay(10, acker(1), Millis(399)).is_none());
     pending.expire(Millis(400));
-    let replay = pending.replay(10, acker(2)).unwrap();
-    assert_eq!((replay.before, replay.attempts), (vec![first + 1], vec![2]));
+    let replay = pending.replay(10, acker(2), Millis(400)).unwrap();
+    assert_eq!((replay.before, replay.attempts), (vec![first + 1], vec![1]));
     // Too late.
     pending.answered(Pace::Moving, &[first + 1], Millis(401));
     assert_eq!(pending.counters().timed_out, 1);
@@ -403,7 +453,7 @@ fn what_an_acker_kept_is_played_again_when_it_is_gone() {
         (pending.retry_of(acker(1)), pending.retry_of(acker(1))),
         (3, 0)
     );
-    let replay = pending.replay(10, acker(2)).unwrap();
+    let replay = pending.replay(10, acker(2), Millis(0)).unwrap();
     assert_eq!(
         (numbers(&replay.segments), replay.attempts),
         (vec![1, 2, 5], vec![1; 3])
@@ -416,10 +466,13 @@ fn roots_whose_acks_got_lost_are_played_again_soon_and_not_at_once() {
     let mut pending = pending();
     let first = pending.add(segments(0..1), 1, acker(1), Millis(0));
     assert!(pending.give_back(first, Cause::Unacked, "", Millis(10)));
-    assert!(pending.replay(10, acker(1)).is_none());
+    assert!(pending.replay(10, acker(1), Millis(10)).is_none());
     assert_eq!(pending.next_tick(), Some(Millis(100)));
     pending.expire(Millis(110));
-    assert_eq!(pending.replay(10, acker(1)).unwrap().attempts, [1]);
+    assert_eq!(
+        pending.replay(10, acker(1), Millis(110)).unwrap().attempts,
+        [1]
+    );
 }
 
 #[test]
@@ -433,11 +486,14 @@ fn tries_that_stand_still_follow_each_other_ever_more_slowly_and_end() {
     let mut sent_at = vec![0];
     let condemned = (1..).find_map(|ms| {
         let now = Millis(ms);
+        // What is read later goes on.
+        let other = pending.add(segments(1..2), 2, acker(1), now);
+        pending.complete(other, Reach::Written, now);
         pending.expire(now);
         for roots in pending.take_inquiries().into_values() {
             pending.answered(Pace::Still, &roots, now);
         }
-        if pending.replay(10, acker(1)).is_some() {
+        if pending.replay(10, acker(1), now).is_some() {
             sent_at.push(ms);
         }
         pending.next_condemned()
@@ -454,6 +510,85 @@ fn tries_that_stand_still_follow_each_other_ever_more_slowly_and_end() {
             "{waits:?}"
         );
     }
+}
+
+/// A pending set whose acker answers that nothing moves, one millisecond after the other. Tells how
+/// many segments were sent again in each of some time-outs.
+struct Stalled {
+    pending: Pending<usize>,
+    now: u64,
+}
+
+impl Stalled {
+    fn for_ms(&mut self, ms: u64) -> Vec<Replay> {
+        let until = self.now + ms;
+        let mut replays = Vec::new();
+        while self.now < until {
+            self.now += 1;
+            let now = Millis(self.now);
+            self.pending.expire(now);
+            for roots in self.pending.take_inquiries().into_values() {
+                self.pending.answered(Pace::Still, &roots, now);
+            }
+            assert_eq!(self.pending.next_condemned(), None);
+            replays.extend(self.pending.replay(1_000, acker(1), now));
+        }
+        replays
+    }
+}
+
+#[test]
+fn when_everything_stands_still_one_root_is_sent_again_in_a_time_out_and_that_is_no_try() {
+    let mut pending = pending();
+    pending.add(segments(0..50), 1, acker(1), Millis(0));
+    let mut stalled = Stalled { pending, now: 0 };
+    let replays = stalled.for_ms(100 * BUCKETS * TICK_MS);
+    assert!((75..=100).contains(&replays.len()), "{}", replays.len());
+    assert!(replays.iter().all(|replay| replay.attempts == [1]));
+    let mut tried: Vec<usize> = replays
+        .iter()
+        .flat_map(|it| numbers(&it.segments))
+        .collect();
+    assert_eq!(
+        tried[..51],
+        (0..50).chain([0]).collect::<Vec<_>>(),
+        "each has its turn"
+    );
+    tried.truncate(50);
+    // The output goes on, in order.
+    let Stalled { mut pending, now } = stalled;
+    let open = pending.under_way(0..pending.next_root());
+    assert_eq!(open.len(), 50);
+    open.iter().for_each(|root| {
+        pending.expire(Millis(now));
+        assert!(pending.complete(*root, Reach::Written, Millis(now)));
+    });
+    let counters = pending.counters();
+    assert_eq!((counters.written, counters.dead_lettered), (50, 0));
+}
+
+#[test]
+fn what_is_really_lost_is_sent_again_as_soon_as_a_probe_comes_through() {
+    let mut pending = pending();
+    pending.add(segments(0..50), 1, acker(1), Millis(0));
+    let mut lost = Stalled { pending, now: 0 };
+    let timeout = BUCKETS * TICK_MS;
+    let probes = lost.for_ms(timeout);
+    assert_eq!((probes.len(), probes[0].attempts.len()), (1, 1));
+    let probe = probes[0].first_root;
+    assert!(
+        lost.pending
+            .complete(probe, Reach::Written, Millis(lost.now))
+    );
+    let replays = lost.for_ms(timeout / ASK_AGAIN as u64 + 1);
+    let again: usize = replays.iter().map(|replay| replay.attempts.len()).sum();
+    assert_eq!(again, 49);
+    assert!(
+        replays
+            .iter()
+            .flat_map(|it| &it.attempts)
+            .all(|attempt| *attempt == 2)
+    );
 }
 
 #[test]

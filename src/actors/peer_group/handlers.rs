@@ -124,6 +124,7 @@ impl Handler<Stop> for PeerGroup {
         let (share, outbox) = (self.settings.drain / 10, self.outbox.take());
         let drain = share * 6;
         let session = self.services.task.session.clone();
+        let mut publication = self.publication();
         let stop = async move {
             let drains = join_all(peers.iter().map(|(_, addr)| addr.send(Drain)));
             let drained = tokio::time::timeout(drain, drains).await.is_ok();
@@ -140,6 +141,7 @@ impl Handler<Stop> for PeerGroup {
             }
             let stops = join_all(peers.iter().map(|(_, addr)| addr.send(Stop)));
             let _ = tokio::time::timeout(share, stops).await;
+            let _ = tokio::time::timeout(share, publication.publish()).await;
             let _ = tokio::time::timeout(share, session.close()).await;
             drained
         };

@@ -1,6 +1,7 @@
 //! The peer group: one process. Owns the session, the tail of the log, the steps and the transport,
 //! and supervises its virtual peers, one for one and for ever.
 
+mod accounts;
 mod collector;
 mod deaths;
 mod handlers;
@@ -13,7 +14,7 @@ use super::outbox::Outbox;
 use super::services::PeerServices;
 use super::supervision::{Backoff, Obituary, RestartBudget, runtime_has_ended};
 use crate::coordination::{Coordination, CoordinationError};
-use crate::ids::WriterId;
+use crate::ids::{GroupId, WriterId};
 use crate::log::Step;
 use crate::messages::log_reader::Snapshot;
 use crate::messages::outbox::SetGate;
@@ -94,6 +95,8 @@ enum Restarts {
 /// What others may look at without asking the group.
 #[derive(Clone)]
 pub struct GroupWindow {
+    /// Which group it is.
+    pub group: GroupId,
     /// The newest replica.
     pub latest: watch::Receiver<Snapshot>,
     /// Every step from now on.
@@ -153,6 +156,7 @@ impl PeerGroup {
     pub fn window(&self) -> GroupWindow {
         let Published { steps, latest } = self.published.clone();
         GroupWindow {
+            group: self.settings.member.group,
             latest,
             steps,
             session: self.sessions.subscribe(),

@@ -2,9 +2,9 @@
 
 use super::PeerGroup;
 use crate::codec::from_payload;
-use crate::coordination::CoordinationError;
 use crate::coordination::origin::Origin;
-use crate::coordination::tail::{News, Tail, next};
+use crate::coordination::tail::{News, Tail, look, next};
+use crate::coordination::{Coordination, CoordinationError};
 use crate::ids::LogPosition;
 use crate::log::{Entry, Reason, Step, Unreadable, step};
 use crate::messages::log_reader::Snapshot;
@@ -13,64 +13,119 @@ use actix::fut::wrap_future;
 use actix::{ActorFutureExt, AsyncContext, Context};
 use std::sync::Arc;
 use std::vec::IntoIter;
+use tokio::task::JoinSet;
 
 /// Entries that are applied before others have their turn.
 const SLICE: usize = 32;
+
+/// A look at what comes later, while other entries are applied; it ends when this is dropped.
+struct Ahead {
+    session: Arc<dyn Coordination>,
+    from: LogPosition,
+    look: JoinSet<Result<Option<News>, CoordinationError>>,
+}
+
+impl Ahead {
+    fn begin(session: Arc<dyn Coordination>, from: LogPosition) -> Self {
+        let mut task = JoinSet::new();
+        let of_task = session.clone();
+        task.spawn(async move { look(&*of_task, from, Tail::Ahead).await });
+        Ahead {
+            session,
+            from,
+            look: task,
+        }
+    }
+
+    /// What it saw. When that is nothing, it is read as always.
+    async fn end(mut self) -> Result<News, CoordinationError> {
+        match self.look.join_next().await {
+            Some(Ok(Ok(Some(news)))) => Ok(news),
+            Some(Err(failed)) if failed.is_panic() => {
+                std::panic::resume_unwind(failed.into_panic())
+            }
+            _ => next(self.session, self.from, Tail::Ahead).await,
+        }
+    }
+}
 
 impl PeerGroup {
     /// Reads on from behind the newest replica, until the session is over.
     pub(super) fn follow(&mut self, tail: Tail, ctx: &mut Context<Self>) {
         let session = self.services.task.session.clone();
+        self.take(next(session, self.next_position(), tail), ctx);
+    }
+
+    fn take(
+        &mut self,
+        read: impl Future<Output = Result<News, CoordinationError>> + 'static,
+        ctx: &mut Context<Self>,
+    ) {
         let of_session = self.session;
-        let from = self
-            .position_and_replica()
-            .position
-            .map_or(LogPosition(0), LogPosition::next);
-        let read = next(session, from, tail);
         ctx.spawn(wrap_future::<_, Self>(read).map(move |news, this, ctx| {
             if this.session != of_session {
                 return;
             }
-            let tail = match news {
+            match news {
                 Ok(News::Entries(entries)) => {
-                    let tail = Tail::after(entries.len());
-                    return this.apply_all(entries.into_iter(), tail, ctx);
+                    let reading = this.read_ahead(entries.len());
+                    this.apply_all(entries.into_iter(), reading, ctx);
                 }
                 Ok(News::Origin(origin)) => {
                     this.jump(origin);
-                    Tail::Ahead
+                    this.applied(ctx);
+                    this.follow(Tail::Ahead, ctx);
                 }
                 Err(
                     error @ (CoordinationError::LogLost(_) | CoordinationError::OriginUnusable(_)),
-                ) => return this.give_up(ctx, &error),
-                Err(error) => return this.session_over(ctx, &error),
-            };
-            this.applied(tail, ctx);
+                ) => this.give_up(ctx, &error),
+                Err(error) => this.session_over(ctx, &error),
+            }
         }));
     }
 
+    /// While so many entries are applied, those behind them are fetched already; unless these are
+    /// probably the last.
+    fn read_ahead(&self, entries: usize) -> Option<Ahead> {
+        let from = LogPosition(self.next_position().0 + entries as u64);
+        let session = &self.services.task.session;
+        (Tail::after(entries) == Tail::Ahead).then(|| Ahead::begin(session.clone(), from))
+    }
+
     /// A slice at a time: the session and the peers live on this thread too.
-    fn apply_all(&mut self, mut entries: IntoIter<Vec<u8>>, tail: Tail, ctx: &mut Context<Self>) {
+    fn apply_all(
+        &mut self,
+        mut entries: IntoIter<Vec<u8>>,
+        ahead: Option<Ahead>,
+        ctx: &mut Context<Self>,
+    ) {
         for payload in entries.by_ref().take(SLICE) {
             self.apply(&payload);
         }
         if entries.len() == 0 {
-            return self.applied(tail, ctx);
+            self.applied(ctx);
+            return match ahead {
+                Some(ahead) => self.take(ahead.end(), ctx),
+                None => self.follow(Tail::Reached, ctx),
+            };
         }
         let of_session = self.session;
         let others = wrap_future::<_, Self>(tokio::task::yield_now());
         ctx.spawn(others.map(move |(), this, ctx| {
             if this.session == of_session {
-                this.apply_all(entries, tail, ctx);
+                this.apply_all(entries, ahead, ctx);
             }
         }));
     }
 
-    fn applied(&mut self, tail: Tail, ctx: &mut Context<Self>) {
+    fn next_position(&self) -> LogPosition {
+        LogPosition::after(self.position_and_replica().position)
+    }
+
+    fn applied(&mut self, ctx: &mut Context<Self>) {
         self.forget_the_departed();
         self.start_waiting_peers(ctx);
         self.collect_if_due(ctx);
-        self.follow(tail, ctx);
     }
 
     /// Goes on from the origin. Peers make up for what they missed, as they do when they lag.
@@ -84,7 +139,7 @@ impl PeerGroup {
 
     fn apply(&mut self, payload: &[u8]) {
         let Snapshot { position, replica } = self.position_and_replica();
-        let position = position.map_or(LogPosition(0), LogPosition::next);
+        let position = LogPosition::after(position);
         let entry = from_payload::<Entry>(payload).map_err(|error| {
             tracing::warn!(%position, %error, "an entry of the log cannot be read; it changes nothing");
             Unreadable(error.to_string())
@@ -99,6 +154,10 @@ impl PeerGroup {
         let (old, new) = (&step.old.membership, &step.new.membership);
         if !Arc::ptr_eq(old, new) && old.members != new.members {
             self.services.task.transport.learn_sites(&new.members);
+        }
+        if !Arc::ptr_eq(&step.old.jobs, &step.new.jobs) {
+            let has_record = |job| step.new.record(job).is_some();
+            self.services.task.counters.keep_only(has_record);
         }
         let snapshot = Snapshot {
             position: Some(step.position),

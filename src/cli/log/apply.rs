@@ -85,7 +85,7 @@ fn read_entries(entries: &Value) -> Result<Vec<Placed>, Misread> {
         let before = read.last().map(|(position, _)| *position);
         let position = match entry.remove("position") {
             Some(position) => read_at(&position, &path)?,
-            None => before.map_or(LogPosition(0), LogPosition::next),
+            None => LogPosition::after(before),
         };
         if let Some(before) = before.filter(|before| *before >= position) {
             let message = format!("expected a position behind the one before, {before}");

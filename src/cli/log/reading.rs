@@ -81,7 +81,7 @@ impl Reading {
 
     /// The position of the next entry.
     pub(super) fn next_position(&self) -> LogPosition {
-        self.position.map_or(LogPosition(0), LogPosition::next)
+        LogPosition::after(self.position)
     }
 
     /// The next entry. It counts as read when it was [`play`](Self::play)ed or

@@ -34,7 +34,7 @@ pub(super) fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, T
         let Some(recorded) = file.next(Recorded::from_line)? else {
             break;
         };
-        let expected = position.map_or(LogPosition(0), LogPosition::next);
+        let expected = LogPosition::after(position);
         if recorded.position != expected {
             let message = format!("expected entry {expected}, found {}", recorded.position);
             return Err(Trouble::bad_input(file.wrong(&message)));

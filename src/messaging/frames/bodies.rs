@@ -80,17 +80,12 @@ pub(super) fn write_completions(it: &Completions, out: &mut Vec<u8>) -> Result<(
 }
 
 pub(super) fn read_completions(reader: &mut ColumnReader) -> Result<Completions, FrameError> {
-    let Roots {
-        source,
-        epoch,
-        word,
-        roots,
-    } = Roots::read(reader)?;
+    let it = Roots::read(reader)?;
     Ok(Completions {
-        source,
-        epoch,
-        reach: named(&REACHES, word)?,
-        roots,
+        source: it.source,
+        epoch: it.epoch,
+        reach: named(&REACHES, it.word)?,
+        roots: it.roots,
     })
 }
 
@@ -101,18 +96,13 @@ pub(super) fn write_retries(it: &Retries, out: &mut Vec<u8>) -> Result<(), Codec
 }
 
 pub(super) fn read_retries(reader: &mut ColumnReader) -> Result<Retries, FrameError> {
-    let Roots {
-        source,
-        epoch,
-        word,
-        roots,
-    } = Roots::read(reader)?;
+    let it = Roots::read(reader)?;
     Ok(Retries {
-        source,
-        epoch,
-        cause: named(&Cause::ALL, word)?,
+        source: it.source,
+        epoch: it.epoch,
+        cause: named(&Cause::ALL, it.word)?,
         reason: reader.text()?,
-        roots,
+        roots: it.roots,
     })
 }
 
@@ -123,12 +113,12 @@ pub(super) fn write_inquiry(it: &Inquiry, out: &mut Vec<u8>) -> Result<(), Codec
 }
 
 pub(super) fn read_inquiry(reader: &mut ColumnReader) -> Result<Inquiry, FrameError> {
-    let roots = Roots::read(reader)?;
+    let it = Roots::read(reader)?;
     Ok(Inquiry {
-        source: roots.source,
-        epoch: roots.epoch,
+        source: it.source,
+        epoch: it.epoch,
         quiet_ms: reader.u32()?,
-        roots: roots.roots,
+        roots: it.roots,
     })
 }
 
@@ -138,17 +128,12 @@ pub(super) fn write_progress(it: &Progress, out: &mut Vec<u8>) -> Result<(), Cod
 }
 
 pub(super) fn read_progress(reader: &mut ColumnReader) -> Result<Progress, FrameError> {
-    let Roots {
-        source,
-        epoch,
-        word,
-        roots,
-    } = Roots::read(reader)?;
+    let it = Roots::read(reader)?;
     Ok(Progress {
-        source,
-        epoch,
-        pace: named(&PACES, word)?,
-        roots,
+        source: it.source,
+        epoch: it.epoch,
+        pace: named(&PACES, it.word)?,
+        roots: it.roots,
     })
 }
 
@@ -172,18 +157,13 @@ pub(super) fn read_acks(
     let sequence = reader.u64()?;
     let mut groups = Vec::new();
     for _ in 0..reader.count()? {
-        let Roots {
-            source,
-            epoch,
-            word,
-            roots,
-        } = Roots::read(reader)?;
-        let values = reader.column(roots.len(), u64::from_le_bytes)?;
-        let acks = roots.into_iter().zip(values);
+        let it = Roots::read(reader)?;
+        let values = reader.column(it.roots.len(), u64::from_le_bytes)?;
+        let acks = it.roots.into_iter().zip(values);
         groups.push(AckGroup {
-            source,
-            epoch,
-            reach: named(&REACHES, word)?,
+            source: it.source,
+            epoch: it.epoch,
+            reach: named(&REACHES, it.word)?,
             acks: acks.map(|(root, value)| Ack { root, value }).collect(),
         });
     }

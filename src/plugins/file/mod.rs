@@ -9,6 +9,8 @@ mod pieces;
 mod source;
 mod tail;
 
+pub(crate) use tail::cut_torn_line;
+
 use super::{PluginContext, PluginError, PluginRegistry};
 use crate::job::TaskKind;
 use crate::job::vocabulary::{KeyKind, KeySchema, PluginSignature, Signature};

@@ -37,6 +37,11 @@ pub(super) fn mend(file: &mut File, tail: &mut Tail, packing: Packing) -> io::Re
     Ok(())
 }
 
+/// Cuts what is behind the last whole line of a file that is not packed.
+pub(crate) fn cut_torn_line(file: &mut File) -> io::Result<()> {
+    mend(file, &mut Tail::Unknown, Packing::Plain)
+}
+
 impl Packing {
     /// What rows are as bytes of a file.
     pub(super) fn packed(self, rows: &[u8]) -> io::Result<Cow<'_, [u8]>> {

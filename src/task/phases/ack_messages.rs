@@ -14,17 +14,8 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     };
     let mut fuse = Fuse::of(meta);
     for children in &batch.children {
-        let draws = children.ack_values().iter().copied();
-        match &batch.made {
-            Made::Untouched => draws
-                .enumerate()
-                .for_each(|(parent, draw)| fuse.child(parent, draw)),
-            Made::New { parents } => {
-                parents
-                    .iter()
-                    .zip(draws)
-                    .for_each(|(&parent, draw)| fuse.child(parent as usize, draw));
-            }
+        for (index, draw) in children.ack_values().iter().enumerate() {
+            fuse.child(batch.made.parent_of(index), *draw);
         }
     }
     if matches!(context.role, Role::Output(_)) {

@@ -24,15 +24,8 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     batch.children = (0..routes)
         .map(|_| {
             let mut children = Children::of(meta);
-            match &batch.made {
-                Made::Untouched => {
-                    (0..meta.len()).for_each(|parent| children.push(parent, draws.random()));
-                }
-                Made::New { parents } => {
-                    parents
-                        .iter()
-                        .for_each(|&parent| children.push(parent as usize, draws.random()));
-                }
+            for index in 0..batch.encoded.len() {
+                children.push(batch.made.parent_of(index), draws.random());
             }
             children.finish()
         })
@@ -49,15 +42,12 @@ fn leave_out_oversized(context: &TaskContext, batch: &mut BatchWork) -> Result<(
     let (mut parents, mut builder) = (Vec::new(), EncodedBuilder::default());
     let mut left_out = 0;
     for (index, raw) in batch.encoded.iter().enumerate() {
-        let parent = match &batch.made {
-            Made::Untouched => index as u32,
-            Made::New { parents } => parents[index],
-        };
+        let parent = batch.made.parent_of(index);
         if raw.len() <= bytes_max {
             builder
                 .push_raw(raw)
                 .map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
-            parents.push(parent);
+            parents.push(parent as u32);
             continue;
         }
         left_out += 1;
@@ -68,7 +58,7 @@ fn leave_out_oversized(context: &TaskContext, batch: &mut BatchWork) -> Result<(
         );
         tracing::error!(job = %context.identity.job, %task, reason, "a segment cannot be sent; its root fails");
         batch.given_back.push(GivenBack {
-            index: parent as usize,
+            index: parent,
             cause: Cause::Failed,
             reason,
         });

@@ -16,7 +16,8 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         return Ok(());
     };
     let acker = input.ackers.keeper(input.pending.next_root());
-    if let Some(replay) = input.pending.replay(batch_size, acker) {
+    batch.keeper = Some(acker);
+    if let Some(replay) = input.pending.replay(batch_size, acker, now) {
         batch.encoded = replay.segments;
         batch.freshness = Freshness::Replayed {
             first_root: replay.first_root,

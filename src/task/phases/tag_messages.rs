@@ -7,7 +7,7 @@ use crate::task::traces::{Traced, is_traced};
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let Identity { peer, epoch, .. } = context.identity;
-    let Role::Input(input) = &context.role else {
+    let (Role::Input(input), Some(acker)) = (&context.role, batch.keeper) else {
         return Ok(());
     };
     let (first_root, traced) = match &batch.freshness {
@@ -33,7 +33,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     }
     let origin = Origin {
         source: peer,
-        acker: input.ackers.keeper(first_root),
+        acker,
         epoch,
         traced,
     };

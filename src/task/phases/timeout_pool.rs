@@ -6,7 +6,7 @@ use crate::task::exception::Fault;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let now = context.now;
-    let Role::Input(input) = &mut context.role else {
+    let (Role::Input(input), Some(keeper)) = (&mut context.role, batch.keeper) else {
         return Ok(());
     };
     if batch.freshness != Freshness::New {
@@ -14,10 +14,9 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     }
     // An empty read with a position is kept too: rejected pieces move the position along.
     if let Some(position) = batch.position.take() {
-        let acker = input.ackers.keeper(input.pending.next_root());
         input
             .pending
-            .add(batch.encoded.clone(), position, acker, now);
+            .add(batch.encoded.clone(), position, keeper, now);
     }
     context.tell_roots();
     Ok(())

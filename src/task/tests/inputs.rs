@@ -233,6 +233,8 @@ async fn the_position_that_is_saved_has_nothing_pending_before_it() {
         Some(20)
     );
     run.checkpoint().unwrap().save(&position).await.unwrap();
+    run.position_not_saved();
+    assert_eq!(rig.figures("in").failed_saves, 1);
     run.position_saved(&position).unwrap();
     assert_eq!(ends.told(|told| told.completed.clone()), [20]);
     drop(run);

@@ -10,9 +10,7 @@ use tokio::time::advance;
 async fn a_task_whose_lease_ran_out_does_nothing_until_it_holds_again() {
     let ends = Ends::default();
     let rig = Rig::new(ends.registry(numbers(0..10)), |_| ()).await;
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     advance(LONGER_THAN_A_TEST).await;
@@ -49,9 +47,7 @@ async fn a_batch_that_comes_to_its_write_without_a_lease_goes_back_to_its_source
     let out = |job: &mut Job| job.catalog[2].function = Some("pause".into());
     let mut rig = Rig::new(registry, out).await;
     paused.set(rig.services.lease.clone()).expect("once");
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     // Whoever took the slot over gets them again.

@@ -12,7 +12,7 @@ use super::beat::Beat;
 use super::phases::PHASES;
 use super::*;
 use crate::acking::{Cause, Completions, Ledger, Reach, Retries};
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 use crate::coordination::memory::MemoryServer;
 use crate::coordination::{Coordination, SessionLease, write_job};
 use crate::functions::{FunctionContext, FunctionError, TaskFunction};
@@ -133,6 +133,13 @@ impl Rig {
         self.try_start(task).await.unwrap()
     }
 
+    /// `in`, `work` and `out`, each of which finds the next one there.
+    async fn start_all(&self) -> [TaskRun; 3] {
+        let write = self.start("out").await;
+        let work = self.start("work").await;
+        [self.start("in").await, work, write]
+    }
+
     async fn try_start(&self, task: &str) -> Result<TaskRun, StartFailed> {
         TaskRun::start(&self.services, peer(task), self.assignment(task), 1, 42).await
     }
@@ -153,11 +160,18 @@ impl Rig {
     /// Applies what the source's acking daemon has got. The roots that are complete now.
     fn complete(&mut self) -> Vec<u64> {
         let mut completed = Vec::new();
+        let now = self.services.clock.now();
         while let Some(message) = self.acks.try_next() {
-            let Message::Acks(acks) = message else {
-                panic!("{message:?}")
-            };
-            self.ledger.apply(&acks, Millis(0), &mut completed);
+            match message {
+                Message::Acks(acks) => {
+                    self.ledger.apply(&acks, now, &mut completed);
+                }
+                Message::Inquiry(inquiry) => {
+                    let answers = self.ledger.answer(inquiry, now).into_iter();
+                    answers.for_each(|answer| self.send("in", Message::Progress(answer)));
+                }
+                other => panic!("{other:?}"),
+            }
         }
         completed
             .into_iter()

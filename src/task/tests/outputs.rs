@@ -17,9 +17,7 @@ async fn line(limit: i64) -> (Rig, Ends) {
 #[tokio::test]
 async fn a_line_completes_every_root_exactly_when_its_output_has_written() {
     let (mut rig, ends) = line(100).await;
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     assert_eq!((rig.complete(), ends.written()), (vec![], vec![]));
@@ -43,9 +41,7 @@ async fn a_line_completes_every_root_exactly_when_its_output_has_written() {
 async fn what_could_not_be_written_is_not_acked() {
     let (mut rig, ends) = line(10).await;
     ends.told(|told| told.refuses = Some("the disk is full".into()));
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     let exception = write.turn().unwrap_err();
@@ -80,9 +76,7 @@ async fn an_output_is_sealed_when_it_is_told_to_be() {
 #[tokio::test]
 async fn nothing_is_sealed_while_acks_are_not_sent() {
     let (rig, _) = line(10).await;
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     // The daemon of the source takes nothing.

@@ -102,9 +102,7 @@ async fn a_segment_that_no_frame_can_hold_is_a_dead_letter_and_the_others_go_on(
     })
     .await;
     rig.services.transport = Arc::new(Narrow(rig.transport.clone()));
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     work_off(&mut write);
@@ -184,6 +182,56 @@ async fn acks_that_cannot_be_delivered_send_their_roots_back() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_output_that_stops_for_many_time_outs_costs_no_dead_letter() {
+    let ends = Ends::default();
+    let registry = ends.registry(numbers(0..40));
+    let mut rig = Rig::new(registry, |job| {
+        let input = &mut job.catalog[0];
+        input.batch_size = count(10);
+        input.pending_timeout_ms = count(4_000);
+        input.input_retry_timeout_ms = count(500);
+        input.max_retries = count(1);
+    })
+    .await;
+    rig.services.inbox_batches = 1_000;
+    let mut write = rig.start("out").await;
+    let mut work = rig.start("work").await;
+    let mut read = rig.start("in").await;
+    const TIME_OUTS: u32 = 50;
+    for _ in 0..4_000 / 250 * TIME_OUTS {
+        work_off(&mut read);
+        work_off(&mut work);
+        rig.settle();
+        tokio::time::advance(Duration::from_millis(250)).await;
+    }
+    let account = rig.account();
+    assert_eq!((account.in_flight, account.unaccounted), (40, 0));
+    let repeated = rig.figures("in").retried;
+    assert!(repeated <= u64::from(TIME_OUTS), "{repeated}");
+    // The output goes on.
+    for _ in 0..10 {
+        work_off(&mut write);
+        rig.settle();
+        work_off(&mut read);
+        work_off(&mut work);
+        tokio::time::advance(Duration::from_millis(250)).await;
+    }
+    let expected = Account {
+        r#in: 40,
+        out: 40,
+        ..Account::default()
+    };
+    assert_eq!(rig.account(), expected);
+    assert_eq!(rig.figures("in").retried, repeated);
+    let mut written = ends.written();
+    assert_eq!(written.len() as u64, 40 + repeated);
+    written.sort_unstable();
+    written.dedup();
+    assert_eq!(written, (0..40).collect::<Vec<_>>());
+    assert_eq!(read.phase(), TaskPhase::Exhausted);
+}
+
 #[tokio::test]
 async fn a_run_that_ends_relinquishes_what_is_in_flight() {
     let registry = Ends::default().registry(numbers(0..30));
@@ -212,9 +260,7 @@ async fn what_happened_to_a_sampled_root_is_known_from_end_to_end() {
     });
     let change = |job: &mut Job| job.catalog[1].function = Some("twice".into());
     let mut rig = Rig::new(registry, change).await;
-    let mut write = rig.start("out").await;
-    let mut work = rig.start("work").await;
-    let mut read = rig.start("in").await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
     work_off(&mut read);
     work_off(&mut work);
     work_off(&mut write);
