@@ -9,7 +9,7 @@
 //! | `--latency` | how long a segment takes at 10,000 a second |
 //! | `--growth` | the rate against tasks, peers and the size of segments |
 //! | `--segments N` | with so many segments a run |
-//! | `--runs N` | so many runs in process, in turn with the floor; medians are told |
+//! | `--runs N` | so many runs, in turn with the floor; medians are told |
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 

@@ -158,6 +158,8 @@ fn frames() -> Vec<Vec<u8>> {
     let open = Control::Open(Open {
         link,
         sent: 3,
+        limit: 9,
+        heard: 2,
         inbox: InboxKind::Acker,
         peer: peer(6),
         site: "aeron:1@127.0.0.1:40123/7".into(),
@@ -169,6 +171,7 @@ fn frames() -> Vec<Vec<u8>> {
             link,
             limit: 12,
             taken: 5,
+            number: 3,
         },
         Control::Refuse { link, reason },
         Control::Leave { link },

@@ -4,7 +4,7 @@
 use super::bell::{Bell, Takings};
 use super::refusals::Refusal;
 use super::site::AeronSite;
-use super::window::{Misplaced, Window};
+use super::window::{Granted, Misplaced, Window};
 use super::words::Words;
 use crate::clock::Millis;
 use crate::ids::PeerId;
@@ -25,8 +25,23 @@ struct InLink {
     door: Door,
     window: Window,
     takings: Arc<Takings>,
-    /// When its sender last spoke of it.
+    /// When its sender last spoke of it, and how far it was then.
     heard: Millis,
+    used_then: u64,
+}
+
+impl InLink {
+    /// Tells the sender how far it may send. It hears of more when so much is taken.
+    fn tell(&self, Granted { limit, number }: Granted, tell_at: u64, words: &mut Words) {
+        let grant = Control::Grant {
+            link: self.id,
+            limit,
+            taken: self.takings.taken(),
+            number,
+        };
+        words.say(self.site, self.sender.link, grant);
+        self.takings.tell_at(tell_at);
+    }
 }
 
 /// The other end of a link: the life of its process, and what it calls the link there.
@@ -87,7 +102,17 @@ impl Arrivals {
             if known.door.is_closed() {
                 return self.refuse(id, RefuseReason::NoInbox, words);
             }
-            return self.grant(id, words);
+            let used = known.window.used();
+            if std::mem::replace(&mut known.used_then, used) != used {
+                return self.grant(id, words);
+            }
+            // Nothing has come since it was asked about last.
+            known.window.returned(Granted {
+                limit: open.limit,
+                number: open.heard,
+            });
+            let granted = known.window.granted();
+            return known.tell(granted, known.takings.taken() + 1, words);
         }
         if open.sent > 0 {
             return words.say(site, link, refuse(RefuseReason::Gap));
@@ -108,6 +133,7 @@ impl Arrivals {
             window: Window::default(),
             takings: Arc::new(Takings::new(id, self.bell.clone())),
             heard: now,
+            used_then: 0,
         });
         self.grant(id, words);
     }
@@ -155,16 +181,10 @@ impl Arrivals {
         };
         let capacity = link.door.capacity();
         let taken = link.takings.taken();
-        let limit = link.window.grant(taken, capacity, others, elsewhere);
+        let granted = link.window.grant(taken, capacity, others, elsewhere);
         // The sender hears of more room when half of what it has is used up.
-        link.takings.tell_at(taken + (limit - taken).div_ceil(2));
-        let (site, sender) = (link.site, link.sender.link);
-        let grant = Control::Grant {
-            link: id,
-            limit,
-            taken,
-        };
-        words.say(site, sender, grant);
+        let half = taken + (granted.limit - taken).div_ceil(2);
+        link.tell(granted, half, words);
     }
 
     /// The sender does not need the link any more.
@@ -312,9 +332,16 @@ mod tests {
         }
 
         fn open(&mut self, link: u64, sent: u64, epoch: u64) -> Vec<Control> {
+            let (limit, number) = (u64::MAX, 0);
+            self.ask((link, epoch), sent, Granted { limit, number })
+        }
+
+        fn ask(&mut self, (link, epoch): (u64, u64), sent: u64, kept: Granted) -> Vec<Control> {
             let open = Open {
                 link: LinkId(link),
                 sent,
+                limit: kept.limit,
+                heard: kept.number,
                 inbox: InboxKind::Task,
                 peer: peer(),
                 site: SITE.to_string(),
@@ -499,12 +526,36 @@ mod tests {
         }
         receiver.arrivals.grant(id, &mut receiver.words);
         let link = id;
-        let granted = |limit, taken| [Control::Grant { link, limit, taken }];
-        assert_eq!(receiver.said(), granted(4, 0));
+        let granted = |limit, taken, number| {
+            [Control::Grant {
+                link,
+                limit,
+                taken,
+                number,
+            }]
+        };
+        assert_eq!(receiver.said(), granted(4, 0, 2));
         inbox.try_next();
         inbox.try_next();
         receiver.arrivals.grant(id, &mut receiver.words);
-        assert_eq!(receiver.said(), granted(6, 2));
+        assert_eq!(receiver.said(), granted(6, 2, 3));
+    }
+
+    #[test]
+    fn what_an_idle_link_gives_back_is_granted_to_another() {
+        let (mut receiver, _inbox) = Receiver::with_inbox(16);
+        let limit_of = |said: Vec<Control>| match said[..] {
+            [Control::Grant { limit, .. }] => limit,
+            ref other => panic!("{other:?}"),
+        };
+        assert_eq!(receiver.granted(5).1, 16);
+        let (busy, limit) = receiver.granted(6);
+        assert_eq!(limit, 2);
+        let (limit, number) = (2, 1);
+        let kept = receiver.ask((5, EPOCH), 0, Granted { limit, number });
+        assert_eq!(limit_of(kept), 2);
+        receiver.arrivals.grant(busy, &mut receiver.words);
+        assert_eq!(limit_of(receiver.said()), 8);
     }
 
     #[test]

@@ -280,9 +280,19 @@ impl Desk {
                 let (now, words) = (self.now, &mut self.words);
                 self.arrivals.opened(&open, epoch, answer_to, now, words);
             }
-            Control::Grant { link, limit, taken } => {
-                let far = link;
-                self.granted.push((to, Granted { far, limit, taken }));
+            Control::Grant {
+                link: far,
+                limit,
+                taken,
+                number,
+            } => {
+                let granted = Granted {
+                    far,
+                    limit,
+                    taken,
+                    number,
+                };
+                self.granted.push((to, granted));
             }
             // Whose inbox has closed is told by the log: who is gone, moved or done.
             Control::Refuse {

@@ -5,6 +5,7 @@
 
 use super::Channels;
 use super::site::AeronSite;
+use super::window::SHARE_MIN;
 use super::words::Words;
 use crate::clock::Millis;
 use crate::ids::PeerId;
@@ -110,6 +111,12 @@ impl OutLink {
         self.used.fetch_add(places, Ordering::SeqCst) + places
     }
 
+    /// Gives back what was granted and is not used: others send to the same inbox.
+    fn keep_little(&self) {
+        let little = self.used.load(Ordering::SeqCst) + SHARE_MIN;
+        self.limit.fetch_min(little, Ordering::SeqCst);
+    }
+
     /// The messages up to this place were taken.
     pub(super) fn taken(&self) -> u64 {
         self.taken.load(Ordering::SeqCst)
@@ -204,6 +211,7 @@ pub(super) struct Granted {
     pub(super) far: LinkId,
     pub(super) limit: u64,
     pub(super) taken: u64,
+    pub(super) number: u64,
 }
 
 #[derive(Debug)]
@@ -211,6 +219,10 @@ struct Departure {
     link: Arc<OutLink>,
     made: Millis,
     asked: Millis,
+    /// How many messages it had sent then.
+    sent_then: u64,
+    /// How many grants were heard.
+    grants: u64,
 }
 
 impl Departures {
@@ -222,11 +234,13 @@ impl Departures {
         own: AeronSite,
         words: &mut Words,
     ) {
-        words.say(link.site, LinkId::default(), wish(&link, own));
+        words.say(link.site, LinkId::default(), wish(&link, 0, own));
         let departure = Departure {
             link,
             made: now,
             asked: now,
+            sent_then: 0,
+            grants: 0,
         };
         self.links.insert(departure.link.id, departure);
     }
@@ -235,14 +249,20 @@ impl Departures {
     pub(super) fn granted(
         &mut self,
         id: LinkId,
-        Granted { far, limit, taken }: Granted,
+        Granted {
+            far,
+            limit,
+            taken,
+            number,
+        }: Granted,
         epoch: u64,
         channels: &impl Channels,
     ) -> usize {
-        let Some(Departure { link, .. }) = self.links.get(&id) else {
+        let Some(departure) = self.links.get_mut(&id) else {
             // It has left, and said so.
             return 0;
         };
+        let link = &departure.link;
         let known = link.far.load(Ordering::SeqCst);
         if known == 0 {
             let Some(publication) = channels.publication(link.site) else {
@@ -256,6 +276,7 @@ impl Departures {
             // The receiver has forgotten the link that it had, and with it what was sent.
             return self.broke(id);
         }
+        departure.grants = number;
         link.taken.fetch_max(taken, Ordering::SeqCst);
         link.limit.fetch_max(limit, Ordering::SeqCst);
         link.room.notify_waiters();
@@ -345,7 +366,12 @@ impl Departures {
                 }
                 if !deaf.contains(&link.site) {
                     departure.asked = now;
-                    words.say(link.site, LinkId::default(), wish(link, own));
+                    let sent = link.sent.load(Ordering::SeqCst);
+                    if std::mem::replace(&mut departure.sent_then, sent) == sent {
+                        link.keep_little();
+                    }
+                    let wish = wish(link, departure.grants, own);
+                    words.say(link.site, LinkId::default(), wish);
                 }
             }
             true
@@ -360,10 +386,12 @@ impl Departures {
     }
 }
 
-fn wish(link: &OutLink, own: AeronSite) -> Control {
+fn wish(link: &OutLink, heard: u64, own: AeronSite) -> Control {
     Control::Open(Open {
         link: link.id,
         sent: link.sent.load(Ordering::SeqCst),
+        limit: link.limit.load(Ordering::SeqCst),
+        heard,
         inbox: link.inbox,
         peer: link.peer,
         site: own.to_string(),

@@ -219,6 +219,8 @@ async fn what_is_damaged_foreign_stale_or_for_nobody_is_counted_and_refused() {
     let open = Control::Open(Open {
         link: LinkId(1),
         sent: 0,
+        limit: 0,
+        heard: 0,
         inbox: InboxKind::Task,
         peer: peer(1),
         site: "local:1".into(),
@@ -303,6 +305,34 @@ async fn a_driver_that_comes_back_is_used_again_and_links_can_be_made_again() {
     drop(transport);
     drop(driver);
     assert!(!place.exists());
+}
+
+#[tokio::test]
+async fn drivers_and_transports_follow_each_other_in_one_process() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let place = folder.path().join("driver");
+    for round in 0..6 {
+        let choice = match round % 2 {
+            0 => DriverChoice::External(place.clone()),
+            _ => DriverChoice::Embedded(folder.path().into()),
+        };
+        let settings = || AeronSettings {
+            driver: choice.clone(),
+            ..settings(LocalPeers::ShortCircuit)
+        };
+        let driver = (round % 2 == 0).then(|| MediaDriver::start_at(&place, &settings()).unwrap());
+        let sending = AeronTransport::start(settings()).unwrap();
+        let receiving = AeronTransport::start(settings()).unwrap();
+        sending.learn_sites(&living_at(receiving.aeron_site()));
+        let mut inbox = receiving.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
+        let mut link = sending.link(peer(1), InboxKind::Task).unwrap();
+        for number in 0..100 {
+            send(&mut *link, message(0, number)).await.unwrap();
+            assert_eq!(inbox.next().await, Some(message(0, number)));
+        }
+        drop((sending, receiving, driver));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Credits: how much a link may send before something was taken out of the inbox at its end.
 //!
 //! They are places: see [`Message::places`](crate::messaging::Message::places). The receiver names a
-//! limit, which never falls; a message may begin below it. What lies between what was taken and the
+//! limit, and a message may begin below it; a sender that has sent nothing for a while gives back what
+//! it does not use. What lies between what was taken and the
 //! limit has a place in the receiver's memory. The links to one
 //! inbox share its capacity: each gets an equal part of what the others have not been granted, and
 //! [`SHARE_MIN`] in any case. So all of them together are never granted more than the capacity and
@@ -17,8 +18,16 @@ pub(super) struct Window {
     next: u64,
     /// How many places its messages have had.
     used: u64,
-    /// How many were granted.
+    /// How many were granted, and in how many grants.
     limit: u64,
+    grants: u64,
+}
+
+/// What a sender is told: how far it may send, and the how-manieth word of this kind that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) limit: u64,
+    pub(super) number: u64,
 }
 
 /// Why a message is not the next of its link.
@@ -61,11 +70,39 @@ impl Window {
 
     /// Raises the limit as far as there are places: the inbox has `capacity`, of which the other
     /// `others` links to it have `elsewhere`. Answers with the new limit.
-    pub(super) fn grant(&mut self, taken: u64, capacity: u64, others: u64, elsewhere: u64) -> u64 {
+    pub(super) fn grant(
+        &mut self,
+        taken: u64,
+        capacity: u64,
+        others: u64,
+        elsewhere: u64,
+    ) -> Granted {
         let fair = capacity / (others + 1);
         let places = fair.min(capacity.saturating_sub(elsewhere)).max(SHARE_MIN);
         self.limit = self.limit.max(taken + places);
-        self.limit
+        self.granted()
+    }
+
+    /// The limit as it is, as another grant.
+    pub(super) fn granted(&mut self) -> Granted {
+        self.grants += 1;
+        Granted {
+            limit: self.limit,
+            number: self.grants,
+        }
+    }
+
+    /// The sender keeps less than it was granted. That holds unless another grant is on its way to
+    /// it, which it will take for what it says.
+    pub(super) fn returned(&mut self, kept: Granted) {
+        if kept.number == self.grants {
+            self.limit = self.limit.min(kept.limit.max(self.used));
+        }
+    }
+
+    /// How many places its messages have had.
+    pub(super) fn used(&self) -> u64 {
+        self.used
     }
 }
 
@@ -83,6 +120,9 @@ mod tests {
         Take(usize),
         Grant(usize),
         Hear(usize),
+        /// The sender gives back what it does not use; the receiver hears of it.
+        Return(usize),
+        HearReturn(usize),
     }
 
     /// One link: what its sender knows, and what is on its way in both directions.
@@ -91,8 +131,11 @@ mod tests {
         window: Window,
         sent: u64,
         used: u64,
+        /// Its limit, and how many grants it has heard.
         heard: u64,
-        granted: VecDeque<u64>,
+        grants: u64,
+        granted: VecDeque<Granted>,
+        returned: VecDeque<Granted>,
         queued: VecDeque<(u64, u64)>,
         read: u64,
         taken: u64,
@@ -107,6 +150,8 @@ mod tests {
             3 => link().prop_map(Move::Take),
             1 => link().prop_map(Move::Grant),
             1 => link().prop_map(Move::Hear),
+            1 => link().prop_map(Move::Return),
+            1 => link().prop_map(Move::HearReturn),
         ]
     }
 
@@ -141,8 +186,23 @@ mod tests {
             Move::Grant(at) => grant(links, at, capacity),
             Move::Hear(at) => {
                 let link = &mut links[at];
-                if let Some(limit) = link.granted.pop_front() {
-                    link.heard = link.heard.max(limit);
+                if let Some(granted) = link.granted.pop_front() {
+                    link.heard = link.heard.max(granted.limit);
+                    link.grants = granted.number;
+                }
+            }
+            Move::Return(at) => {
+                let link = &mut links[at];
+                link.heard = link.heard.min(link.used + SHARE_MIN);
+                link.returned.push_back(Granted {
+                    limit: link.heard,
+                    number: link.grants,
+                });
+            }
+            Move::HearReturn(at) => {
+                let link = &mut links[at];
+                if let Some(kept) = link.returned.pop_front() {
+                    link.window.returned(kept);
                 }
             }
         }
@@ -168,7 +228,7 @@ mod tests {
             }
             // Once everything is taken and heard, every link may send again.
             for at in 0..links.len() {
-                for step in [Move::Take(at), Move::Hear(at)].repeat(400) {
+                for step in [Move::Take(at), Move::Hear(at), Move::HearReturn(at)].repeat(400) {
                     play(&mut links, capacity, step);
                 }
                 play(&mut links, capacity, Move::Grant(at));
@@ -183,7 +243,7 @@ mod tests {
     fn what_is_not_next_is_named() {
         let mut window = Window::default();
         assert_eq!(window.receive(0, 1), Err(Misplaced::BeyondLimit));
-        assert_eq!(window.grant(0, 8, 0, 0), 8);
+        assert_eq!(window.grant(0, 8, 0, 0).limit, 8);
         assert_eq!(window.receive(0, 1), Ok(()));
         assert_eq!(window.receive(0, 1), Err(Misplaced::Again));
         assert_eq!(window.receive(2, 1), Err(Misplaced::Gap));
@@ -198,14 +258,30 @@ mod tests {
         assert_eq!(window.receive(1, 7), Ok(()));
         assert_eq!(window.outstanding(0), 14);
         assert_eq!(window.receive(2, 1), Err(Misplaced::BeyondLimit));
-        assert_eq!(window.grant(7, 8, 0, 0), 15);
+        assert_eq!(window.grant(7, 8, 0, 0).limit, 15);
     }
 
     #[test]
     fn links_share_an_inbox_and_none_is_left_without() {
         let mut window = Window::default();
-        assert_eq!(window.grant(0, 64, 3, 0), 16);
-        assert_eq!(window.grant(10, 64, 3, 60), 16);
-        assert_eq!(window.grant(16, 64, 3, 64), 18);
+        assert_eq!(window.grant(0, 64, 3, 0).limit, 16);
+        assert_eq!(window.grant(10, 64, 3, 60).limit, 16);
+        assert_eq!(window.grant(16, 64, 3, 64).limit, 18);
+    }
+
+    #[test]
+    fn what_a_sender_gives_back_is_there_for_others() {
+        let mut window = Window::default();
+        let granted = window.grant(0, 64, 0, 0);
+        let kept = Granted {
+            limit: SHARE_MIN,
+            ..granted
+        };
+        window.returned(kept);
+        assert_eq!(window.outstanding(0), SHARE_MIN);
+        // Another grant was on its way when it was said: that one counts.
+        assert_eq!(window.grant(0, 64, 0, 0).limit, 64);
+        window.returned(kept);
+        assert_eq!(window.outstanding(0), 64);
     }
 }

@@ -18,10 +18,12 @@ pub enum Control {
     Grant {
         /// What the receiver calls the link.
         link: LinkId,
-        /// The limit. It never falls.
+        /// The limit. It falls only to what the sender has said that it keeps.
         limit: u64,
         /// How many places were left again, since their messages were taken.
         taken: u64,
+        /// The how-manieth grant of the link this is, from 1.
+        number: u64,
     },
     /// To the sender: the link has ended, or there is none.
     Refuse {
@@ -44,6 +46,10 @@ pub struct Open {
     pub link: LinkId,
     /// How many messages it has sent on it: who knows of fewer has lost some.
     pub sent: u64,
+    /// The limit that it keeps: less than it was granted when it has sent nothing for a while.
+    pub limit: u64,
+    /// How many grants it has heard: the receiver may have said another meanwhile.
+    pub heard: u64,
     /// To which inbox.
     pub inbox: InboxKind,
     /// Of which peer.
@@ -88,7 +94,9 @@ impl Control {
         out.extend_from_slice(&link.0.to_le_bytes());
         match self {
             Control::Open(open) => {
-                out.extend_from_slice(&open.sent.to_le_bytes());
+                for figure in [open.sent, open.limit, open.heard] {
+                    out.extend_from_slice(&figure.to_le_bytes());
+                }
                 out.push(match open.inbox {
                     InboxKind::Task => 0,
                     InboxKind::Acker => 1,
@@ -96,9 +104,15 @@ impl Control {
                 out.extend_from_slice(open.peer.0.as_bytes());
                 put_text(out, &open.site)?;
             }
-            Control::Grant { limit, taken, .. } => {
-                out.extend_from_slice(&limit.to_le_bytes());
-                out.extend_from_slice(&taken.to_le_bytes());
+            Control::Grant {
+                limit,
+                taken,
+                number,
+                ..
+            } => {
+                for figure in [limit, taken, number] {
+                    out.extend_from_slice(&figure.to_le_bytes());
+                }
             }
             Control::Refuse { reason, .. } => out.push(match reason {
                 RefuseReason::NoInbox => 0,
@@ -119,6 +133,8 @@ impl Control {
             OPEN => Control::Open(Open {
                 link,
                 sent: reader.u64()?,
+                limit: reader.u64()?,
+                heard: reader.u64()?,
                 inbox: match reader.u8()? {
                     0 => InboxKind::Task,
                     1 => InboxKind::Acker,
@@ -131,6 +147,7 @@ impl Control {
                 link,
                 limit: reader.u64()?,
                 taken: reader.u64()?,
+                number: reader.u64()?,
             },
             REFUSE => Control::Refuse {
                 link,

@@ -29,8 +29,8 @@
 //! | retries | roots, reason (length 4, text); the word: the cause |
 //! | inquiry | roots, quiet 4 |
 //! | progress | roots; the word: whether they move |
-//! | open | link 8, sent 8, inbox 1, peer 16, site (length 4, text) |
-//! | grant | link 8, limit 8, taken 8 |
+//! | open | link 8, sent 8, limit 8, heard 8, inbox 1, peer 16, site (length 4, text) |
+//! | grant | link 8, limit 8, taken 8, number 8 |
 //! | refuse | link 8, reason 1 |
 //! | leave | link 8 |
 //! | any, compressed | length of the body 4, the body as a stream of DEFLATE |

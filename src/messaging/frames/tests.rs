@@ -140,19 +140,25 @@ fn any_control() -> impl Strategy<Value = Control> {
         Just(RefuseReason::Gap),
         Just(RefuseReason::BeyondLimit),
     ];
-    let open = (link(), any::<u64>(), inbox, 0..9_u64, "[ -~]{0,40}");
+    let figures = || (any::<u64>(), any::<u64>(), any::<u64>());
+    let open = (link(), figures(), inbox, 0..9_u64, "[ -~]{0,40}");
     prop_oneof![
-        open.prop_map(|(link, sent, inbox, seed, site)| Control::Open(Open {
-            link,
-            sent,
-            inbox,
-            peer: peer(seed),
-            site,
-        })),
-        (link(), any::<u64>(), any::<u64>()).prop_map(|(link, limit, taken)| Control::Grant {
+        open.prop_map(
+            |(link, (sent, limit, heard), inbox, seed, site)| Control::Open(Open {
+                link,
+                sent,
+                limit,
+                heard,
+                inbox,
+                peer: peer(seed),
+                site,
+            })
+        ),
+        (link(), figures()).prop_map(|(link, (limit, taken, number))| Control::Grant {
             link,
             limit,
-            taken
+            taken,
+            number,
         }),
         (link(), reason).prop_map(|(link, reason)| Control::Refuse { link, reason }),
         link().prop_map(|link| Control::Leave { link }),
