@@ -14,6 +14,9 @@ const READ_FOLLOWING: usize = 8;
 const READ_BACKLOG: usize = 128;
 const READS_IN_FLIGHT: u64 = 4;
 
+/// So many entries in one piece are followed by still more.
+pub const BACKLOG: usize = READ_BACKLOG * READS_IN_FLIGHT as usize;
+
 /// A watch that was lost is made up for after this long.
 const BELT: Duration = Duration::from_secs(15);
 

@@ -3,7 +3,7 @@
 use super::PeerGroup;
 use crate::codec::from_payload;
 use crate::coordination::origin::Origin;
-use crate::coordination::tail::{News, Tail, look, next};
+use crate::coordination::tail::{BACKLOG, News, Tail, look, next};
 use crate::coordination::{Coordination, CoordinationError};
 use crate::ids::LogPosition;
 use crate::log::{Entry, Reason, Step, Unreadable, step};
@@ -23,6 +23,25 @@ struct Ahead {
     session: Arc<dyn Coordination>,
     from: LogPosition,
     look: JoinSet<Result<Option<News>, CoordinationError>>,
+}
+
+/// What readers get of entries.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// Each by itself.
+    Steps,
+    /// A whole slice at once, as when they lag: the log is far ahead of this process, and what it says
+    /// here has been answered by others long ago.
+    Jumps,
+}
+
+impl Pace {
+    fn of(entries: &[Vec<u8>]) -> Self {
+        match entries.len() >= BACKLOG {
+            true => Pace::Jumps,
+            false => Pace::Steps,
+        }
+    }
 }
 
 impl Ahead {
@@ -68,8 +87,8 @@ impl PeerGroup {
             }
             match news {
                 Ok(News::Entries(entries)) => {
-                    let reading = this.read_ahead(entries.len());
-                    this.apply_all(entries.into_iter(), reading, ctx);
+                    let (pace, ahead) = (Pace::of(&entries), this.read_ahead(entries.len()));
+                    this.apply_all(entries.into_iter(), pace, ahead, ctx);
                 }
                 Ok(News::Origin(origin)) => {
                     this.jump(origin);
@@ -96,11 +115,17 @@ impl PeerGroup {
     fn apply_all(
         &mut self,
         mut entries: IntoIter<Vec<u8>>,
+        pace: Pace,
         ahead: Option<Ahead>,
         ctx: &mut Context<Self>,
     ) {
-        for payload in entries.by_ref().take(SLICE) {
-            self.apply(&payload);
+        let slice = entries.by_ref().take(SLICE);
+        match pace {
+            Pace::Steps => slice.for_each(|payload| {
+                let step = self.apply(&payload, self.position_and_replica());
+                self.publish(step);
+            }),
+            Pace::Jumps => self.pass_over(slice),
         }
         if entries.len() == 0 {
             self.applied(ctx);
@@ -113,7 +138,7 @@ impl PeerGroup {
         let others = wrap_future::<_, Self>(tokio::task::yield_now());
         ctx.spawn(others.map(move |(), this, ctx| {
             if this.session == of_session {
-                this.apply_all(entries, ahead, ctx);
+                this.apply_all(entries, pace, ahead, ctx);
             }
         }));
     }
@@ -134,23 +159,40 @@ impl PeerGroup {
         let old = self.position_and_replica().replica;
         tracing::info!(%position, "the log goes on from its origin");
         self.collector.begin_anew();
-        self.publish(Step::jump(position, old, Arc::new(replica)));
+        let step = Step::jump(position, old, Arc::new(replica));
+        self.account(&step);
+        self.publish(step);
     }
 
-    fn apply(&mut self, payload: &[u8]) {
-        let Snapshot { position, replica } = self.position_and_replica();
-        let position = LogPosition::after(position);
+    /// Applies entries of which readers get no more than what became of them all.
+    fn pass_over(&mut self, entries: impl Iterator<Item = Vec<u8>>) {
+        let mut snapshot = self.position_and_replica();
+        let before = snapshot.replica.clone();
+        for payload in entries {
+            let step = self.apply(&payload, snapshot);
+            snapshot = Snapshot {
+                position: Some(step.position),
+                replica: step.new,
+            };
+        }
+        if let Some(position) = snapshot.position {
+            self.publish(Step::jump(position, before, snapshot.replica));
+        }
+    }
+
+    fn apply(&mut self, payload: &[u8], before: Snapshot) -> Step {
+        let position = LogPosition::after(before.position);
         let entry = from_payload::<Entry>(payload).map_err(|error| {
             tracing::warn!(%position, %error, "an entry of the log cannot be read; it changes nothing");
             Unreadable(error.to_string())
         });
-        let step = step(position, entry, replica);
+        let step = step(position, entry, before.replica);
         self.collector.applied(&step, payload.len());
-        self.publish(step);
+        self.account(&step);
+        step
     }
 
     fn publish(&mut self, step: Step) {
-        self.account(&step);
         let (old, new) = (&step.old.membership, &step.new.membership);
         if !Arc::ptr_eq(old, new) && old.members != new.members {
             self.services.task.transport.learn_sites(&new.members);
