@@ -29,8 +29,9 @@ shard=$((seed % every))/$every
 echo "one of $every of $all mutants" >&2
 
 # Survivors are no error of the tool's, which then ends with 2; a time-out is a mutant that was caught.
-cargo mutants "${files[@]}" "${except[@]}" --shard "$shard" --sharding round-robin --output "$out" --jobs 1 \
-  --baseline run --cap-lints true --timeout-multiplier 4 --minimum-test-timeout 120 -- --lib -- "${tests[@]}" || [ $? -le 3 ]
+cargo mutants "${files[@]}" "${except[@]}" --shard "$shard" --sharding round-robin --output "$out" \
+  --jobs 1 --baseline run --cap-lints true --timeout-multiplier 4 --minimum-test-timeout 120 \
+  --cargo-arg=--lib -- -- "${tests[@]}" || [ $? -le 3 ]
 
 count() { wc -l <"$out/mutants.out/$1.txt"; }
 caught=$(count caught) timeout=$(count timeout) missed=$(count missed) unviable=$(count unviable)
