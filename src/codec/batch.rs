@@ -339,16 +339,6 @@ impl<'a> Children<'a> {
         self.ack_values.push(ack_value);
     }
 
-    /// How many there are so far.
-    pub fn len(&self) -> usize {
-        self.ack_values.len()
-    }
-
-    /// Whether there is none yet.
-    pub fn is_empty(&self) -> bool {
-        self.ack_values.is_empty()
-    }
-
     /// The rows of the new batch. Where nothing was left out and nothing multiplied they share what is
     /// known of the received ones.
     pub fn finish(self) -> BatchMeta {

@@ -403,6 +403,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_comes_twice_is_found_however_many_there_are() {
+        for count in FEW_FIELDS - 1..=FEW_FIELDS + 2 {
+            let fields = |last: String| -> Vec<u8> {
+                let keys = (0..count - 1).map(|key| format!("{key:03}"));
+                let segment: Segment = keys.map(|key| (key, 1)).chain([(last, 2)]).collect();
+                encoded(&segment)
+            };
+            let mut decoder = Decoder::default();
+            assert!(decoder.decode(&fields("999".into())).is_ok());
+            // All but the last are where they are expected.
+            let mut twice = fields("998".into());
+            let at = twice.windows(3).position(|key| key == b"998").unwrap();
+            twice[at..at + 3].copy_from_slice(b"000");
+            let key = "000".into();
+            let refused = Err(CodecError::DuplicateKey { at, key });
+            assert_eq!(decoder.decode(&twice), refused, "{count} fields");
+        }
+    }
+
+    #[test]
     fn nesting_ends_at_the_limit_on_both_sides() {
         let nested = |levels: usize| {
             let inner = (1..levels).fold(Value::Null, |inner, _| Value::from(vec![inner]));
