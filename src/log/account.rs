@@ -113,7 +113,7 @@ fn assigned(task: &Assignment) -> Value {
 mod tests {
     use super::*;
     use crate::log::commands::sample::{Cluster, submit};
-    use crate::log::commands::{Command, PrepareJoinCluster};
+    use crate::log::commands::{AbortJoinCluster, Command, LeaveCluster, PrepareJoinCluster};
     use crate::replica::sample::{job_id, knowing, peer};
 
     #[test]
@@ -135,6 +135,19 @@ mod tests {
         assert_eq!(told["effects"][&c], json!([]));
         let watched = told["wants"][&a].clone();
         assert_eq!(watched, json!({ "watches": [b, c], "task": null }));
+    }
+
+    #[test]
+    fn whom_nobody_knows_may_be_affected() {
+        let id = peer("z");
+        let also = vec![peer("y")];
+        let abort = Command::AbortJoinCluster(AbortJoinCluster { id });
+        let leave = Command::LeaveCluster(LeaveCluster { id, also });
+        for (command, affected_ones) in [(abort, "z"), (leave, "y z")] {
+            let step = Cluster::of("a").run(command);
+            let expected = affected_ones.split(' ').map(peer).collect();
+            assert_eq!(affected(&step), expected);
+        }
     }
 
     #[test]

@@ -154,6 +154,22 @@ mod tests {
     }
 
     #[test]
+    fn other_joins_go_on_when_one_is_given_up() {
+        let mut membership = joined("a b c d");
+        for (observer, joiner) in [("a", "e"), ("b", "f"), ("c", "g"), ("d", "h")] {
+            membership.prepare(peer(observer), peer(joiner), member());
+        }
+        membership.promote(peer("c"), peer("g"));
+        membership.promote(peer("d"), peer("h"));
+        membership.forget_joiner(peer("e"));
+        membership.forget_joiner(peer("g"));
+        assert_eq!(membership.prepared, [(peer("b"), peer("f"))].into());
+        assert_eq!(membership.accepted, [(peer("d"), peer("h"))].into());
+        let known = |name| membership.members.contains_key(&peer(name));
+        assert_eq!(["e", "f", "g", "h"].map(known), [false, true, false, true]);
+    }
+
+    #[test]
     fn busy_observers_and_watchers_of_prepared_ones_take_nobody() {
         let mut membership = joined("a b c");
         membership.prepare(peer("b"), peer("d"), member());
