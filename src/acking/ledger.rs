@@ -346,6 +346,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(ledger.open(), 0);
+            prop_assert_eq!(ledger.counters().completed, trees.len() as u64);
         }
 
         #[test]

@@ -202,6 +202,10 @@ async fn connection(client: TcpStream, network: watch::Receiver<Network>, traffi
         _ = requests(from_client, to_server, network.clone(), &traffic, &lost_answer) => {}
         _ = answers(from_server, to_client, network, &traffic, &lost_answer) => {}
     }
+    // Also when another loss ended the connection before the answer came.
+    if lock(&lost_answer).is_some() {
+        traffic.happened.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 async fn requests(
@@ -260,7 +264,6 @@ async fn answers(
         let frame = read_frame(&mut from).await?;
         let lost = *lock(lost_answer);
         if lost.is_some() && int(&frame, 0) == lost {
-            traffic.happened.fetch_add(1, Ordering::SeqCst);
             return Ok(());
         }
         pass_on(&frame, &mut to, &mut network).await?;

@@ -344,6 +344,12 @@ impl Model {
         let open = self.open();
         assert_eq!(pending.in_flight(), open.len());
         assert_eq!(pending.is_empty(), open.is_empty());
+        let sent_done = pending.sent.iter().filter(|sent| sent.is_done()).count();
+        let reads_done = pending.reads.iter().filter(|read| read.open == 0).count();
+        assert_eq!(
+            (pending.sent_done, pending.reads_done),
+            (sent_done, reads_done)
+        );
         let bytes: usize = open
             .values()
             .map(|at| segments(*at..at + 1).byte_len())

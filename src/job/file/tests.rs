@@ -1,9 +1,10 @@
 //! What people read when a job file is wrong, and that one which is right is read as it was meant.
 
 use super::*;
+use crate::job::percent::Percent;
 use crate::job::vocabulary::{KeySchema, PluginSignature, Signature};
 use crate::job::{Task, TaskKind};
-use crate::segment::Segment;
+use crate::segment::{Segment, Value};
 use std::num::NonZeroU32;
 
 pub(super) const FLIGHTS: &str = "\
@@ -255,6 +256,15 @@ fn a_right_file_is_read_as_it_was_meant() {
       "task-scheduler": "balanced"
     }
     "#);
+}
+
+#[test]
+fn whole_percentages_are_told_as_integers() {
+    let mut job = parse(FLIGHTS).unwrap();
+    for (percent, told) in [(50.0, Value::from(50)), (12.5, Value::from(12.5))] {
+        job.percentage = Percent::new(percent);
+        assert_eq!(describe(&job).get("percentage"), Some(&told));
+    }
 }
 
 #[test]

@@ -129,6 +129,27 @@ fn whoever_lacks_able_peers_is_told_where() {
 }
 
 #[test]
+fn a_lack_of_able_peers_is_told_before_a_lack_of_sites() {
+    let lacking = "in:i>out out:o:2-!fn:x";
+    let expected = "waits: task out needs 2 peers that know its words, 1 is joined";
+    let colocated = JobRecord {
+        task_scheduler: TaskScheduler::Colocated,
+        ..record(lacking)
+    };
+    for job in [colocated, record(lacking)] {
+        let mut replica = scheduled("a b c d", JobScheduler::Greedy, vec![job]);
+        let membership = Arc::make_mut(&mut replica.membership);
+        membership.members.insert(peer("a"), knowing("fn:x"));
+        assert_eq!(explain(&replica, job_id(0)).to_string(), expected);
+        let membership = Arc::make_mut(&mut replica.membership);
+        for name in ["a", "b", "c", "d"] {
+            membership.members.get_mut(&peer(name)).unwrap().site = Site(name.into());
+        }
+        assert_eq!(explain(&replica, job_id(0)).to_string(), expected);
+    }
+}
+
+#[test]
 fn greedy_gives_the_earliest_all_it_can_use_and_the_rest_flows_down() {
     let jobs = || {
         let small = "in:i>out:1-1 out:o:1-2";
