@@ -59,9 +59,10 @@ mod tests {
         let mut cluster = Cluster::of("a b");
         cluster.run(submit(0, "in:i>out out:o"));
         cluster.run(submit(1, "in:i>out out:o"));
-        let new = cluster
-            .run(Command::KillJob(KillJob::new(job_id(0), None)))
-            .new;
+        let step = cluster.run(Command::KillJob(KillJob::new(job_id(0), None)));
+        let diff = serde_json::to_value(step.diff().unwrap()).unwrap();
+        assert_eq!(diff["killed"], serde_json::json!([job_id(0)]));
+        let new = step.new;
         assert_eq!(new.jobs.killed, [job_id(0)]);
         assert_eq!(new.peer_count(job_id(0)), 0);
         assert_eq!(new.peer_count(job_id(1)), 2);
