@@ -5,6 +5,7 @@
 
 #[cfg(feature = "aeron")]
 pub mod aeron;
+mod altered;
 #[cfg(test)]
 mod contract;
 mod frames;
@@ -12,6 +13,7 @@ mod inbox;
 mod links;
 mod local;
 
+pub(crate) use altered::Altered;
 pub use frames::{
     Cargo, Control, Envelope, FRAME_BYTES_MAX, FrameError, LinkId, Open, RefuseReason,
     decode_frame, deflate_frame, encode_control, encode_frame,
@@ -187,6 +189,16 @@ pub enum Lost {
     Segments(BatchMeta),
     /// A word about roots, that can be said twice.
     Word(Message),
+}
+
+/// What has to be known of a message if the link breaks that it was sent on.
+impl From<Message> for Lost {
+    fn from(sent: Message) -> Self {
+        match sent {
+            Message::Segments(segments) => Lost::Segments(segments.batch.into_parts().0),
+            word => Lost::Word(word),
+        }
+    }
 }
 
 /// The message was not sent, and this is it.

@@ -1,14 +1,10 @@
 //! A transport on which messages get lost, and some arrive twice.
 
-use crate::ids::{GroupId, PeerId};
-use crate::messaging::{Inbox, InboxKind, Link, LinkClosed, Message, Transport};
-use crate::messaging::{TransportError, TrySendError};
-use crate::replica::{Member, SharedMap, Site};
+use crate::messaging::{Altered, Link, LinkClosed, Message, Transport, TrySendError};
 use futures_util::future::BoxFuture;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
 
 /// How much gets lost between peers. Real links tell their sender when they lose something; these do
 /// not, so that only time-outs help.
@@ -91,51 +87,13 @@ impl Link for LossyLink {
     }
 }
 
-impl Transport for Lossy {
-    fn open_inbox(
-        &self,
-        peer: PeerId,
-        kind: InboxKind,
-        capacity: usize,
-    ) -> Result<Inbox, TransportError> {
-        self.inner.open_inbox(peer, kind, capacity)
+impl Altered for Lossy {
+    fn inner(&self) -> &dyn Transport {
+        &*self.inner
     }
 
-    fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError> {
-        let inner = self.inner.link(to, kind)?;
+    fn alter(&self, inner: Box<dyn Link>) -> Box<dyn Link> {
         let fate = self.fate.clone();
-        Ok(Box::new(LossyLink { inner, fate }))
-    }
-
-    fn segment_bytes_max(&self) -> usize {
-        self.inner.segment_bytes_max()
-    }
-
-    fn shut(&self, peer: PeerId) {
-        self.inner.shut(peer);
-    }
-
-    fn site(&self, group: GroupId) -> Site {
-        self.inner.site(group)
-    }
-
-    fn learn_sites(&self, members: &SharedMap<PeerId, Member>) {
-        self.inner.learn_sites(members);
-    }
-
-    fn refused(&self) -> Vec<(&'static str, u64)> {
-        self.inner.refused()
-    }
-
-    fn alive(&self) -> Result<(), String> {
-        self.inner.alive()
-    }
-
-    fn losses(&self) -> u64 {
-        self.inner.losses()
-    }
-
-    fn broken(&self) -> watch::Receiver<()> {
-        self.inner.broken()
+        Box::new(LossyLink { inner, fate })
     }
 }

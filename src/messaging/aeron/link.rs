@@ -156,11 +156,7 @@ impl AeronLink {
         while self.under_way.front().is_some_and(|(end, _)| *end <= taken) {
             self.under_way.pop_front();
         }
-        let sent = match message {
-            Message::Segments(segments) => Lost::Segments(segments.batch.into_parts().0),
-            word => Lost::Word(word),
-        };
-        self.under_way.push_back((end, sent));
+        self.under_way.push_back((end, message.into()));
     }
 }
 

@@ -2,9 +2,7 @@
 
 use super::stations::Ends;
 use super::*;
-use crate::ids::GroupId;
-use crate::messaging::{Link, LinkClosed, Lost, TransportError, TrySendError};
-use crate::replica::{Member, SharedMap, Site};
+use crate::messaging::{Altered, Link, LinkClosed, Lost, TrySendError};
 use futures_util::future::BoxFuture;
 use std::sync::Mutex;
 use tokio::sync::watch;
@@ -68,10 +66,7 @@ impl Link for CutLink {
         if line == Line::Whole {
             return self.inner.try_send(message);
         }
-        self.lost.push(match message {
-            Message::Segments(segments) => Lost::Segments(segments.batch.into_parts().0),
-            word => Lost::Word(word),
-        });
+        self.lost.push(message.into());
         Ok(())
     }
 
@@ -87,54 +82,21 @@ impl Link for CutLink {
     }
 }
 
-impl Transport for Cut {
-    fn open_inbox(
-        &self,
-        peer: PeerId,
-        kind: InboxKind,
-        capacity: usize,
-    ) -> Result<Inbox, TransportError> {
-        self.inner.open_inbox(peer, kind, capacity)
+impl Altered for Cut {
+    fn inner(&self) -> &dyn Transport {
+        &self.inner
     }
 
-    fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError> {
-        Ok(Box::new(CutLink {
-            inner: self.inner.link(to, kind)?,
+    fn alter(&self, inner: Box<dyn Link>) -> Box<dyn Link> {
+        Box::new(CutLink {
+            inner,
             lost: Vec::new(),
             generation: self.state.lock().unwrap().generation,
             state: self.state.clone(),
-        }))
+        })
     }
 
-    fn segment_bytes_max(&self) -> usize {
-        self.inner.segment_bytes_max()
-    }
-
-    fn shut(&self, peer: PeerId) {
-        self.inner.shut(peer);
-    }
-
-    fn site(&self, group: GroupId) -> Site {
-        self.inner.site(group)
-    }
-
-    fn learn_sites(&self, members: &SharedMap<PeerId, Member>) {
-        self.inner.learn_sites(members);
-    }
-
-    fn refused(&self) -> Vec<(&'static str, u64)> {
-        self.inner.refused()
-    }
-
-    fn alive(&self) -> Result<(), String> {
-        self.inner.alive()
-    }
-
-    fn losses(&self) -> u64 {
-        self.inner.losses()
-    }
-
-    fn broken(&self) -> watch::Receiver<()> {
+    fn breaks(&self) -> watch::Receiver<()> {
         self.broken.subscribe()
     }
 }

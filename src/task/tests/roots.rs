@@ -3,14 +3,11 @@
 use super::stations::Ends;
 use super::*;
 use crate::acking::RootId;
-use crate::ids::GroupId;
 use crate::log::wants::TaskPhase;
-use crate::messaging::{Link, TransportError};
-use crate::replica::{Member, SharedMap, Site};
+use crate::messaging::Altered;
 use counters::Account;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use tokio::sync::watch;
 use traces::{TraceEvent, Traced};
 
 fn count(n: u32) -> NonZeroU32 {
@@ -22,50 +19,13 @@ struct Narrow(LocalTransport);
 
 const BYTES_MAX: usize = 100;
 
-impl Transport for Narrow {
-    fn open_inbox(
-        &self,
-        peer: PeerId,
-        kind: InboxKind,
-        capacity: usize,
-    ) -> Result<Inbox, TransportError> {
-        self.0.open_inbox(peer, kind, capacity)
+impl Altered for Narrow {
+    fn inner(&self) -> &dyn Transport {
+        &self.0
     }
 
-    fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError> {
-        self.0.link(to, kind)
-    }
-
-    fn segment_bytes_max(&self) -> usize {
+    fn bytes_max(&self) -> usize {
         BYTES_MAX
-    }
-
-    fn shut(&self, peer: PeerId) {
-        self.0.shut(peer);
-    }
-
-    fn site(&self, group: GroupId) -> Site {
-        self.0.site(group)
-    }
-
-    fn learn_sites(&self, members: &SharedMap<PeerId, Member>) {
-        self.0.learn_sites(members);
-    }
-
-    fn refused(&self) -> Vec<(&'static str, u64)> {
-        self.0.refused()
-    }
-
-    fn alive(&self) -> Result<(), String> {
-        self.0.alive()
-    }
-
-    fn losses(&self) -> u64 {
-        self.0.losses()
-    }
-
-    fn broken(&self) -> watch::Receiver<()> {
-        self.0.broken()
     }
 }
 
