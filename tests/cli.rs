@@ -70,6 +70,15 @@ fn with_job(job: &str) -> TempDir {
     folder
 }
 
+/// A pipe of rows that nobody ends while this is held: a job that reads it waits for more.
+fn pipe(folder: &Path) -> fs::File {
+    let pipe = folder.join("rows");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let mut both_ends = fs::OpenOptions::new();
+    both_ends.read(true).write(true).open(&pipe).unwrap()
+}
+
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder)
         .unwrap()
@@ -315,6 +324,48 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
 }
 
 #[test]
+fn it_is_explained_why_a_job_has_its_peers_and_for_what_another_waits() {
+    let folder = folder();
+    let rows = pipe(folder.path());
+    let node = started(folder.path(), &format!("{ANY_PORT}[node]\npeers = 4\n"));
+    while node.get("/health/ready").unwrap()["peers-joined"] != 4 {
+        std::thread::yield_now();
+    }
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", node.url()]].concat());
+    let submit = |set: [&str; 2]| {
+        let submitted = ask(&["submit", "job.yaml", "--set", set[0], "--set", set[1]]);
+        assert_eq!(submitted.code, Some(0), "{}", submitted.err);
+        submitted.out.trim().to_owned()
+    };
+    let explain = |id: &str| {
+        let explained = ask(&["explain", id]);
+        assert_eq!(explained.code, Some(0), "{}", explained.err);
+        let told = explained.out.strip_prefix(&format!("job late ({id})\n"));
+        told.unwrap_or_else(|| panic!("{}", explained.out))
+            .to_owned()
+    };
+    let runs = submit(["read.path=rows", "read.dead-letter=letters.jsonl"]);
+    insta::assert_snapshot!(explain(&runs), @"
+    runs with 4 peers: what it can use of 4 peers; no other job runs
+    TASK   PEERS  WHY
+    read   1      its minimum is its maximum
+    keep   2      an even share of the job's 4 peers
+    write  1      its minimum is its maximum
+    ");
+    let waits = submit([
+        "write.path=other.jsonl",
+        "read.dead-letter=other-letters.jsonl",
+    ]);
+    insta::assert_snapshot!(explain(&waits), @"waits: needs 3 peers, 1 is free: 3 serve job late");
+
+    assert_eq!(ask(&["kill", &runs]).code, Some(0));
+    drop(rows);
+    assert_eq!(explain(&runs), "killed by a client\n");
+    let nobody = ask(&["explain", "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03"]);
+    assert_eq!(nobody.code, Some(2), "{}", nobody.err);
+}
+
+#[test]
 fn a_collected_job_is_known_by_how_it_ended() {
     let folder = folder();
     let node = started(folder.path(), ANY_PORT);
@@ -393,6 +444,58 @@ fn the_log_of_a_node_is_followed_explained_and_played_elsewhere() {
 
     let nowhere = log(&["tail", "--config", "missing.toml"]);
     assert_eq!(nowhere.code, Some(2), "{}", nowhere.err);
+}
+
+#[test]
+fn whoever_follows_the_log_sees_it_grow_and_what_is_collected_is_told() {
+    let folder = folder();
+    let port = free_port();
+    let config = format!("{ANY_PORT}[coordination]\nembedded-port = {port}\n[node]\npeers = 3\n");
+    let node = started(folder.path(), &config);
+    let words = ["log", "tail", "--config", "node.toml", "--lines", "1"];
+    let mut tail = Process::start(onyx(&words).current_dir(folder.path()), Errors::Kept);
+    // From its first line on it follows.
+    tail.says();
+    let mut sees = |what: &str| {
+        loop {
+            let line = tail.says();
+            if line.contains(what) {
+                return line;
+            }
+        }
+    };
+    let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", node.url()]].concat());
+    let id = "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03";
+    let done = ask(&["submit", "job.yaml", "--wait", "--id", id]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let line = sees(" submit-job ");
+    assert!(line.contains(id) && line.ends_with(": applied\n"), "{line}");
+    assert_eq!(ask(&["gc"]).code, Some(0));
+    sees(" gc");
+
+    let log = |words: &[&str]| {
+        let servers = format!("127.0.0.1:{port}");
+        let source: &[&str] = match words[0] {
+            "replay" => &[],
+            _ => &["--connect", &servers],
+        };
+        run(folder.path(), &[&["log"], words, source].concat())
+    };
+    let shown = log(&["show", "0"]);
+    assert_eq!(shown.code, Some(2), "{}", shown.out);
+    let told = "entry 0 was collected: the log begins with ";
+    assert!(shown.err.contains(told), "{}", shown.err);
+
+    // A file of what is left begins with the origin, and leads to the same.
+    let exported = log(&["export", "rest.jsonl"]);
+    assert_eq!(exported.code, Some(0), "{}", exported.err);
+    let replayed = log(&["replay", "rest.jsonl"]);
+    assert_eq!(replayed.code, Some(0), "{}", replayed.err);
+    let replayed: serde_json::Value = serde_json::from_str(&replayed.out).unwrap();
+    let replica = node.get("/replica").unwrap();
+    assert_eq!(replayed["replica"], replica["replica"]);
+    let tombstones = &replayed["replica"]["tombstones"];
+    assert_eq!(tombstones[id]["outcome"], "completed", "{tombstones}");
 }
 
 #[test]
@@ -557,15 +660,7 @@ fn an_output_that_is_the_input_by_another_name_is_refused() {
 #[test]
 fn two_jobs_do_not_write_one_file() {
     let folder = folder();
-    let pipe = folder.path().join("rows");
-    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
-    assert!(made.success());
-    // Whoever holds the pipe open keeps the first job waiting for rows.
-    let rows = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&pipe)
-        .unwrap();
+    let rows = pipe(folder.path());
     let node = started(folder.path(), ANY_PORT);
     let ask = |words: &[&str]| run(folder.path(), &[words, &["--node", node.url()]].concat());
     let first = ask(&["submit", "job.yaml", "--set", "read.path=rows"]);

@@ -300,6 +300,48 @@ fn a_job_runs_from_its_submission_to_its_results() {
 }
 
 #[test]
+fn a_running_job_and_each_of_its_tasks_say_why_they_have_their_peers() {
+    let node = TestNode::ready(5);
+    let folder = folder();
+    // Rows come from a pipe that is held open, so that the job runs until it is killed.
+    let pipe = folder.path().join("in.csv");
+    fs::remove_file(&pipe).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let mut job = job(folder.path(), upper_case());
+    job["catalog"][1]["max-peers"] = json!(2);
+    let id = node.submit(&job);
+    // Opening answers when the job reads.
+    let rows = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    let report = node.get(&format!("/jobs/{id}")).body;
+    assert_eq!(
+        [&report["state"], &report["why"], &report["share"]],
+        ["running", "runs with 4 peers", "all that it can use"]
+    );
+    let tasks = report["tasks"].as_array().unwrap().iter();
+    let told = tasks.map(|task| {
+        let peers = task["peers"].as_object().unwrap().len();
+        format!("{} has {peers}: {}", task["name"], task["why"])
+    });
+    assert_eq!(
+        told.collect::<Vec<String>>(),
+        [
+            r#""read" has 1: "its minimum is its maximum""#,
+            r#""work" has 2: "its maximum""#,
+            r#""write" has 1: "its minimum is its maximum""#,
+        ]
+    );
+    let killed = node.ask("DELETE", &format!("/jobs/{id}"), &[], "");
+    assert_eq!(killed.status, 200, "{}", killed.body);
+    drop(rows);
+    let ended = node.ended(&id);
+    assert_eq!(
+        (&ended["why"], &ended["share"]),
+        (&json!("killed by a client"), &Value::Null)
+    );
+}
+
+#[test]
 fn what_became_of_all_that_was_read_is_told_by_job_by_metric_and_by_root() {
     let node = TestNode::ready(3);
     let folder = folder();
