@@ -163,4 +163,46 @@ mod tests {
              3, and this software reads version 2: run the same version on every node"
         );
     }
+
+    const OTHER_LOG: &str = "this node cannot use the log of tenancy `t`: ";
+
+    /// What somebody is told whose log was begun with these parameters: a node, and one that only
+    /// reads the log.
+    async fn refusals(parameters: Vec<u8>) -> [String; 2] {
+        let session = MemoryServer::default().connect();
+        let put = session.put(Node::LogParameters, parameters.clone(), Put::IfAbsent);
+        assert_eq!(put.await, Ok(Written::Yes));
+        let node = agree(&session, "t", Agreed::default()).await.unwrap_err();
+        let reader = super::agreed(&session, "t").await.unwrap_err();
+        let stored = session.get(Node::LogParameters).await.unwrap();
+        assert_eq!(stored, Some(parameters), "they stay as they were");
+        [node, reader].map(|refusal| {
+            let told = refusal.to_string();
+            let reason = told.strip_prefix(OTHER_LOG);
+            reason.unwrap_or_else(|| panic!("{told}")).to_owned()
+        })
+    }
+
+    #[actix::test]
+    async fn a_log_of_another_format_is_refused_by_nodes_and_readers() {
+        let expected = "its parameters: the payload has format version 3, and this software reads \
+                        version 2: run the same version on every node";
+        assert_eq!(
+            refusals(vec![FORMAT_VERSION + 1, 0x80]).await,
+            [expected; 2]
+        );
+    }
+
+    #[actix::test]
+    async fn a_log_whose_entries_are_of_another_format_is_refused_by_nodes_and_readers() {
+        let theirs = LogParameters {
+            log_version: FORMAT_VERSION + 1,
+            agreed: Agreed::default(),
+        };
+        let [node, reader] = refusals(to_payload(&theirs).unwrap()).await;
+        let reason = "its entries are of format 3, this program reads format 2";
+        let advice = "; change the configuration, or use another node.tenancy-id";
+        assert_eq!(node, format!("{reason}{advice}"));
+        assert_eq!(reader, reason);
+    }
 }
