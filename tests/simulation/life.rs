@@ -1,6 +1,7 @@
 //! One life of a cluster: random things happen until its time is over, then it comes to rest.
 
 use crate::cluster::{Cluster, Event};
+use crate::coverage;
 use crate::draw::{self, Group};
 use crate::followers::Followers;
 use crate::rest;
@@ -340,6 +341,9 @@ impl<'a> Life<'a> {
             assert!(found.is_empty(), "after entry {}: {found:?}", step.position);
         }
         self.followers.read_next(step);
+        if !Arc::ptr_eq(&step.old.allocations, &step.new.allocations) {
+            coverage::check(&step.new);
+        }
         rest::check_completed(&self.cluster, step);
     }
 
