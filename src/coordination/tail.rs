@@ -2,7 +2,7 @@
 //! gone.
 
 use super::origin::{Origin, read_manifest, read_origin};
-use super::{Attempts, Coordination, CoordinationError, patiently, read_entries};
+use super::{Attempts, Coordination, CoordinationError, SessionState, patiently, read_entries};
 use crate::ids::LogPosition;
 use futures_util::future::try_join_all;
 use std::sync::Arc;
@@ -81,8 +81,25 @@ pub async fn wait_a_while(
     session: &dyn Coordination,
     from: LogPosition,
 ) -> Result<(), CoordinationError> {
-    let waiting = tokio::time::timeout(BELT, session.wait_for(from)).await;
-    waiting.unwrap_or(Ok(()))
+    let back = back_again(session);
+    tokio::select! {
+        waited = session.wait_for(from) => waited,
+        () = back => Ok(()),
+        () = tokio::time::sleep(BELT) => Ok(()),
+    }
+}
+
+/// Answers when a connection is there again after it was lost: of an entry that came and was
+/// collected meanwhile no watch tells.
+fn back_again(session: &dyn Coordination) -> impl Future<Output = ()> + use<> {
+    let mut state = session.state();
+    state.mark_unchanged();
+    async move {
+        // A session that is over tells whoever looks.
+        let _ = state.changed().await;
+        let is_known = |state: &SessionState| *state != SessionState::Disconnected;
+        let _ = state.wait_for(is_known).await;
+    }
 }
 
 /// What is there at a position and after it; none when nothing is yet.

@@ -29,7 +29,8 @@ fn leaves(cluster: &TestCluster) -> Vec<LeaveCluster> {
     leaves.collect()
 }
 
-fn named(leave: &LeaveCluster) -> BTreeSet<PeerId> {
+/// Everybody whom it names.
+pub(crate) fn named(leave: &LeaveCluster) -> BTreeSet<PeerId> {
     leave.also.iter().copied().chain([leave.id]).collect()
 }
 
@@ -44,7 +45,7 @@ async fn peers_of(cluster: &TestCluster, node: usize) -> BTreeSet<PeerId> {
     status.peers.into_iter().collect()
 }
 
-fn is_one_ring(replica: &Replica) -> bool {
+pub(crate) fn is_one_ring(replica: &Replica) -> bool {
     let pairs = &replica.membership.pairs;
     let first = replica.membership.peers[0];
     let mut at = first;
