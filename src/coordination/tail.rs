@@ -20,6 +20,10 @@ pub const BACKLOG: usize = READ_BACKLOG * READS_IN_FLIGHT as usize;
 /// A watch that was lost is made up for after this long.
 const BELT: Duration = Duration::from_secs(15);
 
+/// And so is one that came too late: of an entry that was written, and collected, before its reader
+/// watched for it no watch tells.
+const FIRST_BELT: Duration = Duration::from_millis(500);
+
 /// How much of the log is still to be read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Tail {
@@ -56,9 +60,10 @@ pub async fn next(
 ) -> Result<News, CoordinationError> {
     let session = &*session;
     let (mut looks, mut waits) = (Attempts::of(session), Attempts::of(session));
+    let mut belt = FIRST_BELT;
     loop {
         if tail == Tail::Reached {
-            match wait_a_while(session, from).await {
+            match wait_at_most(belt, session, from).await {
                 Ok(()) => waits = Attempts::of(session),
                 Err(CoordinationError::Interrupted(cause)) => waits.again(&cause).await?,
                 Err(error) => return Err(error),
@@ -67,7 +72,10 @@ pub async fn next(
         match look(session, from, tail).await {
             Ok(Some(news)) => return Ok(news),
             Ok(None) => {
-                tail = Tail::Reached;
+                (tail, belt) = match tail {
+                    Tail::Ahead => (Tail::Reached, FIRST_BELT),
+                    Tail::Reached => (Tail::Reached, BELT),
+                };
                 looks = Attempts::of(session);
             }
             Err(CoordinationError::Interrupted(cause)) => looks.again(&cause).await?,
@@ -81,11 +89,19 @@ pub async fn wait_a_while(
     session: &dyn Coordination,
     from: LogPosition,
 ) -> Result<(), CoordinationError> {
+    wait_at_most(BELT, session, from).await
+}
+
+async fn wait_at_most(
+    belt: Duration,
+    session: &dyn Coordination,
+    from: LogPosition,
+) -> Result<(), CoordinationError> {
     let back = back_again(session);
     tokio::select! {
         waited = session.wait_for(from) => waited,
         () = back => Ok(()),
-        () = tokio::time::sleep(BELT) => Ok(()),
+        () = tokio::time::sleep(belt) => Ok(()),
     }
 }
 
