@@ -8,6 +8,7 @@
 )]
 
 mod acking;
+mod catching_up;
 mod chaos;
 mod collection;
 mod crashes;
@@ -20,6 +21,7 @@ mod jobs;
 mod living;
 mod membership;
 mod node;
+mod placement;
 mod reports;
 mod sharing;
 
