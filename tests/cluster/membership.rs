@@ -1,7 +1,7 @@
 //! Who is in the cluster: many that come at once, processes that die, and what each costs the log.
 
 use crate::in_virtual_time;
-use crate::jobs::{count, has_every_number, line, registry, slow, when_written};
+use crate::jobs::{count, has_every_number, line, registry, slow};
 use crate::virtual_time::time_passes;
 use onyx::api::JobOutcome;
 use onyx::codec::from_payload;
@@ -145,7 +145,8 @@ fn a_process_of_two_hundred_peers_that_dies_costs_one_entry_and_one_reallocation
         for job in [job.clone(), job] {
             jobs.push(cluster.node(1).submit_job(job).await.unwrap());
         }
-        when_written(&sink, 20).await;
+        let replica = cluster.node(1).snapshot().replica;
+        assert!(replica.unassigned().is_empty());
         let gone = peers_of(&cluster, 0).await;
         assert_eq!(gone.len(), 200);
         let before = cluster.commands().len();
