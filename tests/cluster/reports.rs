@@ -3,6 +3,7 @@
 use onyx::api::NodeHandle;
 use onyx::ids::PeerId;
 use onyx::messages::supervision::{ActorReport, Child};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The actors of a peer.
 pub(crate) const ACTORS: [Child; 6] = [
@@ -33,4 +34,18 @@ pub(crate) async fn incarnation_of(node: &NodeHandle, index: usize) -> Option<Pe
         .as_str()?
         .parse()
         .ok()
+}
+
+/// Whom the peers of a node watch.
+pub(crate) async fn watches_of(node: &NodeHandle) -> BTreeMap<PeerId, BTreeSet<PeerId>> {
+    let report = node.observe().await.unwrap();
+    let peers = report.children.into_iter().filter_map(|peer| {
+        let id = peer.detail.get("id")?.as_str()?.parse().ok()?;
+        let mut children = peer.children.into_iter();
+        let watcher = children.find(|child| child.actor == Child::PulseWatcher)?;
+        let watches = watcher.detail["watches"].as_array()?.iter();
+        let watches = watches.map(|peer| peer.as_str().unwrap().parse().unwrap());
+        Some((id, watches.collect()))
+    });
+    peers.collect()
 }
