@@ -206,15 +206,14 @@ fn a_segment_that_asks_for_another_try_gets_one() {
         let seen: Arc<Vec<AtomicUsize>> = Arc::new((0..100).map(|_| AtomicUsize::new(0)).collect());
         let make: FunctionFactory = Arc::new(move |_| {
             let seen = Arc::clone(&seen);
-            let call: TaskFunction = Box::new(move |segment, out| {
+            Ok(TaskFunction::make(move |segment, out| {
                 let n = n(&segment) as usize;
                 if n % 10 == 3 && seen[n].fetch_add(1, Ordering::SeqCst) == 0 {
                     return Err(FunctionError::Retry("not at first sight".into()));
                 }
                 out.push(segment);
                 Ok(())
-            });
-            Ok(call)
+            }))
         });
         let functions = &mut registry.functions;
         functions.register("second sight", Signature::default(), make);
