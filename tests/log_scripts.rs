@@ -46,21 +46,55 @@ fn the_tables_name_every_script_and_no_other() {
 /// The names are those that the program has for its commands.
 #[test]
 fn every_command_is_written_in_a_script() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/log/commands/mod.rs");
-    let source = fs::read_to_string(source).expect("the commands");
-    let names: Vec<&str> = source
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Command::")?.split('"').nth(1))
+    let names = arms("src/log/commands/mod.rs", "Command::");
+    let names: Vec<&str> = names
+        .iter()
+        .filter_map(|arm| arm.split('"').nth(1))
         .collect();
     assert!(names.contains(&"prepare-join-cluster"), "{names:?}");
-    let texts = scripts()
-        .into_iter()
-        .map(|path| fs::read_to_string(path).expect("a script"));
-    let texts = texts.collect::<Vec<String>>().concat();
+    let texts = all_texts();
     // An entry is told as its position, its writer and its command.
     let written = |name: &&str| texts.contains(&format!(": {name}"));
     let missing: Vec<&str> = names.into_iter().filter(|name| !written(name)).collect();
     assert_eq!(missing, [""; 0], "no script writes these");
+}
+
+#[test]
+fn every_reason_to_change_nothing_is_given_in_a_script() {
+    let reasons = arms("src/log/command.rs", "Reason::");
+    let reasons: Vec<&str> = reasons
+        .iter()
+        .filter_map(|arm| arm.split(' ').next())
+        .collect();
+    assert!(reasons.contains(&"Unreadable"), "{reasons:?}");
+    let texts = all_texts();
+    let given: BTreeSet<&str> = texts
+        .lines()
+        .filter_map(|line| Some(line.split_once(" ignored: ")?.1))
+        .collect();
+    let missing: Vec<&str> = reasons
+        .into_iter()
+        .filter(|it| !given.contains(it))
+        .collect();
+    assert_eq!(missing, [""; 0], "no script gives these");
+}
+
+/// What follows a type's name in the arms of a match, each in a line of its own.
+fn arms(path: &str, of: &str) -> Vec<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let source = fs::read_to_string(source).expect("the source");
+    let lines = source.lines();
+    let arms = lines.filter_map(|line| line.trim().strip_prefix(of));
+    arms.filter(|arm| arm.contains(" => "))
+        .map(String::from)
+        .collect()
+}
+
+fn all_texts() -> String {
+    let texts = scripts()
+        .into_iter()
+        .map(|path| fs::read_to_string(path).expect("a script"));
+    texts.collect::<Vec<String>>().concat()
 }
 
 #[test]

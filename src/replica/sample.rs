@@ -71,20 +71,15 @@ fn task(text: &str) -> TaskRecord {
         _ => TaskKind::Function,
     };
     let to = words.to.iter().map(|to| (*to).into()).collect();
-    let marked = |mark: char| {
-        let words = words.words.iter();
-        words.filter_map(move |word| word.strip_prefix(mark))
-    };
     let policy = |name: &str| FluxPolicy::ALL.into_iter().find(|it| it.as_str() == name);
-    let plain = words.words.iter();
-    let plain = plain.filter(|word| !word.starts_with(['#', '~', '%']));
+    let percent = |text: &str| Percent::whole(text.parse().ok()?);
     TaskRecord {
         min_peers: words.min.parse().unwrap(),
         max_peers: words.max.parse().ok(),
-        required_tags: marked('#').map(String::from).collect(),
-        flux_policy: marked('~').find_map(policy),
-        percentage: marked('%').find_map(|percent| Percent::whole(percent.parse().ok()?)),
-        words: plain.map(|word| String::from(*word)).collect(),
+        required_tags: words.tags.into_iter().map(String::from).collect(),
+        flux_policy: words.flux_policy.and_then(policy),
+        percentage: words.percentage.and_then(percent),
+        words: words.words.into_iter().map(String::from).collect(),
         ..TaskRecord::new(words.name, kind, to)
     }
 }

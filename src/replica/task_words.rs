@@ -9,12 +9,16 @@ pub(crate) struct TaskWords<'a> {
     pub(crate) min: &'a str,
     pub(crate) max: &'a str,
     pub(crate) words: Vec<&'a str>,
+    pub(crate) tags: Vec<&'a str>,
+    pub(crate) flux_policy: Option<&'a str>,
+    pub(crate) percentage: Option<&'a str>,
 }
 
 impl<'a> TaskWords<'a> {
-    /// The range may be left out, which is `1-`, and its maximum.
+    /// The range may be left out, which is `1-`, and its maximum. Among the words, `#gpu` is a
+    /// required tag, `~kill` a flux policy and `%30` a percentage.
     pub(crate) fn of(text: &'a str) -> Self {
-        let (text, words) = text.split_once('!').unwrap_or((text, ""));
+        let (text, marks) = text.split_once('!').unwrap_or((text, ""));
         let mut parts = text.split(':');
         let name = parts.next().unwrap_or_default();
         let (kind, to) = parts
@@ -24,13 +28,25 @@ impl<'a> TaskWords<'a> {
             .next()
             .and_then(|range| range.split_once('-'))
             .unwrap_or(("1", ""));
-        TaskWords {
+        let mut task = TaskWords {
             name,
             kind,
             to: to.split(',').filter(|to| !to.is_empty()).collect(),
             min,
             max,
-            words: words.split('!').filter(|word| !word.is_empty()).collect(),
+            words: Vec::new(),
+            tags: Vec::new(),
+            flux_policy: None,
+            percentage: None,
+        };
+        for mark in marks.split('!').filter(|mark| !mark.is_empty()) {
+            match mark.split_at(1) {
+                ("#", tag) => task.tags.push(tag),
+                ("~", policy) => task.flux_policy = Some(policy),
+                ("%", percentage) => task.percentage = Some(percentage),
+                _ => task.words.push(mark),
+            }
         }
+        task
     }
 }

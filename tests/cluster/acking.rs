@@ -296,14 +296,13 @@ fn a_segment_that_always_fails_goes_to_the_dead_letters_and_the_job_completes() 
         let sink = Sink::default();
         let mut setup = setup(50, &sink, 1, 1);
         let make: FunctionFactory = Arc::new(|_| {
-            let moody: TaskFunction = Box::new(|segment, out| {
+            Ok(TaskFunction::make(|segment, out| {
                 match n(&segment) {
                     13 => return Err(FunctionError::Retry("thirteen is too much".into())),
                     _ => out.push(segment),
                 }
                 Ok(())
-            });
-            Ok(moody)
+            }))
         });
         let functions = &mut setup.registry.functions;
         functions.register("moody", Signature::default(), make);

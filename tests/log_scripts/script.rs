@@ -2,8 +2,9 @@
 //!
 //! Peers are named by letters. Members of one group share what stands before a dot: `x.a`, `x.b`.
 //!
+//! - `agree key=value…` before the first entry; keys are `job-scheduler` and `messaging`
 //! - `join a b` start peers, one after the other, and stabilize after each
-//! - `start a [word…]` a peer with its pulse; its join waits in its outbox
+//! - `start a [word…] [#tag…]` a peer with its pulse; its join waits in its outbox
 //! - `write a [twice]` the next entry of an outbox; twice, as after an unknown outcome
 //! - `read a b`, `read` those, or all, read the log to its end
 //! - `jump a` it adopts the newest replica instead
@@ -12,16 +13,22 @@
 //!   was to
 //! - `back-off a` its back-off ends
 //! - `stabilize` everybody reads, notices, ends back-offs and writes until there is nothing to do
-//! - `submit j tasks…`, `kill-job j [cause]` by a client
+//! - `submit j [key=value…] tasks…`, `kill-job j [cause]` by a client; keys are `task-scheduler`,
+//!   `percentage`, `sends`; of a task, `!fn:x` is a word, `!#gpu` a tag, `!~kill` a flux policy, `!%30`
+//!   a percentage
 //! - `work a`, `work` those, or all, come one phase further and say so; `complete j` until it is
 //! - `leave a b`, `abort a`, `notify a`, `accept observer joiner`, `garbage` entries out of nowhere
 //! - `say fn key=value…` an entry as people write it by hand: ids by name, lists with commas, `-` empty
 //! - `again n` the entry at a position once more
+//! - `collect n` the replica after a position is stored as the origin; `clear n` the entries before n
+//!   are deleted
+//! - `times n line` the line so often, with `@` for the count from 1; what the last one says is told
 //! - `show ring`, `show jobs`, `show wants a`, `show explain j`, `show replica`, `show logs`
 
 use crate::cluster::{Cluster, Event, tasks};
 use crate::show;
 use onyx::ids::{GroupId, JobId, PeerId, WriterId};
+use onyx::job::percent::Percent;
 use onyx::log::commands::{
     AbortJoinCluster, AcceptJoinCluster, Command, Gc, KillJob, LeaveCluster, NotifyJoinCluster,
     SubmitJob, SubmittedJob,
@@ -30,6 +37,7 @@ use onyx::log::wants::AfterJump;
 use onyx::log::{Effect, Step, Unreadable};
 use onyx::replica::invariants::violations;
 use onyx::replica::{JobState, Member, Site};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -52,6 +60,8 @@ impl Script {
         let verb = words.next().unwrap_or_default();
         let words: Vec<&str> = words.collect();
         match (verb, words.as_slice()) {
+            ("agree", what) => what.iter().for_each(|what| self.agree(what)),
+            ("times", [count, line @ ..]) => return self.times(count, &line.join(" ")),
             ("join", names) => names.iter().for_each(|name| {
                 self.start(name, &[]);
                 self.stabilize();
@@ -70,10 +80,15 @@ impl Script {
             ("speak-up", names) => self.each(names, Self::speak_up),
             ("back-off", names) => self.each(names, |script, peer| script.cluster.rejoin(peer)),
             ("stabilize", []) => self.stabilize(),
-            ("submit", [name, tasks @ ..]) => self.submit(name, &tasks.join(" ")),
+            ("submit", [name, words @ ..]) => self.submit(name, words),
             ("work", names) => self.each(names, Self::work),
             ("complete", [name]) => self.complete(job(name)),
             ("again", [position]) => self.again(position.parse().expect("a position")),
+            ("collect", [position]) => {
+                self.cluster
+                    .store_origin(position.parse().expect("a position"));
+            }
+            ("clear", [position]) => self.cluster.clear(position.parse().expect("a position")),
             ("garbage", []) => {
                 let step = self.cluster.append_payload(Err(Unreadable("noise".into())));
                 self.tell(&step);
@@ -120,19 +135,50 @@ impl Script {
         all.into_iter().for_each(|peer| act(self, peer));
     }
 
+    fn agree(&mut self, what: &str) {
+        assert_eq!(self.cluster.steps.len(), 0, "too late to agree on anything");
+        let agreed = &mut Arc::make_mut(&mut self.cluster.first).agreed;
+        match what.split_once('=').expect("key=value") {
+            ("job-scheduler", value) => agreed.job_scheduler = option_of(value),
+            ("messaging", value) => agreed.messaging = option_of(value),
+            (key, _) => panic!("nobody can agree on {key}"),
+        }
+    }
+
+    fn times(&mut self, count: &str, line: &str) -> String {
+        let count: usize = count.parse().expect("how often");
+        let said = (1..=count).map(|number| self.run(&line.replace('@', &number.to_string())));
+        said.last().unwrap_or_default()
+    }
+
     fn start(&mut self, name: &str, knows: &[&str]) {
+        let (tags, words): (Vec<&str>, Vec<&str>) =
+            knows.iter().partition(|word| word.starts_with('#'));
         let group = name.split_once('.').map_or(name, |(group, _)| group);
         let member = Member {
             group: GroupId(peer(group).0),
             site: Site(group.into()),
-            words: Arc::new(knows.iter().map(|word| word.to_string()).collect()),
-            tags: Arc::default(),
+            words: Arc::new(words.into_iter().map(String::from).collect()),
+            tags: Arc::new(tags.iter().map(|tag| tag[1..].to_owned()).collect()),
         };
         self.cluster.start(peer(name), member);
     }
 
-    fn submit(&mut self, name: &str, text: &str) {
-        let job = SubmittedJob::new(name, tasks(text));
+    fn submit(&mut self, name: &str, words: &[&str]) {
+        let (options, texts): (Vec<&str>, Vec<&str>) =
+            words.iter().partition(|word| word.contains('='));
+        let mut job = SubmittedJob::new(name, tasks(&texts.join(" ")));
+        for option in options {
+            match option.split_once('=').expect("key=value") {
+                ("task-scheduler", value) => job.task_scheduler = option_of(value),
+                ("sends", value) => job.sends = option_of(value),
+                ("percentage", value) => {
+                    job.percentage = value.parse().ok().and_then(Percent::whole);
+                    assert!(job.percentage.is_some(), "no percentage: {value}");
+                }
+                (key, _) => panic!("a job has no {key}"),
+            }
+        }
         let submit = Command::SubmitJob(SubmitJob {
             id: self::job(name),
             job,
@@ -282,9 +328,7 @@ impl Script {
             ["ring"] => show::ring(&replica),
             ["jobs"] => show::jobs(&replica),
             ["wants", name] => show::wants(&self.cluster.peers[&peer(name)], &replica),
-            ["explain", name] => {
-                format!("{name} {}", onyx::scheduler::explain(&replica, job(name)))
-            }
+            ["explain", name] => format!("{name} {}", show::explain(&replica, job(name))),
             ["replica"] => show::replica(&replica),
             ["logs"] => show::state_logs(&replica),
             _ => panic!("cannot show {}", what.join(" ")),
@@ -302,6 +346,10 @@ fn said(name: &str, args: &[&str]) -> Command {
     });
     let args: serde_json::Map<String, Value> = args.collect();
     serde_json::from_value(json!({ "fn": name, "args": args })).expect("a command")
+}
+
+fn option_of<T: DeserializeOwned>(value: &str) -> T {
+    serde_json::from_value(json!(value)).expect("one of the values")
 }
 
 fn argument(key: &str, text: &str) -> Value {

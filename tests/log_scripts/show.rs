@@ -1,7 +1,7 @@
 //! How scripts show things: short, with names instead of ids.
 
 use crate::cluster::{Event, Peer};
-use onyx::ids::{PeerId, StateLogId};
+use onyx::ids::{JobId, PeerId, StateLogId};
 use onyx::log::commands::{Command, ExhaustInput, SealTask, SignalReady};
 use onyx::log::{Effect, Step};
 use onyx::replica::view::view;
@@ -85,6 +85,7 @@ pub(crate) fn command(command: &Command) -> String {
 
 pub(crate) fn event(event: &Event) -> String {
     match event {
+        Event::Jumped(position) => format!("is told set-replica! @{position}"),
         Event::Effect(Effect::RejoinAfterBackOff) => "backs off".into(),
         Event::Effect(Effect::EvictIfGhost(peer)) => {
             format!("looks for a pulse of {}", name(*peer))
@@ -224,6 +225,14 @@ pub(crate) fn state_logs(replica: &Replica) -> String {
     }
     let _ = write!(text, "marked {}", logs(&replica.state_logs.marked));
     text
+}
+
+/// Why a job has the peers it has, with the UUIDs spelled.
+pub(crate) fn explain(replica: &Replica, job: JobId) -> String {
+    let text = onyx::scheduler::explain(replica, job).to_string();
+    let words = text.split(' ');
+    let words = words.map(|word| word.parse::<Uuid>().map_or(word.to_string(), spelled));
+    words.collect::<Vec<String>>().join(" ")
 }
 
 /// As people see it, with the UUIDs spelled.

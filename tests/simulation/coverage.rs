@@ -36,7 +36,12 @@ pub(crate) fn check(replica: &Replica) {
 /// Whether a job could run if there were no others.
 pub(crate) fn could_run(replica: &Replica, record: &JobRecord) -> bool {
     let crews = crews(replica);
-    crews.iter().any(|crew| match record.task_scheduler {
+    crews.iter().any(|crew| has_room(replica, record, crew))
+}
+
+/// Whether these peers, who can work together, are enough for a job.
+fn has_room(replica: &Replica, record: &JobRecord, crew: &[PeerId]) -> bool {
+    match record.task_scheduler {
         TaskScheduler::Colocated => {
             // Every task has one peer of each copy.
             let least = record.tasks.iter().map(|task| task.min_peers).max();
@@ -52,13 +57,9 @@ pub(crate) fn could_run(replica: &Replica, record: &JobRecord) -> bool {
             least <= most && copies(replica, record, crew) >= least
         }
         TaskScheduler::Balanced | TaskScheduler::Percentage => {
-            let places = record
-                .tasks
-                .iter()
-                .flat_map(|task| times(task, task.min_peers));
-            all_found(replica, &places.collect::<Vec<_>>(), crew)
+            all_found(replica, &minima(record).collect::<Vec<_>>(), crew)
         }
-    })
+    }
 }
 
 /// Peers that can work together: all, or those of each process.
@@ -95,8 +96,8 @@ fn copies(replica: &Replica, record: &JobRecord, crew: &[PeerId]) -> u32 {
 }
 
 /// Whether a waiting job fits beside what the running jobs of the crew cannot do without. With the
-/// greedy scheduler these are all that they have. Colocated jobs are not looked at: whether they fit
-/// depends on where the copies of others are.
+/// greedy scheduler these are all that they have. So it is here when one of them is colocated: what
+/// it cannot do without depends on where its copies are, but who idles is nobody's.
 fn fits_beside_others(replica: &Replica, record: &JobRecord, crew: &[PeerId]) -> bool {
     let running: Vec<(JobId, &JobRecord)> = replica
         .allocations
@@ -105,23 +106,17 @@ fn fits_beside_others(replica: &Replica, record: &JobRecord, crew: &[PeerId]) ->
         .filter_map(|(job, _)| Some((*job, replica.record(*job)?.as_ref())))
         .collect();
     let colocated = |record: &JobRecord| record.task_scheduler == TaskScheduler::Colocated;
-    if colocated(record) || running.iter().any(|(_, record)| colocated(record)) {
-        return false;
-    }
-    let mut places: Vec<&TaskRecord> = record
-        .tasks
-        .iter()
-        .flat_map(|task| times(task, task.min_peers))
-        .collect();
-    if replica.agreed.job_scheduler == JobScheduler::Greedy {
+    let with_copies = colocated(record) || running.iter().any(|(_, record)| colocated(record));
+    if with_copies || replica.agreed.job_scheduler == JobScheduler::Greedy {
         let idle: BTreeSet<PeerId> = replica.unassigned().into_iter().collect();
         let idle: Vec<PeerId> = crew
             .iter()
             .filter(|it| idle.contains(it))
             .copied()
             .collect();
-        return all_found(replica, &places, &idle);
+        return has_room(replica, record, &idle);
     }
+    let mut places: Vec<&TaskRecord> = minima(record).collect();
     let mut movable: BTreeSet<PeerId> = crew.iter().copied().collect();
     for (job, record) in running {
         for task in &record.tasks {
@@ -146,6 +141,12 @@ fn fits_beside_others(replica: &Replica, record: &JobRecord, crew: &[PeerId]) ->
     let crew: Vec<PeerId> = movable.into_iter().collect();
     let crew = &crew;
     all_found(replica, &places, crew)
+}
+
+/// A place for each peer that a job cannot do without.
+fn minima(record: &JobRecord) -> impl Iterator<Item = &TaskRecord> {
+    let tasks = record.tasks.iter();
+    tasks.flat_map(|task| times(task, task.min_peers))
 }
 
 fn times(task: &TaskRecord, count: u32) -> impl Iterator<Item = &TaskRecord> {

@@ -2,6 +2,7 @@
 
 use crate::cluster::{Cluster, Event};
 use crate::draw::{self, Group};
+use crate::followers::Followers;
 use crate::rest;
 use onyx::ids::{IdSource, JobId, PeerId, WriterId};
 use onyx::log::admission::admitted;
@@ -41,6 +42,7 @@ const TROUBLE: [u32; 4] = [0, 5, 20, 80];
 
 pub(crate) struct Life<'a> {
     pub(crate) cluster: Cluster,
+    followers: Followers,
     pub(crate) random: StdRng,
     pub(crate) ids: IdSource,
     pub(crate) groups: Vec<Group>,
@@ -76,6 +78,7 @@ impl<'a> Life<'a> {
         let trouble = TROUBLE[random.random_range(0..TROUBLE.len())];
         let client = WriterId(ids.uuid());
         Life {
+            followers: Followers::of(&cluster.first),
             cluster,
             random,
             ids,
@@ -101,6 +104,7 @@ impl<'a> Life<'a> {
             self.act();
         }
         self.settle();
+        assert_eq!(self.followers.read(), self.cluster.steps.len());
         rest::check(&self.cluster);
     }
 
@@ -335,7 +339,19 @@ impl<'a> Life<'a> {
             let found = violations(&step.new, step.position);
             assert!(found.is_empty(), "after entry {}: {found:?}", step.position);
         }
+        self.followers.read_next(step);
         rest::check_completed(&self.cluster, step);
+    }
+
+    /// A collector stores its origin, unless there is a newer one; whoever starts now begins there.
+    pub(crate) fn store_origin(&mut self, at: usize) {
+        self.cluster.store_origin(at);
+        if let Some((stored, origin)) = &self.cluster.origin
+            && *stored == at
+        {
+            self.followers.begin(at, origin, &self.cluster.steps);
+        }
+        self.say(|| format!("an origin is stored at {at}"));
     }
 
     fn read_one(&mut self) {

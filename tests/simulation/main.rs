@@ -1,6 +1,7 @@
 //! Seeded lives of small clusters: peers join, crash, are accused, read late, jump and write twice;
-//! jobs come, run and end. After every entry the invariants of the replica hold; at rest the ring is
-//! one cycle of the living and every job that could run is completed.
+//! jobs come, run and end. After every entry the invariants of the replica hold, and whoever reads the
+//! bytes of the log, from its beginning or from an origin, has the same one; at rest the ring is one
+//! cycle of the living and every job that could run is completed.
 //!
 //! `SIMULATION_SEEDS=n` runs that many seeds, `SIMULATION_SEED=n` one, with its trace.
 
@@ -9,6 +10,7 @@
 mod cluster;
 mod coverage;
 mod draw;
+mod followers;
 mod life;
 mod rest;
 mod trouble;

@@ -204,8 +204,7 @@ impl Life<'_> {
         }
         let at = one_of(&mut self.random, &self.collections);
         self.collections.retain(|other| *other != at);
-        self.cluster.store_origin(at);
-        self.say(|| format!("an origin is stored at {at}"));
+        self.store_origin(at);
     }
 
     /// A part of what is before the origin is deleted.

@@ -6,7 +6,8 @@ mod task_words;
 
 use onyx::codec::{from_payload, to_payload};
 use onyx::ids::{EntrySource, GroupId, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId};
-use onyx::job::TaskKind;
+use onyx::job::percent::Percent;
+use onyx::job::{FluxPolicy, TaskKind};
 use onyx::log::admission::is_open;
 use onyx::log::commands::{Command, PrepareJoinCluster};
 use onyx::log::departures::{Speaker, departures};
@@ -95,6 +96,8 @@ enum Word {
 /// What a peer's reading of one entry led to, besides its outbox.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
+    /// In place of entries that are gone it was told the replica after this one.
+    Jumped(LogPosition),
     Effect(Effect),
     Wrote(Command),
 }
@@ -223,13 +226,18 @@ impl Cluster {
 
     /// Lets a peer read one entry.
     pub(crate) fn read(&mut self, peer: PeerId) -> Option<Vec<Event>> {
-        let (step, next) = self.next_step(self.peers.get(&peer)?.next)?;
+        let read = self.peers.get(&peer)?.next;
+        let is_gone = read < self.cleared;
+        let (step, next) = self.next_step(read)?;
         let state = self.peers.get_mut(&peer)?;
         state.next = next;
         // Watches are in place before anything that announces them is written.
         state.reconcile(&step.new);
         let me = Arc::clone(&state.me);
         let mut events = Vec::new();
+        if is_gone {
+            events.push(Event::Jumped(step.position));
+        }
         for effect in step.effects(&me) {
             match effect {
                 Effect::RejoinAfterBackOff => self.peers.get_mut(&peer)?.rejoin_is_due = true,
@@ -471,7 +479,7 @@ impl Peer {
 }
 
 /// A value after its way through a node of the log.
-pub(crate) fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
+fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
     let payload = to_payload(value).expect("it can be written");
     from_payload(&payload).expect("it reads back")
 }
@@ -481,7 +489,8 @@ fn place(assignment: &Assignment) -> (JobId, &TaskName, SlotId) {
 }
 
 /// Tasks written `name:kind>to,to:min-max!word`; kind is i, f or o. The range may be left out (1-),
-/// and its maximum.
+/// and its maximum. Among the words, `#gpu` is a required tag, `~kill` a flux policy and `%30` a
+/// percentage.
 pub(crate) fn tasks(text: &str) -> Vec<TaskRecord> {
     text.split_whitespace().map(task).collect()
 }
@@ -494,9 +503,20 @@ fn task(text: &str) -> TaskRecord {
         _ => TaskKind::Function,
     };
     let to = words.to.into_iter().map(TaskName::from).collect();
+    let policy = |name: &str| {
+        let named = FluxPolicy::ALL.into_iter().find(|it| it.as_str() == name);
+        named.expect("a flux policy")
+    };
+    let percent = |text: &str| {
+        let percent = text.parse().ok().and_then(Percent::whole);
+        percent.expect("a percentage")
+    };
     TaskRecord {
         min_peers: words.min.parse().expect("a minimum"),
         max_peers: words.max.parse().ok(),
+        required_tags: words.tags.into_iter().map(String::from).collect(),
+        flux_policy: words.flux_policy.map(policy),
+        percentage: words.percentage.map(percent),
         words: words.words.into_iter().map(String::from).collect(),
         ..TaskRecord::new(words.name, kind, to)
     }

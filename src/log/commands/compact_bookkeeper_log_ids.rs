@@ -148,4 +148,24 @@ mod tests {
         let elsewhere = cluster.run(compact(1, "in", 0, &[1], &[9]));
         assert_eq!(elsewhere.ignored, Some(Reason::NotLive));
     }
+
+    #[test]
+    fn a_slot_has_no_more_logs_than_it_may_have() {
+        let most = StateLogs::OF_SLOT_MAX as u64;
+        let mut cluster = cluster();
+        let many: Vec<u64> = (10..10 + most).collect();
+        // Two stay, so that as many new ones are two too many.
+        let step = cluster.run(compact(0, "in", 0, &[1], &many));
+        assert_eq!(step.ignored, Some(Reason::TooManyLogs));
+        let step = cluster.run(compact(0, "in", 0, &[1], &many[2..]));
+        assert_eq!(step.ignored, None);
+        assert_eq!(logs(&cluster).0.len() as u64, most);
+        // Nor are more than that taken from somebody who comes too late.
+        let late: Vec<u64> = (5_000..=5_000 + most).collect();
+        let step = cluster.run(compact(0, "in", 0, &[1], &late));
+        assert_eq!(step.ignored, Some(Reason::TooManyLogs));
+        let step = cluster.run(compact(0, "in", 0, &[1], &late[1..]));
+        assert_eq!(step.ignored, None);
+        assert_eq!(logs(&cluster).1.len() as u64, most + 1);
+    }
 }

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::log::commands::sample::{Cluster, submit};
     use crate::log::commands::{Command, KillJob};
-    use crate::replica::sample::job_id;
+    use crate::replica::sample::{job_id, record};
     use crate::replica::{Outcome, Tombstone};
 
     fn reason(tasks: &str) -> Option<Reason> {
@@ -224,6 +224,30 @@ mod tests {
         Arc::make_mut(jobs).tombstones.insert(job_id(0), tombstone);
         let step = cluster.run(submit(0, "in:i>out out:o"));
         assert_eq!(step.ignored, Some(Reason::KnownJob));
+    }
+
+    #[test]
+    fn there_are_so_many_live_jobs_until_one_ends() {
+        let mut cluster = Cluster::of("a");
+        let full = Arc::make_mut(&mut cluster.replica);
+        let limit = Jobs::LIVE_LIMIT as u32;
+        for job in 1..limit {
+            let record = record("in:i>out out:o");
+            Arc::make_mut(&mut full.jobs).submit(job_id(job), record);
+        }
+        let next = |job| submit(job, "in:i>out out:o");
+        assert_eq!(cluster.run(next(limit)).ignored, None);
+        let over = limit + 1;
+        assert_eq!(cluster.run(next(over)).ignored, Some(Reason::TooManyJobs));
+        // What is wrong besides is told first: it would be so with more room, too.
+        assert_eq!(cluster.run(next(limit)).ignored, Some(Reason::KnownJob));
+        assert_eq!(
+            cluster.run(submit(over, "")).ignored,
+            Some(Reason::InvalidJob)
+        );
+        cluster.run(Command::KillJob(KillJob::new(job_id(1), None)));
+        assert_eq!(cluster.run(next(over)).ignored, None);
+        assert_eq!(cluster.replica.jobs.live.len(), Jobs::LIVE_LIMIT);
     }
 
     #[test]

@@ -349,6 +349,44 @@ fn a_driver_does_not_start_where_there_is_no_room_for_it() {
     );
 }
 
+#[test]
+fn a_driver_lives_as_long_as_it_says_so_and_has_not_let_go() {
+    let settings = settings(LocalPeers::ShortCircuit);
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let place = folder.path().join("driver");
+    let driver = MediaDriver::start_at(&place, &settings).unwrap();
+    // The same counters elsewhere: one that spoke just now, of a process that is there.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::copy(place.join("cnc.dat"), other.join("cnc.dat")).unwrap();
+    let refused = MediaDriver::start_at(&other, &settings).unwrap_err();
+    assert!(matches!(refused, DriverError::Alive(_)), "{refused}");
+    // Whoever made this one has let go of it.
+    std::fs::write(other.join("life"), []).unwrap();
+    drop(MediaDriver::start_at(&other, &settings).unwrap());
+    assert!(place.exists() && !other.exists());
+    drop(driver);
+}
+
+#[tokio::test]
+async fn a_transport_survives_a_mistake_of_its_own_thread() {
+    let transport = started(LocalPeers::OverAeron);
+    transport.learn_sites(&living_at(transport.aeron_site()));
+    let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 1)).await.unwrap();
+    assert_eq!(inbox.next().await, Some(message(0, 1)));
+    transport.bell.say(Wish::Panic);
+    closed(&mut *link).await;
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 2)).await.unwrap();
+    while inbox.next().await != Some(message(0, 2)) {}
+    while transport.alive().is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(transport.losses(), 1);
+}
+
 #[tokio::test]
 async fn a_driver_that_comes_back_is_used_again_and_links_can_be_made_again() {
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
