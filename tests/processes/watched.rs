@@ -65,17 +65,14 @@ fn events(trace: &Value) -> &Vec<Value> {
 #[cfg(feature = "aeron")]
 #[test]
 fn a_node_alone_starts_no_media_driver() {
-    let folder = TempDir::new().unwrap();
-    let coordination = Coordination::start();
     let has_driver = |carrier: &str| {
-        let mut node = start(&coordination, &folder.path().join(carrier), carrier);
+        let folder = TempDir::new().unwrap();
+        let coordination = Coordination::start();
+        let mut node = start(&coordination, folder.path(), carrier);
         node.joined();
         let maps = format!("/proc/{}/maps", node.process().id());
         fs::read_to_string(maps).unwrap().contains("onyx-driver")
     };
-    for carrier in ["local", "aeron"] {
-        fs::create_dir(folder.path().join(carrier)).unwrap();
-    }
     assert!(!has_driver("local"));
     // So one would be seen.
     assert!(has_driver("aeron"));
