@@ -63,32 +63,43 @@ fn reads_in_slots(plugin: &'static str, params: &str) {
     }
 }
 
-/// What becomes of a medium after the job began, and what the task is told then.
-const FAILURES: [(&str, fn(&Bench), &str); 5] = [
-    (
-        "a.gz",
-        |bench| cut(bench, "a.gz", first_member() + 30),
-        "incomplete deflate stream",
-    ),
-    (
-        "a.gz",
-        |bench| cut(bench, "a.gz", first_member()),
-        "has changed",
-    ),
-    (
-        "a.txt",
-        |bench| cut(bench, "a.txt", 10 * LINE_BYTES),
-        "has changed",
-    ),
-    ("a.txt", |bench| remove(bench, "a.txt"), "No such file"),
-    (
-        "a.txt",
-        |bench| {
+/// What becomes of a medium after the job began.
+struct Failure {
+    file: &'static str,
+    happens: fn(&Bench),
+    /// What the task hears of it.
+    told: &'static str,
+}
+
+const FAILURES: [Failure; 5] = [
+    Failure {
+        file: "a.gz",
+        happens: |bench| cut(bench, "a.gz", first_member() + 30),
+        told: "incomplete deflate stream",
+    },
+    Failure {
+        file: "a.gz",
+        happens: |bench| cut(bench, "a.gz", first_member()),
+        told: "has changed",
+    },
+    Failure {
+        file: "a.txt",
+        happens: |bench| cut(bench, "a.txt", 10 * LINE_BYTES),
+        told: "has changed",
+    },
+    Failure {
+        file: "a.txt",
+        happens: |bench| remove(bench, "a.txt"),
+        told: "No such file",
+    },
+    Failure {
+        file: "a.txt",
+        happens: |bench| {
             remove(bench, "a.txt");
             fs::create_dir(bench.path().join("a.txt")).unwrap();
         },
-        "Is a directory",
-    ),
+        told: "Is a directory",
+    },
 ];
 
 fn cut(bench: &Bench, file: &str, bytes: usize) {
@@ -107,12 +118,17 @@ fn remove(bench: &Bench, file: &str) {
 }
 
 fn tells_that_its_medium_fails(plugin: &'static str, params: &str) {
-    for (file, fails, told) in FAILURES {
+    for Failure {
+        file,
+        happens,
+        told,
+    } in FAILURES
+    {
         let bench = Bench::new(plugin, "", params);
         bench.add(file, lines(LINES).as_bytes());
         bench.add("b.txt", lines(LINES).as_bytes());
         let survey = bench.survey();
-        fails(&bench);
+        happens(&bench);
         for slots in 1..4 {
             let open = |rank| {
                 let (bench, survey) = (&bench, &survey);

@@ -2,7 +2,7 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
-use crate::reports::peer_report;
+use crate::reports::{peer_report, restarts};
 use crate::virtual_time::time_passes;
 use onyx::Segment;
 use onyx::api::JobOutcome;
@@ -168,6 +168,7 @@ fn a_handler_that_answers_restart_saves_the_job() {
         }
         assert_eq!(causes.len(), 1, "{causes:?}");
         assert!(causes[0].contains("the first time"), "{causes:?}");
+        assert_eq!(restarts(cluster.node(0)).await, [("exception", 1)]);
     });
 }
 

@@ -25,6 +25,13 @@ pub(crate) async fn peer_report(node: &NodeHandle, index: usize) -> ActorReport 
     peers.nth(index).unwrap()
 }
 
+/// For what peers of a node were started again, and how often.
+pub(crate) async fn restarts(node: &NodeHandle) -> Vec<(&'static str, u64)> {
+    let measured = node.measurements().await.unwrap();
+    let by_reason = measured.peer_restarts.into_iter();
+    by_reason.filter(|(_, count)| *count > 0).collect()
+}
+
 /// The id of the peer that lives in a place now, if one does.
 pub(crate) async fn incarnation_of(node: &NodeHandle, index: usize) -> Option<PeerId> {
     peer_report(node, index)
