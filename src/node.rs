@@ -130,17 +130,18 @@ impl NodeBuilder {
             job_scheduler: config.scheduler.jobs,
             messaging: config.messaging.transport,
         };
-        log_parameters::agree(&*session, &connect.tenancy, agreed).await?;
+        let mut ids = IdSource::from_entropy();
+        let tenancy = connect.tenancy.clone();
+        let cluster = log_parameters::agree(&*session, &tenancy, agreed, ids.bits()).await?;
         let connector: Connector = Arc::new(move || {
             let connect = connect.clone();
             async move { open_session(&connect).await }.boxed()
         });
-        let mut ids = IdSource::from_entropy();
         let parts = Parts {
             session,
             agreed,
             connector,
-            transport: transport::start(&config, &mut ids)?,
+            transport: transport::start(&config, cluster, &mut ids)?,
             registry: Arc::new(self.registry),
             ids,
             placement: Placement::OwnArbiter,

@@ -5,6 +5,11 @@
 
 #[path = "support/process.rs"]
 mod process;
+#[cfg(feature = "aeron")]
+#[path = "processes/standing.rs"]
+mod standing;
+#[path = "processes/watched.rs"]
+mod watched;
 
 use process::{Errors, Node, Process, onyx};
 use serde_json::Value;
@@ -12,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -23,8 +29,12 @@ use tokio::sync::oneshot;
     clippy::disallowed_methods,
     reason = "no arbiter and no virtual time runs here"
 )]
+fn wait(time: Duration) {
+    thread::sleep(time);
+}
+
 fn look_again() {
-    thread::sleep(Duration::from_millis(5));
+    wait(Duration::from_millis(5));
 }
 
 const ROWS: usize = 6_000;
@@ -96,22 +106,44 @@ impl Drop for Coordination {
 
 /// A node of five peers, in a folder.
 fn start(coordination: &Coordination, folder: &Path, carrier: &str) -> Node {
+    start_with(coordination, folder, carrier, &[])
+}
+
+/// The same with more options.
+fn start_with(
+    coordination: &Coordination,
+    folder: &Path,
+    carrier: &str,
+    more: &[(&str, String)],
+) -> Node {
+    let mut command = node_command(&coordination.address, folder, carrier, more);
+    let mut node = Node::start(&mut command, Errors::In(&folder.join("log")));
+    node.listens();
+    node
+}
+
+fn node_command(
+    coordination: &str,
+    folder: &Path,
+    carrier: &str,
+    more: &[(&str, String)],
+) -> Command {
     let options = [
         ("NODE__PEERS", PEERS.to_string()),
         ("HTTP__PORT", "0".into()),
         ("COORDINATION__MODE", "zookeeper".into()),
-        ("COORDINATION__CONNECT", coordination.address.clone()),
+        ("COORDINATION__CONNECT", coordination.into()),
         ("COORDINATION__SESSION_TIMEOUT_MS", "2000".into()),
         ("COORDINATION__CONNECTION_TIMEOUT_MS", "1000".into()),
         ("TASK__CHECKPOINT_INTERVAL_MS", "20".into()),
         ("MESSAGING__TRANSPORT", carrier.into()),
-    ]
-    .map(|(name, value)| (format!("ONYX_{name}"), value));
+    ];
     let mut command = onyx(&["start"]);
-    let command = command.envs(options).current_dir(folder);
-    let mut node = Node::start(command, Errors::In(&folder.join("log")));
-    node.listens();
-    node
+    for (name, value) in options.iter().chain(more) {
+        command.env(format!("ONYX_{name}"), value);
+    }
+    command.current_dir(folder);
+    command
 }
 
 impl Node {

@@ -1,7 +1,7 @@
 //! Segments, alone and as batches.
 
 use bytes::Bytes;
-use onyx::codec::{self, Batch, DEPTH_MAX, Decoder, read_field};
+use onyx::codec::{self, Batch, DEPTH_MAX, Decoder};
 use onyx::segment::{Segment, Value};
 
 /// An input is a segment, and a batch.
@@ -35,9 +35,16 @@ fn one(data: &[u8]) {
             .expect("what was written can be read");
         assert!(same(&segment, &again), "{segment:?} became {again:?}");
     }
+    let mut field = Segment::new();
     for (key, value) in segment.iter().take(8) {
-        let field = read_field(data, key.as_str()).expect("the whole can be read");
-        assert!(field.is_some_and(|field| same_value(&field, value)));
+        let read = Decoder::default().decode_fields(data, std::slice::from_ref(key), &mut field);
+        read.expect("the whole can be read");
+        assert_eq!(field.len(), 1);
+        assert!(
+            field
+                .get(key.as_str())
+                .is_some_and(|field| same_value(field, value))
+        );
     }
 }
 

@@ -222,13 +222,9 @@ impl<P> Pending<P> {
             self.counters.unknown += 1;
             return false;
         };
-        let (_, attempt) = self.sent[at].segment(root);
         match cause {
             Cause::Failed => self.condemned.push_back((root, reason.into())),
-            Cause::Asked if !self.rules.retries.allows(attempt.attempt) => {
-                self.condemned.push_back((root, reason.into()));
-            }
-            Cause::Asked => self.mark(root, Try::Another),
+            Cause::Asked => self.try_again(at, root, reason, now),
             Cause::GivenBack => self.mark(root, Try::TheSame),
             Cause::Unacked => {
                 let soon = now.plus(self.rules.timeouts.tick.max(ONE_MS));

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct RetryRule {
     /// After so many retries it goes to the dead letters.
     pub retries_max: u32,
-    /// Before the second retry that follows a time-out; it doubles with each. The first has waited
-    /// for the time-out.
+    /// Before the second retry; it doubles with each. The first has waited for the time-out, or was
+    /// asked for and is at once.
     pub first_wait: Duration,
     /// Where that ends.
     pub longest_wait: Duration,
@@ -23,8 +23,8 @@ impl RetryRule {
         attempts <= self.retries_max
     }
 
-    /// How long a root waits that stood still in its how-manieth attempt: between half and whole of
-    /// a time that doubles.
+    /// How long a root waits that was lost or given back in its how-manieth attempt: between half and
+    /// whole of a time that doubles.
     pub(super) fn wait(&self, attempts: u32, root: u64) -> Duration {
         let Some(doublings) = attempts.checked_sub(2) else {
             return Duration::ZERO;

@@ -8,6 +8,7 @@ use crate::log::admission::is_open;
 use crate::log::commands::{Command, KillJob};
 use crate::log::wants::{LocalFacts, Standing, wants};
 use crate::messages::peer_group::LookForGhosts;
+use crate::messages::supervision::EndReason;
 use actix::fut::wrap_future;
 use actix::{ActorFutureExt, AsyncContext, Context};
 
@@ -22,7 +23,10 @@ pub(super) fn run(
         Effect::RejoinAfterBackOff => rejoin_after_back_off(peer, ctx),
         // Where there is one ghost there are more, of its group and of others.
         Effect::EvictIfGhost(_) => look_for_ghosts(peer),
-        Effect::Restart => peer.end(ctx, format!("removed from the cluster by entry {position}")),
+        Effect::Restart => {
+            let cause = format!("removed from the cluster by entry {position}");
+            peer.end(ctx, EndReason::Removed, cause);
+        }
     }
 }
 

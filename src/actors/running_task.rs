@@ -7,7 +7,7 @@ use super::task_pipeline::{TaskPipeline, TaskStart};
 use super::virtual_peer::VirtualPeer;
 use crate::ids::JobId;
 use crate::log::wants::{self, Assignment, TaskPhase};
-use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
+use crate::messages::supervision::{ActorReport, Child, Crash, EndReason, Observe, Stop};
 use crate::messages::task_pipeline::Reassign;
 use crate::task::{Beat, TaskServices};
 use actix::fut::wrap_future;
@@ -225,7 +225,8 @@ impl RunningTask {
 fn give_up_on(peer: &mut VirtualPeer, incarnation: u64, ctx: &mut Context<VirtualPeer>) {
     if peer.task.gave_up_on(incarnation) {
         // It keeps its inbox as long as it is stuck, and with it this id.
-        peer.end(ctx, "a task was stuck in user code; it is abandoned");
+        let cause = "a task was stuck in user code; it is abandoned";
+        peer.end(ctx, EndReason::Stuck, cause);
     }
 }
 

@@ -20,7 +20,9 @@ use crate::log::{PeerContext, Step};
 use crate::messages::log_reader::{Next, NextStep, Snapshot};
 use crate::messages::outbox::{SetGate, WriteAndConfirm, WriteEntry};
 use crate::messages::pulse_watcher::{CreatePulse, KeepWatches};
-use crate::messages::supervision::{ActorReport, Child, ChildDown, Crash, Exit, Observe, Stop};
+use crate::messages::supervision::{
+    ActorReport, Child, ChildDown, Crash, EndReason, Exit, Observe, Stop,
+};
 use crate::messages::virtual_peer::{
     Drain, EndIncarnation, TaskFailed, TaskProgressed, TaskVerdict,
 };
@@ -140,8 +142,12 @@ impl VirtualPeer {
                 Ok(Ok(())) => this.pull(ctx),
                 // Its obituary follows.
                 Err(_) => {}
-                Ok(Err(CoordinationError::Expired)) => this.end(ctx, "the session is over"),
-                Ok(Err(error)) => this.end(ctx, format!("no pulse: {error}")),
+                Ok(Err(CoordinationError::Expired)) => {
+                    this.end(ctx, EndReason::Session, "the session is over");
+                }
+                Ok(Err(error)) => {
+                    this.end(ctx, EndReason::Failed, format!("no pulse: {error}"));
+                }
             }),
         );
     }
@@ -193,7 +199,10 @@ impl VirtualPeer {
         let missed = after_jump(&self.snapshot.replica, &snapshot.replica, &self.me);
         let reconciled = self.reconcile(snapshot, ctx);
         Box::pin(reconciled.map(move |(), this, ctx| match missed {
-            AfterJump::Restart => this.end(ctx, "removed from the cluster while it lagged"),
+            AfterJump::Restart => {
+                let cause = "removed from the cluster while it lagged";
+                this.end(ctx, EndReason::Removed, cause);
+            }
             AfterJump::Write(commands) => {
                 for command in commands {
                     this.write(command, this.snapshot.position);
@@ -286,10 +295,15 @@ impl VirtualPeer {
     }
 
     /// Ends this incarnation: the group cleans up after it and starts another.
-    pub(super) fn end(&mut self, ctx: &mut Context<Self>, cause: impl Into<String>) {
+    pub(super) fn end(
+        &mut self,
+        ctx: &mut Context<Self>,
+        reason: EndReason,
+        cause: impl Into<String>,
+    ) {
         let cause = cause.into();
         tracing::warn!(peer = %self.me.me, cause, "this incarnation ends");
-        self.obituary.because(cause);
+        self.obituary.because_of(reason, cause);
         ctx.stop();
     }
 
@@ -342,7 +356,7 @@ impl Actor for VirtualPeer {
                 self.children = Some(children);
                 self.join(ctx);
             }
-            Err(cause) => self.end(ctx, cause),
+            Err(cause) => self.end(ctx, EndReason::Failed, cause),
         }
     }
 
@@ -378,12 +392,12 @@ impl Handler<ChildDown> for VirtualPeer {
         if down.child == Child::TaskPipeline {
             // A planned end, and one that was told before, is none; anything else is a death.
             if self.task.died(down.incarnation) && down.exit != Exit::Stopped {
-                return self.end(ctx, format!("{}: {}", down.child, down.exit));
+                return self.end(ctx, down.reason, format!("{}: {}", down.child, down.exit));
             }
             return RunningTask::reconcile(self, ctx);
         }
         if self.children.is_some() {
-            self.end(ctx, format!("{}: {}", down.child, down.exit));
+            self.end(ctx, down.reason, format!("{}: {}", down.child, down.exit));
         }
     }
 }
@@ -413,7 +427,7 @@ impl Handler<TaskFailed> for VirtualPeer {
         let position = self.snapshot.position.map(|position| position.0);
         tracing::error!(peer = %self.me.me, job = %failed.job, task, position, exception = failed.exception, "a task failed");
         match failed.verdict {
-            TaskVerdict::RestartPeer => self.end(ctx, failed.exception),
+            TaskVerdict::RestartPeer => self.end(ctx, EndReason::Exception, failed.exception),
             TaskVerdict::KillJob => effects::kill_job(self, failed.job, failed.exception, ctx),
         }
     }
@@ -422,8 +436,8 @@ impl Handler<TaskFailed> for VirtualPeer {
 impl Handler<EndIncarnation> for VirtualPeer {
     type Result = ();
 
-    fn handle(&mut self, EndIncarnation(cause): EndIncarnation, ctx: &mut Context<Self>) {
-        self.end(ctx, cause);
+    fn handle(&mut self, end: EndIncarnation, ctx: &mut Context<Self>) {
+        self.end(ctx, end.reason, end.cause);
     }
 }
 

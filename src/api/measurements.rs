@@ -9,6 +9,9 @@ use crate::task::counters::TaskFigures;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Whoever asks what is measured waits no longer than this for what coordination knows.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+
 /// What a node has measured since its start, and how it is now.
 #[derive(Clone, Debug)]
 pub struct Measurements {
@@ -30,8 +33,12 @@ pub struct Measurements {
     pub frames_refused: Vec<(&'static str, u64)>,
     /// How often the session with coordination was opened again.
     pub session_restarts: u64,
-    /// How often virtual peers were started again.
-    pub peer_restarts: u64,
+    /// How often its connection was lost and made again in time.
+    pub session_reconnects: u64,
+    /// How often virtual peers were started again, by reason.
+    pub peer_restarts: Vec<(&'static str, u64)>,
+    /// How many entries the log has; none while coordination does not tell.
+    pub log_entries: Option<u64>,
 }
 
 /// What was measured of one task.
@@ -54,6 +61,8 @@ impl NodeHandle {
     pub async fn measurements(&self) -> Result<Measurements, ApiError> {
         let status = self.group.send(Status).await;
         let status = status.map_err(|_| ApiError::NodeEnded)?;
+        let session = self.window.session.borrow().clone();
+        let log_entries = tokio::time::timeout(WAIT_MAX, session.log_len()).await;
         let oldest = |since: Option<Millis>| since.map(|since| status.now.since(since));
         let tasks = self.counters.all().into_iter();
         let tasks = tasks.map(|(job, task, counters)| TaskMeasurements {
@@ -78,7 +87,9 @@ impl NodeHandle {
             undeliverable_completions: get(&ackers.undeliverable),
             frames_refused,
             session_restarts: status.session_restarts,
-            peer_restarts: status.peer_restarts,
+            session_reconnects: status.session_reconnects,
+            peer_restarts: status.peer_restarts.clone(),
+            log_entries: log_entries.ok().and_then(Result::ok),
             status: NodeStatus::of(status),
         })
     }

@@ -10,6 +10,7 @@ mod measurements;
 mod report;
 mod submission;
 mod subscription;
+mod traces;
 
 use causes::Causes;
 pub use error::ApiError;
@@ -19,6 +20,7 @@ pub use measurements::{Measurements, TaskMeasurements};
 pub use report::{JobReport, JobSummary, NodeStatus};
 pub use submission::{Submitted, check_job, with_checks};
 pub use subscription::{LogEvent, LogSubscription};
+pub use traces::{Heard, RootTrace, TraceStep};
 
 use crate::actors::peer_group::{GroupWindow, PeerGroup};
 use crate::coordination::{Node, Put, patiently};

@@ -1,4 +1,4 @@
-//! Reading segments: all of one, or a single field of it.
+//! Reading segments: all of one, or some fields of it.
 
 use super::error::Fault;
 use super::reader::{ForeseenKey, Head, Reader};
@@ -38,6 +38,45 @@ impl Decoder {
     /// one after the other allocates nothing for their fields.
     pub fn decode_over(&mut self, bytes: &[u8], segment: &mut Segment) -> Result<(), CodecError> {
         self.segment(bytes, segment).map_err(|fault| *fault)
+    }
+
+    /// Reads these fields of one segment, as far as it has them, into the memory of another. Steps over
+    /// the others and looks at nothing behind the last of them.
+    pub fn decode_fields(
+        &mut self,
+        bytes: &[u8],
+        keys: &[Key],
+        segment: &mut Segment,
+    ) -> Result<(), CodecError> {
+        self.some_fields(bytes, keys, segment)
+            .map_err(|fault| *fault)
+    }
+
+    fn some_fields(
+        &mut self,
+        bytes: &[u8],
+        keys: &[Key],
+        segment: &mut Segment,
+    ) -> Result<(), Fault> {
+        let mut reader = Reader::new(bytes);
+        let mut found = 0;
+        for _ in 0..reader.map_head()? {
+            if found == keys.len() {
+                break;
+            }
+            let text = reader.key()?;
+            let wanted = keys.iter().find(|key| key.as_str().as_bytes() == text);
+            let has = |key: &Key| segment.iter().take(found).any(|(had, _)| had == key);
+            match wanted.filter(|key| !has(key)) {
+                Some(key) => {
+                    self.value(&mut reader, segment.place_at(found, key), 1)?;
+                    found += 1;
+                }
+                None => reader.skip()?,
+            }
+        }
+        segment.truncate(found);
+        Ok(())
     }
 
     #[inline]
@@ -205,24 +244,6 @@ fn check_depth(reader: &Reader<'_>, depth: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Reads one field of an encoded segment and steps over those before it; looks at nothing behind.
-pub fn read_field(bytes: &[u8], key: &str) -> Result<Option<Value>, CodecError> {
-    find_field(bytes, key).map_err(|fault| *fault)
-}
-
-fn find_field(bytes: &[u8], key: &str) -> Result<Option<Value>, Fault> {
-    let mut reader = Reader::new(bytes);
-    for _ in 0..reader.map_head()? {
-        if reader.key()? == key.as_bytes() {
-            let mut value = Value::Null;
-            Decoder::default().value(&mut reader, &mut value, 1)?;
-            return Ok(Some(value));
-        }
-        reader.skip()?;
-    }
-    Ok(None)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,15 +310,24 @@ mod tests {
         }
 
         #[test]
-        fn one_field_is_what_the_whole_segment_says(segment in any_segment(), key in "[a-g]{1,2}") {
-            let field = read_field(&encoded(&segment), &key).unwrap();
-            prop_assert_eq!(field.as_ref().map(value_bits), segment.get(&key).map(value_bits));
+        fn some_fields_are_what_the_whole_segment_says(
+            segments in vec(any_segment(), 1..4),
+            keys in vec("[a-g]{1,2}", 0..4),
+        ) {
+            let keys: Vec<Key> = keys.iter().map(|key| key.as_str().into()).collect();
+            let (mut decoder, mut some) = (Decoder::default(), Segment::new());
+            for segment in &segments {
+                decoder.decode_fields(&encoded(segment), &keys, &mut some).unwrap();
+                let of_whole = segment.iter().filter(|(key, _)| keys.contains(key));
+                let of_whole = of_whole.map(|(key, value)| (key.clone(), value.clone()));
+                prop_assert_eq!(bits(&some), bits(&of_whole.collect()));
+            }
         }
 
         #[test]
         fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..200), key in "[a-c]") {
             let mut decoder = Decoder::default();
-            let _ = read_field(&bytes, &key);
+            let _ = decoder.decode_fields(&bytes, &[Key::from(key.as_str())], &mut Segment::new());
             if let Ok(segment) = decoder.decode(&bytes) {
                 prop_assert_eq!(bits(&decoder.decode(&encoded(&segment)).unwrap()), bits(&segment));
             }
@@ -439,6 +469,8 @@ mod tests {
         bytes.push(0xc0);
         let refused = Decoder::default().decode(&bytes);
         assert!(matches!(refused, Err(CodecError::TooDeep { .. })));
-        assert_eq!(read_field(&bytes, "b"), Ok(None));
+        let (mut some, keys) = (Segment::new(), [Key::from("b")]);
+        let skipped = Decoder::default().decode_fields(&bytes, &keys, &mut some);
+        assert_eq!((skipped, some.len()), (Ok(()), 0));
     }
 }

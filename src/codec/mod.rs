@@ -13,7 +13,7 @@ mod wire;
 
 pub use batch::{Batch, BatchError, BatchMeta, Children, Origin, Row};
 pub use columns::{ColumnReader, put_column, put_count, put_text};
-pub use decode::{Decoder, read_field};
+pub use decode::Decoder;
 pub use encode::encode;
 pub use entry::{FORMAT_VERSION, from_payload, to_payload};
 pub use error::CodecError;

@@ -38,6 +38,17 @@ pub enum Node {
     Checkpoint(JobId, TaskName, SlotId),
     /// What became of all that a process read for a job.
     Account(JobId, GroupId),
+    /// A page of what a process knows of traced roots.
+    Trace {
+        /// Of which job.
+        job: JobId,
+        /// Which process.
+        group: GroupId,
+        /// Who read the roots.
+        source: PeerId,
+        /// Of the pages about this source.
+        page: u32,
+    },
     /// What the medium of an input consists of, as it was found when the job began.
     Survey(JobId, TaskName),
 }
@@ -50,6 +61,13 @@ impl Node {
         (of_task == task.as_str())
             .then(|| slot.parse().ok().map(SlotId))
             .flatten()
+    }
+
+    /// The process, if a listed page of traces is about the roots of this source.
+    pub fn group_of_trace(name: &str, source: PeerId) -> Option<GroupId> {
+        let mut parts = name.split("##").skip(1);
+        let group = parts.next()?.parse().ok()?;
+        (parts.next()?.parse().ok() == Some(source)).then_some(group)
     }
 
     /// The process, if a listed account is one of this job.
@@ -68,6 +86,8 @@ pub enum Folder {
     Checkpoints,
     /// Accounts.
     Accounts,
+    /// Pages of traces.
+    Traces,
     /// Pieces of entries and of the data of jobs.
     Pieces,
     /// What every job that was stored has, whether the log took it or not.
@@ -80,6 +100,7 @@ impl Folder {
             Folder::Origin => "origin",
             Folder::Checkpoints => "checkpoint",
             Folder::Accounts => "account",
+            Folder::Traces => "trace",
             Folder::Pieces => "chunk",
             Folder::Metadata => "job-metadata",
         }
@@ -116,12 +137,14 @@ impl Owner {
                 let sequence = parts.next()?.parse().ok()?;
                 Some(Owner::Entry(EntrySource { writer, sequence }))
             }),
-            Folder::Pieces | Folder::Checkpoints | Folder::Accounts | Folder::Metadata => {
-                first.parse().ok().map(|job| match (folder, parts.next()) {
-                    (Folder::Pieces, Some("exception")) => Owner::Cause(job),
-                    _ => Owner::Job(job),
-                })
-            }
+            Folder::Pieces
+            | Folder::Checkpoints
+            | Folder::Accounts
+            | Folder::Traces
+            | Folder::Metadata => first.parse().ok().map(|job| match (folder, parts.next()) {
+                (Folder::Pieces, Some("exception")) => Owner::Cause(job),
+                _ => Owner::Job(job),
+            }),
         };
         owner.unwrap_or(Owner::Other)
     }
@@ -162,6 +185,7 @@ impl Layout {
             "job-metadata",
             "checkpoint",
             "account",
+            "trace",
         ];
         let directories = std::iter::once(self.root.clone());
         directories
@@ -224,6 +248,12 @@ impl Layout {
                 format!("{root}/checkpoint/{job}##{task}##{slot}")
             }
             Node::Account(job, group) => format!("{root}/account/{job}##{group}"),
+            Node::Trace {
+                job,
+                group,
+                source,
+                page,
+            } => format!("{root}/trace/{job}##{group}##{source}##{page}"),
             Node::Survey(job, task) => format!("{root}/checkpoint/{job}##{task}##survey"),
         }
     }
@@ -239,6 +269,12 @@ fn piece_name(whole: &Node) -> String {
         Node::Exception(job) => format!("{job}##exception"),
         Node::Checkpoint(job, task, slot) => format!("{job}##checkpoint##{task}##{slot}"),
         Node::Account(job, group) => format!("{job}##account##{group}"),
+        Node::Trace {
+            job,
+            group,
+            source,
+            page,
+        } => format!("{job}##trace##{group}##{source}##{page}"),
         Node::Survey(job, task) => format!("{job}##survey##{task}"),
         Node::LogParameters => "log-parameters".into(),
         Node::Origin => "origin".into(),
@@ -298,6 +334,17 @@ mod tests {
         let name = format!("{job}##{group}");
         assert_eq!(Node::group_of_account(&name, job), Some(group));
         assert_eq!(Node::group_of_account(&name, JobId(group.0)), None);
+        let source = PeerId(Uuid::from_u128(11));
+        let trace = Node::Trace {
+            job,
+            group,
+            source,
+            page: 3,
+        };
+        assert_eq!(owner(Folder::Traces, &trace), Owner::Job(job));
+        let name = format!("{job}##{group}##{source}##3");
+        assert_eq!(Node::group_of_trace(&name, source), Some(group));
+        assert_eq!(Node::group_of_trace(&name, PeerId(group.0)), None);
         let pieces = |whole| Node::JobPiece(Box::new(whole), 0x1f, 12);
         let checkpoint = || Node::Checkpoint(job, "a##b".into(), SlotId(3));
         assert_eq!(owner(Folder::Checkpoints, &checkpoint()), Owner::Job(job));

@@ -31,7 +31,9 @@ use tokio::sync::watch;
 /// The answer to a request.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, CoordinationError>>;
 
-/// One session of one process. Requests of one session take effect in the order of the calls.
+/// One session of one process. Requests of one session take effect in the order of the calls. What
+/// another session has written is seen in the order in which it was written, and may be seen a moment
+/// later.
 pub trait Coordination: Send + Sync {
     /// Appends an entry to the log and says where it stands.
     fn append(&self, payload: Vec<u8>) -> Answer<'_, LogPosition>;
@@ -84,7 +86,7 @@ pub trait Coordination: Send + Sync {
     fn log_len(&self) -> Answer<'_, u64>;
 
     /// Answers when the service as a whole knows of this session still, for it has heard of it after
-    /// the question was asked.
+    /// the question was asked. What others had written by then is seen from now on.
     fn prove_alive(&self) -> Answer<'_, ()>;
 
     /// How long the service keeps the session after it has last heard of it.

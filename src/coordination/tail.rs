@@ -2,7 +2,7 @@
 //! gone.
 
 use super::origin::{Origin, read_manifest, read_origin};
-use super::{Attempts, Coordination, CoordinationError, patiently, read_entries};
+use super::{Attempts, Coordination, CoordinationError, SessionState, patiently, read_entries};
 use crate::ids::LogPosition;
 use futures_util::future::try_join_all;
 use std::sync::Arc;
@@ -19,6 +19,10 @@ pub const BACKLOG: usize = READ_BACKLOG * READS_IN_FLIGHT as usize;
 
 /// A watch that was lost is made up for after this long.
 const BELT: Duration = Duration::from_secs(15);
+
+/// And so is one that came too late: of an entry that was written, and collected, before its reader
+/// watched for it no watch tells.
+const FIRST_BELT: Duration = Duration::from_millis(500);
 
 /// How much of the log is still to be read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,9 +60,10 @@ pub async fn next(
 ) -> Result<News, CoordinationError> {
     let session = &*session;
     let (mut looks, mut waits) = (Attempts::of(session), Attempts::of(session));
+    let mut belt = FIRST_BELT;
     loop {
         if tail == Tail::Reached {
-            match wait_a_while(session, from).await {
+            match wait_at_most(belt, session, from).await {
                 Ok(()) => waits = Attempts::of(session),
                 Err(CoordinationError::Interrupted(cause)) => waits.again(&cause).await?,
                 Err(error) => return Err(error),
@@ -67,7 +72,10 @@ pub async fn next(
         match look(session, from, tail).await {
             Ok(Some(news)) => return Ok(news),
             Ok(None) => {
-                tail = Tail::Reached;
+                (tail, belt) = match tail {
+                    Tail::Ahead => (Tail::Reached, FIRST_BELT),
+                    Tail::Reached => (Tail::Reached, BELT),
+                };
                 looks = Attempts::of(session);
             }
             Err(CoordinationError::Interrupted(cause)) => looks.again(&cause).await?,
@@ -81,8 +89,33 @@ pub async fn wait_a_while(
     session: &dyn Coordination,
     from: LogPosition,
 ) -> Result<(), CoordinationError> {
-    let waiting = tokio::time::timeout(BELT, session.wait_for(from)).await;
-    waiting.unwrap_or(Ok(()))
+    wait_at_most(BELT, session, from).await
+}
+
+async fn wait_at_most(
+    belt: Duration,
+    session: &dyn Coordination,
+    from: LogPosition,
+) -> Result<(), CoordinationError> {
+    let back = back_again(session);
+    tokio::select! {
+        waited = session.wait_for(from) => waited,
+        () = back => Ok(()),
+        () = tokio::time::sleep(belt) => Ok(()),
+    }
+}
+
+/// Answers when a connection is there again after it was lost: of an entry that came and was
+/// collected meanwhile no watch tells.
+fn back_again(session: &dyn Coordination) -> impl Future<Output = ()> + use<> {
+    let mut state = session.state();
+    state.mark_unchanged();
+    async move {
+        // A session that is over tells whoever looks.
+        let _ = state.changed().await;
+        let is_known = |state: &SessionState| *state != SessionState::Disconnected;
+        let _ = state.wait_for(is_known).await;
+    }
 }
 
 /// What is there at a position and after it; none when nothing is yet.

@@ -3,19 +3,18 @@
 
 pub mod expr;
 mod registry;
+mod task_function;
 
 pub use expr::check_expression;
 pub use registry::{FunctionEntry, FunctionRegistry};
+pub use task_function::TaskFunction;
+pub(crate) use task_function::{Application, NotTested};
 
 use crate::ids::TaskName;
 use crate::segment::Segment;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-
-/// What one task on one peer calls for each segment. It pushes zero, one or many segments.
-pub type TaskFunction =
-    Box<dyn FnMut(Segment, &mut Vec<Segment>) -> Result<(), FunctionError> + Send>;
 
 /// Makes the function of a task from its catalog keys. An error is a message for people; it is
 /// given at submission, not when the task starts.

@@ -37,7 +37,7 @@ impl FunctionRegistry {
     /// A registry with what every node has: `identity`, `expr/map` and `expr/filter`.
     pub fn with_built_in() -> Self {
         let mut registry = FunctionRegistry::default();
-        let identity = |_: &FunctionContext<'_>| Ok(identity());
+        let identity = |_: &FunctionContext<'_>| Ok(TaskFunction::pass_on());
         registry.register(
             "identity",
             described("Passes segments on."),
@@ -71,8 +71,9 @@ impl FunctionRegistry {
         let function = Arc::new(function);
         let factory = move |_: &FunctionContext<'_>| {
             let function = Arc::clone(&function);
-            let call: TaskFunction = Box::new(move |segment, out| function(segment).emit(out));
-            Ok(call)
+            Ok(TaskFunction::make(move |segment, out| {
+                function(segment).emit(out)
+            }))
         };
         self.register(
             name,
@@ -98,7 +99,7 @@ impl FunctionRegistry {
     /// Makes the function of a task; a task without one passes segments on.
     pub fn build(&self, task: &Task) -> Result<TaskFunction, String> {
         let Some(name) = &task.function else {
-            return Ok(identity());
+            return Ok(TaskFunction::pass_on());
         };
         let Some(entry) = self.get(name) else {
             let names = || self.entries.keys().map(String::as_str);
@@ -128,17 +129,10 @@ fn described(doc: &str) -> Signature {
     }
 }
 
-fn identity() -> TaskFunction {
-    Box::new(|segment, out| {
-        out.push(segment);
-        Ok(())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::FunctionError;
+    use crate::functions::{Application, FunctionError};
     use crate::job::validation::{Checks, accept};
     use crate::job::vocabulary::Vocabulary;
     use crate::job::{Job, TaskKind};
@@ -151,9 +145,12 @@ mod tests {
     }
 
     fn call(registry: &FunctionRegistry, function: Option<&str>) -> Result<usize, FunctionError> {
-        let mut function = registry.build(&task(function)).unwrap();
         let mut out = Vec::new();
-        function(Segment::new(), &mut out).map(|()| out.len())
+        match registry.build(&task(function)).unwrap().into_application() {
+            Application::PassOn => Ok(1),
+            Application::Keep(mut keep) => keep.passes(&Segment::new()).map(usize::from),
+            Application::Make(mut make) => make(Segment::new(), &mut out).map(|()| out.len()),
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ struct Page(String);
 type OfTask = fn(&TaskFigures) -> u64;
 
 /// What is counted of every task, with its explanation.
-const COUNTERS: [(&str, &str, OfTask); 11] = [
+const COUNTERS: [(&str, &str, OfTask); 12] = [
     (
         "onyx_segments_read_total",
         "Segments that inputs read; each is a root",
@@ -78,6 +78,11 @@ const COUNTERS: [(&str, &str, OfTask); 11] = [
         |it| it.dead_lettered,
     ),
     (
+        "onyx_segments_relinquished_total",
+        "Roots that were in flight when their input ended, and are read again",
+        |it| it.relinquished,
+    ),
+    (
         "onyx_segments_rejected_total",
         "Pieces of an input that were no segments",
         |it| it.rejected,
@@ -94,6 +99,7 @@ impl Page {
         let mut page = Page::default();
         page.tasks(&measured.tasks);
         page.node(measured);
+        page.node_by_label(measured);
         page.0
     }
 
@@ -218,16 +224,29 @@ impl Page {
                 measured.session_restarts,
             ),
             (
-                "onyx_peer_restarts_total",
+                "onyx_zk_session_reconnects_total",
                 "counter",
-                "Virtual peers that were started again",
-                measured.peer_restarts,
+                "Connections of a session that were lost and made again in time",
+                measured.session_reconnects,
             ),
         ] {
             self.head(name, kind, help);
             self.line(name, "", value);
         }
-        let name = "onyx_peers";
+        if let Some(entries) = measured.log_entries {
+            let name = "onyx_log_entries";
+            self.head(name, "gauge", "Entries that the log has");
+            self.line(name, "", entries);
+        }
+    }
+
+    fn node_by_label(&mut self, measured: &Measurements) {
+        let name = "onyx_peer_restarts_total";
+        self.head(name, "counter", "Virtual peers that were started again");
+        for (reason, count) in &measured.peer_restarts {
+            self.line(name, &format!("reason=\"{reason}\""), *count);
+        }
+        let (name, status) = ("onyx_peers", &measured.status);
         self.head(name, "gauge", "Virtual peers of this node");
         self.line(name, "state=\"joined\"", status.peers_joined);
         self.line(name, "state=\"wanted\"", status.peers_wanted);
@@ -294,7 +313,9 @@ mod tests {
                 read: 10,
                 completed: 6,
                 filtered: 1,
-                in_flight: 4,
+                in_flight: 1,
+                dead_lettered: 1,
+                relinquished: 2,
                 blocked_ms: 1_500,
                 ..TaskFigures::default()
             },
@@ -311,7 +332,9 @@ mod tests {
             undeliverable_completions: 0,
             frames_refused: vec![("stale", 7)],
             session_restarts: 0,
-            peer_restarts: 2,
+            session_reconnects: 3,
+            peer_restarts: vec![("panicked", 2), ("session", 0)],
+            log_entries: Some(12),
         }
     }
 
@@ -348,6 +371,9 @@ mod tests {
             format!("onyx_segment_latency_seconds_bucket{{{labels},le=\"60\"}} 5"),
             format!("onyx_segment_latency_seconds_bucket{{{labels},le=\"+Inf\"}} 6"),
             format!("onyx_segment_latency_seconds_sum{{{labels}}} 70.005"),
+            "onyx_peer_restarts_total{reason=\"panicked\"} 2".to_owned(),
+            "onyx_zk_session_reconnects_total 3".to_owned(),
+            "onyx_log_entries 12".to_owned(),
             "onyx_frames_rejected_total{reason=\"stale\"} 7".to_owned(),
             "onyx_peers{state=\"joined\"} 3".to_owned(),
         ] {
@@ -355,6 +381,32 @@ mod tests {
                 page.lines().any(|it| it == line),
                 "{line} is not in\n{page}"
             );
+        }
+    }
+
+    /// A figure of the page, of the only task.
+    fn figure(page: &str, name: &str) -> i64 {
+        let mut lines = page.lines();
+        let line = lines.find(|line| line.starts_with(&format!("{name}{{job")));
+        let value = line.and_then(|line| line.rsplit(' ').next());
+        value.unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_account_can_be_made_of_the_page() {
+        let mut measured = measured();
+        for lost in [0, 5] {
+            let figures = &mut measured.tasks[0].figures;
+            figures.read = 10 + lost;
+            let account = figures.account();
+            let page = Page::of(&measured);
+            let figure = |name: &str| figure(&page, &format!("onyx_{name}"));
+            let ended = ["acked", "dead_lettered", "relinquished"];
+            let ended = ended.map(|what| figure(&format!("segments_{what}_total")));
+            let known = ended.iter().sum::<i64>() + figure("pending_segments");
+            assert_eq!(figure("segments_read_total") - known, lost as i64);
+            assert_eq!(figure("unaccounted_segments"), account.unaccounted);
+            assert_eq!(account.unaccounted, lost as i64);
         }
     }
 }

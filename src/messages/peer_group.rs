@@ -90,8 +90,10 @@ pub struct GroupStatus {
     pub refused: Vec<(&'static str, u64)>,
     /// How often the session was opened again.
     pub session_restarts: u64,
-    /// How often peers were started again.
-    pub peer_restarts: u64,
+    /// How often its connection was lost and made again in time.
+    pub session_reconnects: u64,
+    /// How often peers were started again, by reason.
+    pub peer_restarts: Vec<(&'static str, u64)>,
     /// The present time of the node's clock.
     pub now: Millis,
 }

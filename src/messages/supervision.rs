@@ -49,6 +49,56 @@ pub struct ChildDown {
     pub incarnation: u64,
     /// How it ended.
     pub exit: Exit,
+    /// The same as one of few.
+    pub reason: EndReason,
+}
+
+/// Of what kind the end of an actor was, for figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EndReason {
+    /// It was asked to end.
+    Stopped,
+    /// It could not go on.
+    Failed,
+    /// A bug.
+    Panicked,
+    /// Its task says that exceptions start the peer again.
+    Exception,
+    /// Its task was stuck in user code.
+    Stuck,
+    /// The cluster has removed it.
+    Removed,
+    /// The session that it lived on is over.
+    Session,
+    /// The transport has lost what was under way.
+    Transport,
+}
+
+impl EndReason {
+    /// All for which an actor is started again.
+    pub const OF_RESTARTS: [EndReason; 7] = [
+        EndReason::Failed,
+        EndReason::Panicked,
+        EndReason::Exception,
+        EndReason::Stuck,
+        EndReason::Removed,
+        EndReason::Session,
+        EndReason::Transport,
+    ];
+
+    /// In one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndReason::Stopped => "stopped",
+            EndReason::Failed => "failed",
+            EndReason::Panicked => "panicked",
+            EndReason::Exception => "exception",
+            EndReason::Stuck => "stuck",
+            EndReason::Removed => "removed",
+            EndReason::Session => "session",
+            EndReason::Transport => "transport",
+        }
+    }
 }
 
 /// How an actor ended.

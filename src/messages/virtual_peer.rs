@@ -2,6 +2,7 @@
 
 use crate::ids::{JobId, PeerId};
 use crate::log::wants::TaskPhase;
+use crate::messages::supervision::EndReason;
 use actix::Message;
 
 /// The pulse watcher to the group: a peer that one of ours watches has no pulse.
@@ -48,7 +49,12 @@ pub enum TaskVerdict {
 #[rtype(result = "()")]
 pub struct Drain;
 
-/// The group to its peer: end now; the session you live on is over.
+/// The group to its peer: end now; what you live on is over.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct EndIncarnation(pub String);
+pub struct EndIncarnation {
+    /// Of what kind that is.
+    pub reason: EndReason,
+    /// The same for people.
+    pub cause: String,
+}

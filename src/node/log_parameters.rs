@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 struct LogParameters {
     log_version: u8,
+    /// Drawn by the first node: messages of another cluster, whose tenancy may have the same name, are
+    /// not taken. A log that is older than this has none.
+    #[serde(default)]
+    cluster: u64,
     #[serde(flatten)]
     agreed: Agreed,
 }
@@ -44,12 +48,14 @@ impl LogParameters {
     }
 }
 
-/// Agrees with whoever was first, or says what differs.
+/// Agrees with whoever was first, or says what differs. Answers with the cluster's number, which is
+/// `drawn` if this is the first.
 pub(super) async fn agree(
     session: &dyn Coordination,
     tenancy: &str,
     agreed: Agreed,
-) -> Result<(), NodeError> {
+    drawn: u64,
+) -> Result<u64, NodeError> {
     let other = |reason| other_log(tenancy, reason);
     match read_manifest(session).await {
         Err(CoordinationError::OriginUnusable(reason)) => {
@@ -60,6 +66,7 @@ pub(super) async fn agree(
     }
     let mine = LogParameters {
         log_version: FORMAT_VERSION,
+        cluster: drawn,
         agreed,
     };
     let data = to_payload(&mine).map_err(|error| other(error.to_string()))?;
@@ -68,14 +75,14 @@ pub(super) async fn agree(
         .await?
         == Written::Yes
     {
-        return Ok(());
+        return Ok(drawn);
     }
     let theirs = stored(session, tenancy).await?.ok_or_else(|| {
         CoordinationError::Interrupted("the log parameters were there a moment ago".into())
     })?;
     let differences = theirs.differences(&mine);
     if differences.is_empty() {
-        return Ok(());
+        return Ok(theirs.cluster);
     }
     Err(other(format!(
         "{}; change the configuration, or use another node.tenancy-id",
@@ -94,6 +101,7 @@ pub(super) async fn agreed(
     let agreed = theirs.agreed;
     let mine = LogParameters {
         log_version: FORMAT_VERSION,
+        cluster: theirs.cluster,
         agreed,
     };
     match theirs.differences(&mine).is_empty() {
@@ -137,10 +145,10 @@ mod tests {
     async fn the_first_node_decides_and_others_are_told_what_differs() {
         let session = MemoryServer::default().connect();
         let first = agreed(JobScheduler::Balanced, Transport::Local);
-        assert!(agree(&session, "t", first).await.is_ok());
-        assert!(agree(&session, "t", first).await.is_ok());
+        assert_eq!(agree(&session, "t", first, 7).await.ok(), Some(7));
+        assert_eq!(agree(&session, "t", first, 8).await.ok(), Some(7));
         let second = agreed(JobScheduler::Greedy, Transport::Aeron);
-        let refusal = agree(&session, "t", second).await.unwrap_err();
+        let refusal = agree(&session, "t", second, 9).await.unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "this node cannot use the log of tenancy `t`: its jobs share peers by scheduler.jobs = \
@@ -156,7 +164,9 @@ mod tests {
         let payload = vec![FORMAT_VERSION + 1, 0x80];
         let put = session.put(Node::Origin, payload, Put::Always);
         assert_eq!(put.await, Ok(Written::Yes));
-        let refusal = agree(&session, "t", Agreed::default()).await.unwrap_err();
+        let refusal = agree(&session, "t", Agreed::default(), 1)
+            .await
+            .unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "this node cannot use the log of tenancy `t`: its origin: the payload has format version \

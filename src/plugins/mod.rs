@@ -9,6 +9,8 @@ pub mod conformance;
 mod file;
 pub mod file_names;
 mod registry;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub(crate) use file::cut_torn_line;

@@ -12,7 +12,7 @@ use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
 use crate::clock::Millis;
 use crate::codec::{BatchMeta, Decoder, Encoded};
 use crate::coordination::SessionLease;
-use crate::functions::TaskFunction;
+use crate::functions::Application;
 use crate::ids::{AllocationVersion, JobId, PeerId, SlotId};
 use crate::job::Task;
 use crate::messaging::{Inbox, Message, SegmentsMessage};
@@ -30,8 +30,8 @@ pub struct TaskContext {
     pub(super) lease: SessionLease,
     /// What it does at its ends.
     pub(super) role: Role,
-    /// Its function; none passes segments on.
-    pub(super) function: Option<TaskFunction>,
+    /// Its function.
+    pub(super) function: Application,
     /// Its lifecycle calls, in the order of the job.
     pub(super) lifecycles: Vec<LifecycleCalls>,
     /// What arrives.

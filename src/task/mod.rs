@@ -21,6 +21,7 @@ mod run;
 mod seal;
 mod start;
 mod survey;
+pub mod trace_pages;
 pub mod traces;
 
 pub use beat::Beat;

@@ -15,9 +15,9 @@ use super::traces::Traces;
 use crate::clock::Clock;
 use crate::codec::Decoder;
 use crate::coordination::{Coordination, CoordinationError, SessionLease, patiently, read_job};
-use crate::functions::TaskFunction;
+use crate::functions::Application;
 use crate::ids::{AllocationVersion, PeerId};
-use crate::job::{Job, Task};
+use crate::job::{Job, Task, TaskKind};
 use crate::log::wants::{Assignment, TaskPhase};
 use crate::messaging::{InboxKind, Transport};
 use rand::SeedableRng;
@@ -175,16 +175,16 @@ impl StartFailed {
     }
 }
 
-fn function(services: &TaskServices, task: &Task) -> Result<Option<TaskFunction>, Fault> {
-    if task.function.is_none() {
-        return Ok(None);
-    }
-    guarded(Phase::StartTask, || {
+fn function(services: &TaskServices, task: &Task) -> Result<Application, Fault> {
+    let function = guarded(Phase::StartTask, || {
         let built = services.registry.functions.build(task);
-        built
-            .map(Some)
-            .map_err(|error| Fault::in_phase(Phase::StartTask, error))
-    })
+        built.map_err(|error| Fault::in_phase(Phase::StartTask, error))
+    })?;
+    let function = match task.kind {
+        TaskKind::Output => function.on_decoded(),
+        TaskKind::Input | TaskKind::Function => function,
+    };
+    Ok(function.into_application())
 }
 
 fn lifecycles(

@@ -1,13 +1,14 @@
 //! Where single roots are, or went: of those that are sampled, and of all that are played again.
 //!
 //! The source decides which roots are traced, and says so in the origin of its batches, so that
-//! every node writes down what happens to the same ones. Each node tells what it saw.
+//! every node writes down what happens to the same ones. Each node knows what it saw, and hands it
+//! over as news, of which [`pages`](super::trace_pages) are made for the others.
 
 use crate::acking::{Reach, RootId};
 use crate::clock::Clock;
 use crate::codec::BatchMeta;
 use crate::ids::{JobId, PeerId, TaskName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const ROOTS_MAX: usize = 1_024;
 /// So many things of each, the first.
 const EVENTS_MAX: usize = 64;
+/// So many things wait to be handed over as news; those beyond are known here alone.
+const NEWS_MAX: usize = 1_024;
 
 /// What a node knows of traced roots. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +33,7 @@ struct Known {
     sampled: BTreeMap<u64, RootId>,
     troubled: BTreeMap<u64, RootId>,
     next: u64,
+    news: Vec<(RootId, TraceEvent)>,
 }
 
 /// What is known of one root.
@@ -50,7 +54,7 @@ pub(super) enum Why {
 }
 
 /// Something that happened to a root.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TraceEvent {
     /// When, in milliseconds since 1970 by this machine's clock, so that what several nodes tell
@@ -68,7 +72,7 @@ pub struct TraceEvent {
 }
 
 /// What can happen to a root and to what descends from it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Traced {
     /// An input read it.
@@ -185,6 +189,11 @@ impl Traces {
         known.roots.get(&root).map(|course| course.events.clone())
     }
 
+    /// What was written down since this was asked for last.
+    pub fn take_news(&self) -> Vec<(RootId, TraceEvent)> {
+        std::mem::take(&mut self.known().news)
+    }
+
     /// The roots that are known, the latest first.
     pub fn roots(&self) -> Vec<RootId> {
         let known = self.known();
@@ -202,8 +211,12 @@ impl Traces {
 impl Known {
     fn note(&mut self, root: RootId, why: Why, event: TraceEvent) {
         let (mut number, mut moves) = (self.next, true);
+        let so_far = self.roots.get(&root).map_or(0, |it| it.events.len());
+        if so_far < EVENTS_MAX && self.news.len() < NEWS_MAX {
+            self.news.push((root, event.clone()));
+        }
         if let Some(course) = self.roots.get_mut(&root) {
-            if course.events.len() < EVENTS_MAX {
+            if so_far < EVENTS_MAX {
                 course.events.push(event);
             }
             number = course.number;
@@ -322,6 +335,11 @@ mod tests {
         assert_eq!(
             [&events[0].what, &events[1].what],
             [&Traced::Asked, &Traced::Received]
+        );
+        // Of all that happened, so much is news until somebody asks.
+        assert_eq!(
+            [traces.take_news().len(), traces.take_news().len()],
+            [NEWS_MAX, 0]
         );
         let in_order = |two: &[TraceEvent]| two[0].unix_ms <= two[1].unix_ms;
         assert!(events.windows(2).all(in_order));

@@ -1,15 +1,15 @@
-//! A cluster of several nodes in one thread, over coordination in memory.
+//! A cluster of several nodes in one thread, over coordination in memory or on real servers.
 
 use super::crash::{Victim, crash};
 use super::lossy::{Loss, Lossy};
-use crate::actors::peer_group::Connector;
+use super::servers::Servers;
 use crate::actors::running_task::Placement;
 use crate::actors::supervision::{Census, remember_panics};
 use crate::api::{ApiError, JobOutcome, NodeHandle};
 use crate::codec::from_payload;
 use crate::config::{self, NodeConfig};
-use crate::coordination::Coordination;
 use crate::coordination::memory::MemoryServer;
+use crate::coordination::{Coordination, CoordinationError};
 use crate::ids::{IdSource, JobId};
 use crate::job::Job;
 use crate::log::Entry;
@@ -20,7 +20,6 @@ use crate::messaging::{LocalTransport, Transport};
 use crate::node::{Parts, assemble};
 use crate::replica::{Agreed, Replica};
 use crate::task::registry::Registry;
-use futures_util::FutureExt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -66,8 +65,8 @@ pub fn commands(server: &MemoryServer) -> Vec<Command> {
 
 /// Nodes that share a log and a transport. They live on the thread that started them, which must
 /// run an actix `System`; see [`crate::run`].
-pub struct TestCluster {
-    server: MemoryServer,
+pub struct TestCluster<S = MemoryServer> {
+    server: S,
     transport: LocalTransport,
     nodes: Vec<TestNode>,
     setup: Setup,
@@ -83,16 +82,9 @@ struct TestNode {
 impl TestCluster {
     /// Starts the nodes. Their peers join while the test goes on.
     pub fn start(setup: Setup) -> Self {
-        remember_panics();
-        let mut cluster = TestCluster {
-            server: MemoryServer::default(),
-            transport: LocalTransport::default(),
-            nodes: Vec::new(),
-            ids: IdSource::from_seed(setup.seed),
-            census: Census::default(),
-            setup,
-        };
-        for _ in 0..cluster.setup.nodes {
+        let nodes = setup.nodes;
+        let mut cluster = TestCluster::without_nodes(MemoryServer::default(), setup);
+        for _ in 0..nodes {
             cluster.add_node();
         }
         cluster
@@ -100,31 +92,72 @@ impl TestCluster {
 
     /// Starts one more node and says which it is.
     pub fn add_node(&mut self) -> usize {
+        self.add_node_as(|_| {})
+    }
+
+    /// Starts one more node, whose configuration is not that of the others, and says which it is.
+    pub fn add_node_as(&mut self, alter: impl FnOnce(&mut NodeConfig)) -> usize {
+        let mut config = self.config();
+        alter(&mut config);
+        self.assemble(&config, Arc::new(self.server.connect()))
+    }
+
+    /// The commands in the log, in order. What cannot be read is left out.
+    pub fn commands(&self) -> Vec<Command> {
+        commands(&self.server)
+    }
+}
+
+impl<S: Servers> TestCluster<S> {
+    /// Starts the nodes on servers that may take a while to answer. Their peers join while the test
+    /// goes on.
+    pub async fn start_on(server: S, setup: Setup) -> Result<Self, CoordinationError> {
+        let nodes = setup.nodes;
+        let mut cluster = TestCluster::without_nodes(server, setup);
+        for node in 0..nodes {
+            let session = cluster.server.connector(node)().await?;
+            cluster.assemble(&cluster.config(), session);
+        }
+        Ok(cluster)
+    }
+
+    fn without_nodes(server: S, setup: Setup) -> Self {
+        remember_panics();
+        TestCluster {
+            server,
+            transport: LocalTransport::default(),
+            nodes: Vec::new(),
+            ids: IdSource::from_seed(setup.seed),
+            census: Census::default(),
+            setup,
+        }
+    }
+
+    fn config(&self) -> NodeConfig {
         let mut config = self.setup.config.clone();
         if let Some(peers) = NonZeroUsize::new(self.setup.peers) {
             config.node.peers = peers;
         }
-        let server = self.server.clone();
-        let connector: Connector = Arc::new(move || {
-            let session: Arc<dyn Coordination> = Arc::new(server.connect());
-            async { Ok(session) }.boxed()
-        });
+        config
+    }
+
+    fn assemble(&mut self, config: &NodeConfig, session: Arc<dyn Coordination>) -> usize {
         let agreed = Agreed {
             job_scheduler: config.scheduler.jobs,
             // All nodes share one transport, which reaches every peer.
             messaging: config::Transport::Aeron,
         };
         let parts = Parts {
-            session: Arc::new(self.server.connect()),
+            session,
             agreed,
-            connector,
+            connector: self.server.connector(self.nodes.len()),
             transport: self.transport(),
             registry: Arc::new(self.setup.registry.clone()),
             ids: IdSource::from_seed(self.ids.bits()),
             placement: Placement::SystemArbiter,
             census: self.census.clone(),
         };
-        let (handle, ended) = assemble(&config, parts);
+        let (handle, ended) = assemble(config, parts);
         self.nodes.push(TestNode {
             handle,
             ended: Some(ended),
@@ -146,13 +179,8 @@ impl TestCluster {
     }
 
     /// The log, the pulses and the rest; and what can go wrong with them.
-    pub fn server(&self) -> &MemoryServer {
+    pub fn server(&self) -> &S {
         &self.server
-    }
-
-    /// The commands in the log, in order. What cannot be read is left out.
-    pub fn commands(&self) -> Vec<Command> {
-        commands(&self.server)
     }
 
     /// How many actors of all nodes live.
@@ -217,13 +245,17 @@ impl TestCluster {
             .unwrap_or_else(|_| Exit::Failed("the root of the tree is gone".into()))
     }
 
-    /// Stops every node as [`crate::node::Node::stop`] does, and gives back what remains: the log.
-    pub async fn stop(self) -> MemoryServer {
-        for node in &self.nodes {
-            let group = node.handle.group();
-            // A node that has ended has nothing to stop.
-            let _ = group.send(StopRestarts).await;
-            let _ = group.send(Stop).await;
+    /// Stops a node as [`crate::node::Node::stop`] does. One that has ended has nothing to stop.
+    pub async fn stop_node(&self, node: usize) {
+        let group = self.node(node).group();
+        let _ = group.send(StopRestarts).await;
+        let _ = group.send(Stop).await;
+    }
+
+    /// Stops every node, and gives back what remains: the log.
+    pub async fn stop(self) -> S {
+        for node in 0..self.nodes.len() {
+            self.stop_node(node).await;
         }
         self.server
     }

@@ -1,8 +1,9 @@
 //! What users test their jobs with: a whole cluster in one thread, plugins in memory, and faults.
 //!
-//! A [`TestCluster`] runs the actors of a running node over coordination in memory. Everything in it
-//! is timed by the runtime's clock, so that a test that pauses the clock first (tokio's feature
-//! `test-util`) takes no time for waiting, and takes the same course every time.
+//! A [`TestCluster`] runs the actors of a running node over coordination in memory, or on the
+//! [`Servers`] it is given. In memory everything is timed by the runtime's clock, so that a test that
+//! pauses the clock first (tokio's feature `test-util`) takes no time for waiting, and takes the same
+//! course every time.
 //!
 //! ```
 //! use onyx::api::JobOutcome;
@@ -38,7 +39,9 @@ mod cluster;
 mod crash;
 mod lossy;
 pub mod plugins;
+mod servers;
 
 pub use cluster::{Setup, TestCluster, commands};
 pub use crash::{Victim, crash};
 pub use lossy::Loss;
+pub use servers::Servers;

@@ -193,34 +193,50 @@ impl Output for SinkWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::IdSource;
     use crate::job::Task;
-    use crate::plugins::conformance::check_input;
+    use crate::plugins::conformance::{
+        check_input_bounds, check_input_slots, check_output, check_output_slots, check_output_stop,
+    };
 
     #[test]
     fn a_source_keeps_what_inputs_must_keep() {
         let source = Source::numbers(50);
         let task = Task::new("in", TaskKind::Input);
-        let job = IdSource::from_seed(1).job();
-        let open = |start| -> Result<Box<dyn Input>, PluginError> {
-            let slot = SlotId(7);
-            let context = PluginContext {
-                job,
-                task: &task,
-                slot,
-                rank: 1,
-                slots: 3,
-                survey: None,
-                start,
-            };
-            Ok(Box::new(source.open(&context)))
+        let open = |start, (rank, slots)| -> Result<Box<dyn Input>, PluginError> {
+            let alone = PluginContext::alone(&task, start);
+            Ok(Box::new(source.open(&PluginContext {
+                rank,
+                slots,
+                ..alone
+            })))
         };
-        let read = check_input(open, 42).unwrap();
+        let read = check_input_slots(open, 3, 42).unwrap();
         let ints: Vec<i64> = read
             .segments
             .iter()
             .filter_map(|segment| segment.get("n")?.as_int())
             .collect();
-        assert_eq!(ints, (1..50).step_by(3).collect::<Vec<_>>());
+        assert_eq!(ints, (0..50).collect::<Vec<_>>());
+        // What is in memory is not taken from anywhere.
+        let held = || Arc::strong_count(&source.segments);
+        check_input_bounds(|start| open(start, (0, 1)), || 0, held, 0).unwrap();
+    }
+
+    #[test]
+    fn a_sink_keeps_what_outputs_must_keep() {
+        let batches: Vec<Vec<Segment>> = (0..20)
+            .map(|n| vec![[("n", n)].into_iter().collect(); 2])
+            .collect();
+        let open = |sink: &Sink, slot| -> Result<Box<dyn Output>, PluginError> {
+            Ok(Box::new(sink.open(slot)))
+        };
+        let (sink, slot) = (Sink::default(), SlotId(0));
+        check_output(|_| open(&sink, slot), || Ok(sink.segments()), &batches, 7).unwrap();
+        let held = || Arc::strong_count(&sink.kept);
+        check_output_stop(|_| open(&sink, slot), held, &batches[0]).unwrap();
+        let sink = Sink::default();
+        let of_slot = |_, slot| open(&sink, slot);
+        check_output_slots(of_slot, || Ok(sink.segments()), 3, &batches, 7).unwrap();
+        assert_eq!(sink.seals().len(), 3);
     }
 }

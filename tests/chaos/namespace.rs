@@ -12,19 +12,19 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// None, with the reason on standard error, where this is not allowed.
-    pub(crate) fn create() -> Option<Self> {
+    /// An error says what is not allowed here.
+    pub(crate) fn create() -> Result<Self, String> {
         let id = std::process::id();
         let namespace = Namespace {
             name: format!("onyx-chaos-{id}"),
             cable: format!("oc{id}"),
             net: (id % 250) as u8 + 1,
         };
-        namespace
-            .set_up()
-            .map_err(|error| eprintln!("no namespace: {error}"))
-            .ok()?;
-        Some(namespace)
+        let needs = "cutting a node off needs root and `ip`";
+        match namespace.set_up() {
+            Ok(()) => Ok(namespace),
+            Err(error) => Err(format!("{needs}: {error}")),
+        }
     }
 
     fn set_up(&self) -> Result<(), String> {

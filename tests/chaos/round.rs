@@ -15,6 +15,10 @@ pub(crate) struct Round {
     pub(crate) trouble: Trouble,
     /// How long after the trouble nothing was written, at the longest.
     pub(crate) stall: Duration,
+    /// How long after the trouble its peers were known to be lost, if they served the job.
+    pub(crate) noticed: Option<Duration>,
+    /// How long after the last line was written the job was complete.
+    pub(crate) end: Duration,
     pub(crate) took: Duration,
     pub(crate) difference: Difference,
     /// How often peers of the job were lost: a machine that is busy may lose others too.
@@ -22,6 +26,16 @@ pub(crate) struct Round {
     /// The most lines that can have been under way, for each loss: what was written since the input's
     /// position was last saved, and what the input may have pending.
     pub(crate) in_flight: u64,
+    /// What the account of the job says of segments that are nowhere.
+    pub(crate) unaccounted: i64,
+}
+
+impl Round {
+    /// How long it took until everything went on.
+    pub(crate) fn recovery(&self) -> Duration {
+        let noticed = self.noticed.unwrap_or_default();
+        self.stall.max(self.end).max(noticed)
+    }
 }
 
 /// How many segments an input may have pending, by default, and in how many lines one can end.
@@ -47,22 +61,39 @@ pub(crate) fn run(
         pause(BETWEEN_LOOKS);
     }
     let happened = trouble.happen(stage, random);
-    let under_way = growth.lately() / LINE_BYTES + PENDING;
-    let (stall, losses) = completes(stage, flights, &job, happened, &clock, growth);
+    let saved = trouble.saves_fail_for() + CHECKPOINT * SAVES;
+    let under_way = growth.lately(saved) / LINE_BYTES + PENDING;
+    let course = completes(stage, flights, &job, happened, &clock, growth);
     let took = Duration::from_millis(clock.now().0);
     stage.is_whole();
+    let losses = course.losses.len() as u64;
     Round {
         trouble,
-        stall,
+        stall: course.stall,
+        noticed: course.noticed,
+        end: course.end,
         took,
         difference: flights.compare(),
         losses,
         in_flight: under_way * losses.max(1),
+        unaccounted: course.unaccounted,
     }
 }
 
-/// Waits for the end of the job, puts right what has happened in time, and answers with the longest
-/// time without a write, and with how often peers were lost.
+/// A save may be under way, and take its time on a machine that does much else.
+const SAVES: u32 = 5;
+
+/// What was seen of a job from the trouble to its end.
+#[derive(Default)]
+struct Course {
+    stall: Duration,
+    noticed: Option<Duration>,
+    end: Duration,
+    losses: BTreeSet<u64>,
+    unaccounted: i64,
+}
+
+/// Waits for the end of the job, and puts right what has happened in time.
 fn completes(
     stage: &mut Stage,
     flights: &Flights,
@@ -70,9 +101,10 @@ fn completes(
     happened: Happened,
     clock: &Clock,
     mut growth: Growth,
-) -> (Duration, u64) {
+) -> Course {
     let begun = clock.now();
-    let mut losses = BTreeSet::new();
+    let mut course = Course::default();
+    let before = stage.last_loss(happened.witness(), job);
     growth.forget_stalls(begun);
     let mut open = Some(happened);
     let mut completed = false;
@@ -84,14 +116,26 @@ fn completes(
         }
         if !completed {
             growth.saw(flights.written(), now);
+            course.stall = growth.longest;
             let report = stage.job(happened.witness(), job);
             assert_ne!(report["state"], "killed", "{report}");
             completed = report["state"] == "completed";
-            losses.extend(stage.last_loss(happened.witness(), job));
+            let lost = stage.last_loss(happened.witness(), job);
+            if lost != before && course.losses.is_empty() {
+                course.noticed = Some(since);
+            }
+            course
+                .losses
+                .extend(lost.filter(|lost| Some(*lost) != before));
+            if completed {
+                course.end = Duration::from_millis(now.0 - growth.last.0);
+                let unaccounted = report["account"]["unaccounted"].as_i64();
+                course.unaccounted = unaccounted.expect("a job has an account");
+            }
         }
         pause(BETWEEN_LOOKS);
     }
-    (growth.longest, losses.len() as u64)
+    course
 }
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
@@ -113,18 +157,18 @@ impl Growth {
             (self.bytes, self.last) = (bytes, now);
         }
         self.samples.push_back((now, bytes));
-        let old =
-            |sample: &mut (Millis, u64)| sample.0.0 + Self::LATELY.as_millis() as u64 <= now.0;
+        let kept = (SESSION + CHECKPOINT * SAVES).as_millis() as u64;
+        let old = |sample: &mut (Millis, u64)| sample.0.0 + kept <= now.0;
         while self.samples.pop_front_if(old).is_some() {}
     }
 
-    /// A save may be under way, and fail for as long as the session lives.
-    const LATELY: Duration = CHECKPOINT.saturating_mul(2).saturating_add(SESSION);
-
-    /// How many bytes were written lately.
-    fn lately(&self) -> u64 {
-        let first = self.samples.front().map_or(0, |sample| sample.1);
-        self.bytes.saturating_sub(first)
+    /// How many bytes were written in this last time.
+    fn lately(&self, time: Duration) -> u64 {
+        let now = self.samples.back().map_or(0, |sample| sample.0.0);
+        let since = now.saturating_sub(time.as_millis() as u64);
+        let first = self.samples.iter().find(|sample| sample.0.0 >= since);
+        self.bytes
+            .saturating_sub(first.map_or(0, |sample| sample.1))
     }
 
     fn forget_stalls(&mut self, now: Millis) {

@@ -64,6 +64,17 @@ impl Trouble {
     }
 }
 
+impl Trouble {
+    /// How long positions may not be saved although segments still flow: from the trouble until the
+    /// session is over.
+    pub(crate) fn saves_fail_for(self) -> Duration {
+        match self {
+            Trouble::NodeKilled | Trouble::NodePaused | Trouble::DriverKilled => Duration::ZERO,
+            Trouble::LeaderKilled | Trouble::NodeCutOff => SESSION,
+        }
+    }
+}
+
 impl Happened {
     pub(crate) fn put_right(self, stage: &mut Stage) {
         match self.trouble {

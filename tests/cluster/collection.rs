@@ -31,12 +31,12 @@ fn small() -> Job {
 }
 
 /// The peers of a node.
-async fn peers_of(cluster: &TestCluster, node: usize) -> Vec<PeerId> {
+pub(crate) async fn peers_of(cluster: &TestCluster, node: usize) -> Vec<PeerId> {
     cluster.node(node).status().await.unwrap().peers
 }
 
 /// Waits until something holds of the replica of a node.
-async fn until(cluster: &TestCluster, node: usize, holds: impl Fn(&Replica) -> bool) {
+pub(crate) async fn until(cluster: &TestCluster, node: usize, holds: impl Fn(&Replica) -> bool) {
     let mut log = cluster.node(node).subscribe_to_log();
     while !holds(&cluster.node(node).snapshot().replica) {
         log.next().await.unwrap();
@@ -44,7 +44,7 @@ async fn until(cluster: &TestCluster, node: usize, holds: impl Fn(&Replica) -> b
 }
 
 /// An entry of somebody who writes only this one.
-fn entry(ids: &mut IdSource, command: Command) -> Vec<u8> {
+pub(crate) fn entry(ids: &mut IdSource, command: Command) -> Vec<u8> {
     let source = EntrySource {
         writer: WriterId(ids.uuid()),
         sequence: 1,

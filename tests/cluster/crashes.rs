@@ -2,7 +2,7 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
-use crate::reports::{incarnation_of, peer_report};
+use crate::reports::{incarnation_of, peer_report, restarts};
 use crate::virtual_time::time_passes;
 use onyx::api::{ApiError, JobOutcome, NodeHandle};
 use onyx::ids::PeerId;
@@ -84,6 +84,7 @@ async fn a_panic_is_healed(child: Child, moment: Moment, index: usize) {
         let cause = report.last_cause.unwrap();
         assert!(cause.contains("panicked: crashed by a test"), "{cause}");
         assert_eq!(report.restarts, 1);
+        assert_eq!(restarts(cluster.node(0)).await, [("panicked", 1)]);
         let new = incarnation_of(cluster.node(0), index).await.unwrap();
         assert_ne!(new, old);
         assert!(left(&cluster, old), "no leave of {old} in the log");

@@ -2,7 +2,7 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
-use crate::reports::peer_report;
+use crate::reports::{peer_report, restarts};
 use crate::virtual_time::time_passes;
 use onyx::Segment;
 use onyx::api::JobOutcome;
@@ -168,6 +168,7 @@ fn a_handler_that_answers_restart_saves_the_job() {
         }
         assert_eq!(causes.len(), 1, "{causes:?}");
         assert!(causes[0].contains("the first time"), "{causes:?}");
+        assert_eq!(restarts(cluster.node(0)).await, [("exception", 1)]);
     });
 }
 
@@ -206,15 +207,14 @@ fn a_segment_that_asks_for_another_try_gets_one() {
         let seen: Arc<Vec<AtomicUsize>> = Arc::new((0..100).map(|_| AtomicUsize::new(0)).collect());
         let make: FunctionFactory = Arc::new(move |_| {
             let seen = Arc::clone(&seen);
-            let call: TaskFunction = Box::new(move |segment, out| {
+            Ok(TaskFunction::make(move |segment, out| {
                 let n = n(&segment) as usize;
                 if n % 10 == 3 && seen[n].fetch_add(1, Ordering::SeqCst) == 0 {
                     return Err(FunctionError::Retry("not at first sight".into()));
                 }
                 out.push(segment);
                 Ok(())
-            });
-            Ok(call)
+            }))
         });
         let functions = &mut registry.functions;
         functions.register("second sight", Signature::default(), make);

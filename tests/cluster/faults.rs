@@ -2,7 +2,7 @@
 
 use crate::in_virtual_time;
 use crate::jobs::*;
-use crate::reports::{incarnation_of, peer_report};
+use crate::reports::{incarnation_of, peer_report, restarts};
 use crate::virtual_time::time_passes;
 use onyx::api::JobOutcome;
 use onyx::coordination::memory::AppendFault;
@@ -156,6 +156,7 @@ fn a_node_that_lost_its_session_comes_back_with_other_peers_and_the_job_finishes
             assert_eq!(report.detail["session-restarts"], 1);
             let cause = peer_report(cluster.node(0), 1).await.last_cause.unwrap();
             assert!(cause.contains("session"), "{cause}");
+            assert_eq!(restarts(cluster.node(0)).await, [("session", 3)]);
             let new = incarnation_of(cluster.node(0), 0).await.unwrap();
             assert!(!old.contains(&new));
             assert_eq!(cluster.server().pulses().len(), 6);

@@ -1,5 +1,5 @@
-//! Whole clusters: nodes with all their actors, in virtual time over coordination in memory; and a
-//! few in real time over the embedded server.
+//! Whole clusters: nodes with all their actors, in virtual time over coordination in memory; and some
+//! in real time, over an embedded server and, with `ONYX_TEST_ZOOKEEPER`, Apache ZooKeeper.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,23 +8,31 @@
 )]
 
 mod acking;
+mod catching_up;
 mod chaos;
 mod collection;
 mod crashes;
+mod everywhere;
 mod exceptions;
 mod faults;
+mod ground;
 mod inputs;
 mod jobs;
 mod living;
 mod membership;
 mod node;
+mod placement;
 mod reports;
 mod sharing;
 
 #[path = "../support/flights.rs"]
 mod flights;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../../src/actors/virtual_time.rs"]
 mod virtual_time;
+#[path = "../support/zookeeper_server.rs"]
+mod zookeeper_server;
 
 /// Runs a test in virtual time: the clock goes on whenever everybody waits.
 fn in_virtual_time(test: impl Future<Output = ()>) {

@@ -1,12 +1,17 @@
 //! Who is in the cluster: many that come at once, processes that die, and what each costs the log.
 
 use crate::in_virtual_time;
+use crate::jobs::{count, has_every_number, line, registry, slow};
 use crate::virtual_time::time_passes;
-use onyx::ids::PeerId;
+use onyx::api::JobOutcome;
+use onyx::codec::from_payload;
+use onyx::ids::{LogPosition, PeerId};
 use onyx::log::commands::{Command, LeaveCluster};
+use onyx::log::{Unreadable, step};
 use onyx::replica::Replica;
 use onyx::testing::{Setup, TestCluster};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A millisecond for every answer of coordination, as over a network.
@@ -29,7 +34,8 @@ fn leaves(cluster: &TestCluster) -> Vec<LeaveCluster> {
     leaves.collect()
 }
 
-fn named(leave: &LeaveCluster) -> BTreeSet<PeerId> {
+/// Everybody whom it names.
+pub(crate) fn named(leave: &LeaveCluster) -> BTreeSet<PeerId> {
     leave.also.iter().copied().chain([leave.id]).collect()
 }
 
@@ -44,7 +50,7 @@ async fn peers_of(cluster: &TestCluster, node: usize) -> BTreeSet<PeerId> {
     status.peers.into_iter().collect()
 }
 
-fn is_one_ring(replica: &Replica) -> bool {
+pub(crate) fn is_one_ring(replica: &Replica) -> bool {
     let pairs = &replica.membership.pairs;
     let first = replica.membership.peers[0];
     let mut at = first;
@@ -97,6 +103,66 @@ fn a_process_that_dies_costs_one_entry_however_many_peers_it_had() {
         assert_eq!(written.len(), 1, "{written:?}");
         assert_eq!(named(&leaves[0]), gone);
         assert!(is_one_ring(&cluster.node(0).snapshot().replica));
+    });
+}
+
+/// How often the jobs of a replica were given peers, after an entry.
+fn reallocations(cluster: &TestCluster, after: usize) -> usize {
+    let mut replica = Arc::new(Replica::default());
+    let mut versions = BTreeSet::new();
+    for (at, payload) in cluster.server().entries().iter().enumerate() {
+        let entry = from_payload(payload).map_err(|error| Unreadable(error.to_string()));
+        replica = step(LogPosition(at as u64), entry, replica).new;
+        if at >= after {
+            let given = replica.allocations.values();
+            versions.extend(given.map(|allocation| allocation.version));
+        }
+    }
+    versions.retain(|version| version.0 >= after as u64);
+    versions.len()
+}
+
+#[test]
+fn a_process_of_two_hundred_peers_that_dies_costs_one_entry_and_one_reallocation() {
+    in_virtual_time(async {
+        let (source, sink) = slow(200);
+        let mut cluster = TestCluster::start(Setup {
+            nodes: 0,
+            peers: 200,
+            registry: registry(&source, &sink),
+            ..Setup::default()
+        });
+        cluster.server().set_delay(Duration::from_millis(1));
+        cluster.add_node();
+        for _ in 0..2 {
+            cluster.add_node_as(|config| config.node.peers = 5.try_into().unwrap());
+        }
+        cluster.joined(210).await.unwrap();
+        // Two jobs that use everybody.
+        let mut job = line("identity");
+        job.catalog[2].max_peers = Some(count(1));
+        let mut jobs = Vec::new();
+        for job in [job.clone(), job] {
+            jobs.push(cluster.node(1).submit_job(job).await.unwrap());
+        }
+        let replica = cluster.node(1).snapshot().replica;
+        assert!(replica.unassigned().is_empty());
+        let gone = peers_of(&cluster, 0).await;
+        assert_eq!(gone.len(), 200);
+        let before = cluster.commands().len();
+        cluster.kill_node(0).await;
+        cluster.joined(10).await.unwrap();
+        time_passes(Duration::from_secs(5)).await;
+        let leaves = leaves(&cluster);
+        let named: BTreeSet<PeerId> = leaves.iter().flat_map(named).collect();
+        assert_eq!((leaves.len(), named), (1, gone));
+        assert_eq!(reallocations(&cluster, before), 1);
+        assert!(is_one_ring(&cluster.node(1).snapshot().replica));
+        for job in jobs {
+            let outcome = cluster.node(1).await_job_completion(job).await;
+            assert_eq!(outcome, Ok(JobOutcome::Completed));
+        }
+        has_every_number(&sink, 200);
     });
 }
 

@@ -3,7 +3,7 @@
 
 use crate::flights::{ROWS, config, flights, joined, passing, start, written};
 use crate::jobs::count;
-use crate::reports::{ACTORS, peer_report};
+use crate::reports::{ACTORS, peer_report, restarts};
 use onyx::Segment;
 use onyx::api::{JobOutcome, NodeHandle};
 use onyx::config::{ConnectString, CoordinationMode, NodeConfig};
@@ -219,6 +219,11 @@ fn a_task_that_hangs_while_its_job_runs_is_abandoned_and_the_job_goes_on() {
         let causes = causes(&node, 5).await;
         let abandoned = "a task was stuck in user code; it is abandoned";
         assert!(causes.iter().any(|cause| cause == abandoned), "{causes:?}");
+        let restarts = restarts(node.handle()).await;
+        assert!(
+            restarts.iter().any(|(reason, _)| *reason == "stuck"),
+            "{restarts:?}"
+        );
         drop(release);
         node.stop().await.unwrap();
     });

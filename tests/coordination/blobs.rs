@@ -32,6 +32,7 @@ pub(crate) async fn data_of_any_size_is_kept_or_written_over(ground: Ground) {
         let data = data(number, size);
         let written = write_blob(&*first, checkpoint(), data.clone(), Put::Always).await;
         assert_eq!(written, Ok(Written::Yes));
+        second.prove_alive().await.unwrap();
         let read = read_blob(&*second, checkpoint()).await.unwrap();
         assert!(read == Some(data), "{size} bytes");
     }
@@ -60,6 +61,7 @@ pub(crate) async fn of_several_that_write_at_once_one_is_kept(ground: Ground) {
     };
     let again = write_blob(&*second, node(), winner.clone(), Put::IfAbsent).await;
     assert_eq!(again, Ok(Written::KeptExisting));
+    first.prove_alive().await.unwrap();
     assert!(read_blob(&*first, node()).await.unwrap() == Some(winner));
     assert_eq!(first.list(Folder::Pieces).await.unwrap().len(), 3);
 }
@@ -70,6 +72,7 @@ pub(crate) async fn a_reader_never_sees_half_of_one_and_half_of_another(ground: 
     write_blob(&*writer, checkpoint(), versions[0].clone(), Put::Always)
         .await
         .unwrap();
+    reader.prove_alive().await.unwrap();
     let writes = async {
         for version in versions.iter().cycle().take(6) {
             write_blob(&*writer, checkpoint(), version.clone(), Put::Always)

@@ -1,7 +1,7 @@
 //! Where sessions come from.
 
 use crate::proxy::Proxy;
-use crate::zookeeper_server::ZooKeeperServer;
+use crate::zookeeper_server::Shared;
 
 use onyx::coordination::memory::MemoryServer;
 use onyx::coordination::zookeeper::{Connect, ZooKeeper};
@@ -9,6 +9,7 @@ use onyx::coordination::{Coordination, Layout};
 use onyx::ids::{IdSource, PeerId};
 use std::env;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use zookeeper_client::Client;
 use zookeeper_embedded::{Config, Server};
 
@@ -23,8 +24,16 @@ pub(crate) struct Servers {
     pub(crate) connect: Connect,
     /// Unless they are somebody else's.
     pub(crate) embedded: Option<Server>,
-    /// Apache ZooKeeper, and the way to it.
-    apache: Option<(Arc<ZooKeeperServer>, Proxy)>,
+    apache: Option<Apache>,
+}
+
+/// Apache ZooKeeper, and the way to each of its servers. With an ensemble, one session after the
+/// other is at another server: what one has written, the next may not see yet.
+struct Apache {
+    ways: Vec<Proxy>,
+    sessions: AtomicUsize,
+    /// Kept for its drop.
+    _servers: Shared,
 }
 
 impl Ground {
@@ -79,17 +88,32 @@ impl Servers {
     }
 
     async fn apache() -> Self {
-        let server = ZooKeeperServer::shared().await;
-        let proxy = Proxy::before(server.address()).await;
+        let servers = Shared::as_wanted().await;
+        let mut ways = Vec::new();
+        for address in servers.addresses() {
+            ways.push(Proxy::before(address).await);
+        }
         Servers {
-            connect: Connect::to(proxy.connect_string(), fresh_tenancy()),
+            connect: Connect::to(ways[0].connect_string(), fresh_tenancy()),
             embedded: None,
-            apache: Some((server, proxy)),
+            apache: Some(Apache {
+                ways,
+                sessions: AtomicUsize::new(0),
+                _servers: servers,
+            }),
         }
     }
 
     pub(crate) async fn session(&self) -> ZooKeeper {
-        ZooKeeper::connect(&self.connect).await.unwrap()
+        let address = match &self.apache {
+            Some(apache) => apache.next_way().connect_string(),
+            None => self.connect.address.clone(),
+        };
+        let connect = Connect {
+            address,
+            ..self.connect.clone()
+        };
+        ZooKeeper::connect(&connect).await.unwrap()
     }
 
     pub(crate) async fn session_in(&self, tenancy: &str) -> ZooKeeper {
@@ -103,12 +127,29 @@ impl Servers {
     async fn expire_session_of(&self, peer: PeerId) -> bool {
         let client = Client::connect(&self.connect.address).await.unwrap();
         let pulse = Layout::of(&self.connect.tenancy).pulse(peer);
+        client.sync(&pulse).await.unwrap();
         let stat = client.check_stat(&pulse).await.unwrap().unwrap();
         match (&self.embedded, &self.apache) {
             (Some(server), _) => server.expire_session(stat.ephemeral_owner),
-            (None, Some((_, proxy))) => proxy.end_session(stat.ephemeral_owner).await,
+            (None, Some(apache)) => apache.end_session(stat.ephemeral_owner).await,
             (None, None) => false,
         }
+    }
+}
+
+impl Apache {
+    fn next_way(&self) -> &Proxy {
+        let session = self.sessions.fetch_add(1, Ordering::Relaxed);
+        &self.ways[session % self.ways.len()]
+    }
+
+    async fn end_session(&self, session: i64) -> bool {
+        for way in &self.ways {
+            if way.end_session(session).await {
+                return true;
+            }
+        }
+        false
     }
 }
 

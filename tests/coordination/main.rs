@@ -1,7 +1,8 @@
 //! What coordination promises, kept by both of its implementations: the one in memory, and ZooKeeper.
 //!
 //! ZooKeeper is an embedded server of each test, or, with `ZOOKEEPER_CONNECT=host:port`, the
-//! servers there; and Apache ZooKeeper, with `ONYX_TEST_ZOOKEEPER`.
+//! servers there; and Apache ZooKeeper, with `ONYX_TEST_ZOOKEEPER`: with an ensemble the sessions of a
+//! test are at different servers of it, and whoever is to see what another has written syncs first.
 
 #![allow(
     clippy::unwrap_used,
@@ -72,6 +73,7 @@ contracts! {
     origins: an_origin_of_any_size_is_read_back, an_older_origin_does_not_replace_a_newer_one,
         entries_before_the_origin_are_deleted_and_their_positions_not_used_again,
         collectors_may_work_at_once, a_collector_that_died_is_cleaned_up_after,
+        who_waits_for_an_entry_that_is_collected_already_gets_the_origin,
         the_data_of_collected_jobs_is_deleted, an_entry_of_any_size_is_read_whole_and_collected;
     pulses: a_pulse_is_there_until_it_is_deleted, a_pulse_ends_with_its_session,
         a_pulse_that_was_never_there_is_absent, all_pulses_are_listed;

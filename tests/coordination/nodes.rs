@@ -22,6 +22,7 @@ pub(crate) async fn a_node_is_kept_or_written_over(ground: Ground) {
     assert_eq!(put(b"b", Put::IfAbsent).await, Written::KeptExisting);
     assert_eq!(first.get(node()).await.unwrap().as_deref(), Some(&b"a"[..]));
     assert_eq!(put(b"c", Put::Always).await, Written::Yes);
+    first.prove_alive().await.unwrap();
     assert_eq!(first.get(node()).await.unwrap().as_deref(), Some(&b"c"[..]));
     let other = Node::Checkpoint(job_id(1), "read".into(), SlotId(4));
     assert_eq!(
@@ -87,5 +88,6 @@ pub(crate) async fn a_job_is_read_back_as_it_was_written(ground: Ground) {
     let written = write_job(&*session, job_id(1), &another).await;
     assert_eq!(written, Ok(Written::KeptExisting));
     let other = ground.session().await;
+    other.prove_alive().await.unwrap();
     assert_eq!(read_job(&*other, job_id(1)).await, Ok(Some(job)));
 }

@@ -3,6 +3,7 @@
 use crate::ground::Ground;
 use onyx::coordination::collection::{Collected, collect};
 use onyx::coordination::origin::{Origin, Stored, encode, read_manifest, read_origin, store};
+use onyx::coordination::tail::{News, Tail, next};
 use onyx::coordination::{
     Coordination, Folder, Node, Put, append_entry, patiently, read_blob, read_entries, read_job,
     write_blob, write_job,
@@ -87,6 +88,7 @@ pub(crate) async fn an_origin_of_any_size_is_read_back(ground: Ground) {
             position: position(at),
             replica: Replica::clone(&replica),
         };
+        other.prove_alive().await.unwrap();
         assert_eq!(read_origin(&*other).await, Ok(Some(origin)));
         // Nothing is left of the one before.
         let nodes = origin_nodes(&*other).await;
@@ -158,6 +160,7 @@ pub(crate) async fn collectors_may_work_at_once(ground: Ground) {
         );
         // The later position wins; the other one comes before it or not at all.
         assert!(second.is_some(), "{first:?}");
+        one.prove_alive().await.unwrap();
         let origin = read_origin(&*one).await.unwrap().unwrap();
         assert_eq!(
             (origin.position, origin.replica),
@@ -204,6 +207,21 @@ pub(crate) async fn a_collector_that_died_is_cleaned_up_after(ground: Ground) {
     // A store that is repeated after an unknown outcome has been done.
     let again = store(&*session, collector(3), position(12), &bytes).await;
     assert!(matches!(again, Ok(Stored::Yes(_))));
+}
+
+pub(crate) async fn who_waits_for_an_entry_that_is_collected_already_gets_the_origin(
+    ground: Ground,
+) {
+    let (collector, reader) = (ground.session().await, ground.session().await);
+    append(&*collector, 20).await;
+    collected(&*collector, 1, 15, &replica(3)).await.unwrap();
+    for tail in [Tail::Ahead, Tail::Reached] {
+        let read = next(Arc::clone(&reader), position(5), tail).await.unwrap();
+        let News::Origin(origin) = read else {
+            panic!("the entry is gone")
+        };
+        assert_eq!(origin.position, position(15));
+    }
 }
 
 pub(crate) async fn the_data_of_collected_jobs_is_deleted(ground: Ground) {
@@ -272,6 +290,7 @@ pub(crate) async fn an_entry_of_any_size_is_read_whole_and_collected(ground: Gro
             .await
             .unwrap();
     }
+    other.prove_alive().await.unwrap();
     let read = read_entries(&*other, position(0), 8).await.unwrap();
     assert_eq!(read, [large(1), vec![1; 7], large(3), large(3)]);
     let pieces = async || session.list(Folder::Pieces).await.unwrap().len();
@@ -287,6 +306,7 @@ pub(crate) async fn an_entry_of_any_size_is_read_whole_and_collected(ground: Gro
     // The entry at the position of the origin stays, and is whole.
     let replica = Arc::new(seen(3, 2));
     collected(&*session, 1, 2, &replica).await.unwrap();
+    other.prove_alive().await.unwrap();
     let left = read_entries(&*other, position(2), 8).await.unwrap();
     assert_eq!(left, [large(3), large(3)]);
     assert_eq!(pieces().await, 5);

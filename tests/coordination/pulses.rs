@@ -28,6 +28,7 @@ pub(crate) async fn a_pulse_is_there_until_it_is_deleted(ground: Ground) {
     // Again, as after an unknown outcome.
     owner.create_pulse(peer(1)).await.unwrap();
     owner.create_pulse(peer(2)).await.unwrap();
+    observer.prove_alive().await.unwrap();
     let mut gone = watch(&*observer, peer(1)).await;
     let mut own = watch(&*owner, peer(1)).await;
     let mut stays = watch(&*observer, peer(2)).await;
@@ -50,6 +51,7 @@ pub(crate) async fn a_pulse_ends_with_its_session(ground: Ground) {
     let (owner, observer) = (ground.session().await, ground.session().await);
     owner.create_pulse(peer(1)).await.unwrap();
     owner.create_pulse(peer(2)).await.unwrap();
+    observer.prove_alive().await.unwrap();
     let (one, two) = (
         watch(&*observer, peer(1)).await,
         watch(&*observer, peer(2)).await,

@@ -46,6 +46,7 @@ pub(crate) async fn a_session_that_was_closed_is_over(ground: Ground) {
 pub(crate) async fn a_session_that_is_not_used_any_more_ends(ground: Ground) {
     let (owner, observer) = (ground.session().await, ground.session().await);
     owner.create_pulse(peer(1)).await.unwrap();
+    observer.prove_alive().await.unwrap();
     let gone = watch(&*observer, peer(1)).await;
     drop(owner);
     assert_eq!(gone.await, Ok(()));
@@ -55,6 +56,7 @@ pub(crate) async fn an_expired_session_knows_it(ground: Ground) {
     let (owner, observer) = (ground.session().await, ground.session().await);
     owner.create_pulse(peer(1)).await.unwrap();
     observer.create_pulse(peer(2)).await.unwrap();
+    owner.prove_alive().await.unwrap();
     let gone = watch(&*observer, peer(1)).await;
     let mine = watch(&*owner, peer(2)).await;
     if !ground.expire_session_of(peer(1)).await {

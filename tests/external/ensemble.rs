@@ -2,8 +2,8 @@
 
 use crate::proxy::{Network, Proxy};
 use crate::trouble::{
-    Peers, at, every_row_is_written, every_row_is_written_when_the_network_is_silent,
-    every_row_is_written_when_the_session_ends,
+    Peers, at, every_row_is_written, every_row_is_written_when_the_session_expires,
+    every_row_is_written_when_the_session_is_closed,
 };
 use crate::zookeeper_server::{Ensemble, Need, is_wanted};
 use std::time::Duration;
@@ -52,10 +52,10 @@ fn a_job_survives_the_restart_of_all_servers() {
 }
 
 #[test]
-fn a_job_survives_sessions_that_the_servers_end() {
+fn a_job_survives_a_session_that_somebody_closes() {
     with_ensemble(async |ensemble| {
         let proxy = Proxy::before(ensemble.servers[0].address()).await;
-        every_row_is_written_when_the_session_ends(&proxy, &ensemble.connect_string()).await;
+        every_row_is_written_when_the_session_is_closed(&proxy, &ensemble.connect_string()).await;
     });
 }
 
@@ -78,9 +78,9 @@ fn a_job_survives_the_loss_of_the_way_to_one_server() {
 }
 
 #[test]
-fn a_job_survives_a_client_that_is_cut_off_until_its_session_has_expired() {
+fn a_job_survives_a_session_that_the_servers_let_expire() {
     with_ensemble(async |ensemble| {
         let proxy = Proxy::before(ensemble.servers[0].address()).await;
-        every_row_is_written_when_the_network_is_silent(proxy).await;
+        every_row_is_written_when_the_session_expires(proxy, &ensemble.connect_string()).await;
     });
 }

@@ -2,8 +2,8 @@
 
 use crate::proxy::{Loss, Proxy};
 use crate::trouble::{
-    Peers, at, every_row_is_written, every_row_is_written_when_the_network_is_silent,
-    every_row_is_written_when_the_session_ends,
+    Peers, at, every_row_is_written, every_row_is_written_when_the_session_expires,
+    every_row_is_written_when_the_session_is_closed,
 };
 use crate::zookeeper_server::{Need, ZooKeeperServer, is_wanted};
 use onyx::codec::from_payload;
@@ -32,10 +32,10 @@ fn a_job_is_done_below_a_chroot_and_with_a_login() {
 }
 
 #[test]
-fn a_job_survives_the_end_of_the_session() {
+fn a_job_survives_a_session_that_somebody_closes() {
     with_server(async |server| {
         let proxy = Proxy::before(server.address()).await;
-        every_row_is_written_when_the_session_ends(&proxy, &server.connect_string()).await;
+        every_row_is_written_when_the_session_is_closed(&proxy, &server.connect_string()).await;
     });
 }
 
@@ -52,10 +52,10 @@ fn a_job_survives_a_server_that_is_killed_and_comes_back() {
 }
 
 #[test]
-fn a_job_survives_a_network_that_is_silent_for_longer_than_the_session_lives() {
+fn a_job_survives_a_session_that_the_server_lets_expire() {
     with_server(async |server| {
         let proxy = Proxy::before(server.address()).await;
-        every_row_is_written_when_the_network_is_silent(proxy).await;
+        every_row_is_written_when_the_session_expires(proxy, &server.connect_string()).await;
     });
 }
 

@@ -78,8 +78,8 @@ pub(crate) async fn every_row_is_written<F: Future<Output = ()>>(
     node.stop().await.unwrap();
 }
 
-/// The same, when the servers end the session of a node behind a proxy.
-pub(crate) async fn every_row_is_written_when_the_session_ends(proxy: &Proxy, servers: &str) {
+/// The same, when somebody closes the session of a node behind a proxy.
+pub(crate) async fn every_row_is_written_when_the_session_is_closed(proxy: &Proxy, servers: &str) {
     let config = at(&proxy.connect_string());
     let trouble = async |node| {
         let session = session_of(&node, servers).await;
@@ -88,21 +88,33 @@ pub(crate) async fn every_row_is_written_when_the_session_ends(proxy: &Proxy, se
     every_row_is_written(config, trouble, Peers::AreOthers).await;
 }
 
-/// The same, when a node hears nothing for longer than its session lives.
-pub(crate) async fn every_row_is_written_when_the_network_is_silent(mut proxy: Proxy) {
+/// The same, when a node and the servers hear nothing of each other until the servers have let its
+/// session expire, as they do by themselves when its time is up.
+pub(crate) async fn every_row_is_written_when_the_session_expires(mut proxy: Proxy, servers: &str) {
     let config = with_short_sessions(at(&proxy.connect_string()));
-    let trouble = async |_| {
+    let trouble = async |node: NodeHandle| {
+        let pulse = pulse_of(&node).await;
+        let client = Client::connect(servers).await.unwrap();
         proxy.set(Network::Silent).await;
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        while client.check_stat(&pulse).await.unwrap().is_some() {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
         proxy.set(Network::Works).await;
     };
     every_row_is_written(config, trouble, Peers::AreOthers).await;
 }
 
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// The pulse of one of a node's peers, which ends with the session of all of them.
+async fn pulse_of(node: &NodeHandle) -> String {
+    let peer = node.status().await.unwrap().peers[0];
+    Layout::of("default").pulse(peer)
+}
+
 /// The session of a node, as the server numbers it.
 async fn session_of(node: &NodeHandle, servers: &str) -> i64 {
-    let peer = node.status().await.unwrap().peers[0];
-    let pulse = Layout::of("default").pulse(peer);
+    let pulse = pulse_of(node).await;
     let client = Client::connect(servers).await.unwrap();
     let stat = client.check_stat(&pulse).await.unwrap().unwrap();
     stat.ephemeral_owner

@@ -107,6 +107,10 @@ impl Process {
         line
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
@@ -202,6 +206,12 @@ impl Node {
         }
         let asked = asked.config().http_status_as_error(false).build();
         asked.call().ok()?.body_mut().read_json().ok()
+    }
+
+    /// What is answered as text.
+    pub(crate) fn page(&self, path: &str) -> String {
+        let asked = ureq::get(format!("{}{path}", self.url())).call();
+        asked.unwrap().body_mut().read_to_string().unwrap()
     }
 
     /// Submits a job, and answers with its id.

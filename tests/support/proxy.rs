@@ -110,7 +110,10 @@ impl Proxy {
         self.traffic.happened.load(Ordering::SeqCst)
     }
 
-    /// Ends a session that was opened through here, at the server. False when there was none.
+    /// Ends a session that was opened through here, at the server, long before its time is up: by
+    /// the word with which its owner would close it, said by somebody else. For its owner, and for
+    /// whoever watches its pulses, that is as when it expires. A session that the server itself lets
+    /// expire takes a network that is silent for longer than its time-out. False when there was none.
     pub(crate) async fn end_session(&self, id: i64) -> bool {
         let password = lock(&self.traffic.sessions).remove(&id);
         let Some(password) = password else {

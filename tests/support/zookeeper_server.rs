@@ -31,6 +31,14 @@ pub(crate) struct Ensemble {
     pub(crate) servers: Vec<ZooKeeperServer>,
 }
 
+/// What the tests of a process share, for as long as one of them has it: an ensemble where that is
+/// wanted, and one server otherwise.
+#[derive(Clone)]
+pub(crate) enum Shared {
+    One(Arc<ZooKeeperServer>),
+    Three(Arc<Ensemble>),
+}
+
 /// What a test needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -60,11 +68,10 @@ const CLASS_PATH: [&str; 4] = [
 
 /// Whether the tests of this kind are to run; says so when not.
 pub(crate) fn is_wanted(need: Need) -> bool {
-    let wanted = match std::env::var(SWITCH).as_deref() {
-        Ok("ensemble") => true,
-        Ok("one") => need == Need::OneServer,
-        Ok(other) => panic!("{SWITCH} is `{other}`; it can be `one` or `ensemble`"),
-        Err(_) => false,
+    let wanted = match most() {
+        Some(Need::Ensemble) => true,
+        Some(Need::OneServer) => need == Need::OneServer,
+        None => false,
     };
     if !wanted {
         let value = match need {
@@ -76,7 +83,63 @@ pub(crate) fn is_wanted(need: Need) -> bool {
     wanted
 }
 
-static SHARED: Mutex<Weak<ZooKeeperServer>> = Mutex::new(Weak::new());
+/// The most that a test may need.
+fn most() -> Option<Need> {
+    match std::env::var(SWITCH).as_deref() {
+        Ok("ensemble") => Some(Need::Ensemble),
+        Ok("one") => Some(Need::OneServer),
+        Ok(other) => panic!("{SWITCH} is `{other}`; it can be `one` or `ensemble`"),
+        Err(_) => None,
+    }
+}
+
+/// Whatever is shared, while somebody has it.
+struct Kept<T> {
+    running: Mutex<Weak<T>>,
+    /// One test at a time starts it.
+    starts: tokio::sync::Mutex<()>,
+}
+
+impl<T> Kept<T> {
+    const fn nothing() -> Self {
+        Kept {
+            running: Mutex::new(Weak::new()),
+            starts: tokio::sync::Mutex::const_new(()),
+        }
+    }
+
+    async fn or_started(&self, start: impl Future<Output = T>) -> Arc<T> {
+        let _one_at_a_time = self.starts.lock().await;
+        let weak = || self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = weak().upgrade() {
+            return running;
+        }
+        let started = Arc::new(start.await);
+        *weak() = Arc::downgrade(&started);
+        started
+    }
+}
+
+impl Shared {
+    pub(crate) async fn as_wanted() -> Self {
+        static ENSEMBLE: Kept<Ensemble> = Kept::nothing();
+        match most() {
+            Some(Need::Ensemble) => Shared::Three(ENSEMBLE.or_started(Ensemble::start()).await),
+            Some(Need::OneServer) | None => Shared::One(ZooKeeperServer::shared().await),
+        }
+    }
+
+    /// Where they serve. None of them may be killed.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        match self {
+            Shared::One(server) => vec![server.address()],
+            Shared::Three(ensemble) => {
+                let servers = ensemble.servers.iter();
+                servers.map(ZooKeeperServer::address).collect()
+            }
+        }
+    }
+}
 
 impl ZooKeeperServer {
     /// One server alone.
@@ -120,15 +183,8 @@ impl ZooKeeperServer {
 
     /// One that the tests of a process share, for as long as one of them has it.
     pub(crate) async fn shared() -> Arc<Self> {
-        static STARTS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-        let _one_at_a_time = STARTS.lock().await;
-        let weak = || SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = weak().upgrade() {
-            return running;
-        }
-        let server = Arc::new(Self::start().await);
-        *weak() = Arc::downgrade(&server);
-        server
+        static SERVER: Kept<ZooKeeperServer> = Kept::nothing();
+        SERVER.or_started(Self::start()).await
     }
 
     fn prepare(ip: IpAddr) -> Self {

@@ -82,7 +82,10 @@ impl<P> Pending<P> {
         let sent_at = self.sent[at].sent_at;
         self.limit.cut(sent_at, now);
         match self.standstill.stands(root, sent_at) {
-            Standing::Overtaken => self.try_again(at, root, reason, now),
+            Standing::Overtaken => {
+                self.counters.timed_out += 1;
+                self.try_again(at, root, reason, now);
+            }
             Standing::WithTheRest => {
                 self.ask_again(root, now);
                 self.probe(now);
@@ -104,10 +107,9 @@ impl<P> Pending<P> {
         }
     }
 
-    /// A root is lost: another try, after a while, or none.
-    fn try_again(&mut self, at: usize, root: u64, reason: &str, now: Millis) {
+    /// A root is lost, or a function asks for it: another try, after a while, or none.
+    pub(super) fn try_again(&mut self, at: usize, root: u64, reason: &str, now: Millis) {
         let (_, Attempt { attempt, .. }) = self.sent[at].segment(root);
-        self.counters.timed_out += 1;
         let rule = self.rules.retries;
         if !rule.allows(attempt) {
             return self.condemned.push_back((root, reason.into()));

@@ -3,8 +3,9 @@
 use super::overdue::ASK_AGAIN;
 use super::*;
 use crate::acking::Pace;
+use crate::codec::Decoder;
 use crate::ids::IdSource;
-use crate::segment::Segment;
+use crate::segment::{Segment, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -51,11 +52,12 @@ fn segments(numbers: Range<usize>) -> Encoded {
 }
 
 fn numbers(encoded: &Encoded) -> Vec<usize> {
-    let number = |raw| crate::codec::read_field(raw, "n").unwrap().unwrap();
-    encoded
-        .iter()
-        .map(|raw| number(raw).as_int().unwrap() as usize)
-        .collect()
+    encoded.iter().map(number).collect()
+}
+
+fn number(raw: &[u8]) -> usize {
+    let segment = Decoder::default().decode(raw).unwrap();
+    segment.get("n").and_then(Value::as_int).unwrap() as usize
 }
 
 #[derive(Clone, Debug)]
@@ -306,8 +308,7 @@ impl Model {
 
     fn bury(&self, pending: &mut Pending<usize>) {
         while let Some(condemned) = pending.next_condemned() {
-            let number = crate::codec::read_field(&condemned.segment, "n").unwrap();
-            let segment = &self.segments[number.unwrap().as_int().unwrap() as usize];
+            let segment = &self.segments[number(&condemned.segment)];
             assert!(segment.state == ModelState::Done && !condemned.reason.is_empty());
             assert_eq!(
                 (segment.root, segment.attempt),
@@ -516,6 +517,41 @@ fn tries_that_stand_still_follow_each_other_ever_more_slowly_and_end() {
             "{waits:?}"
         );
     }
+}
+
+#[test]
+fn what_functions_give_back_again_and_again_waits_ever_longer_and_ends() {
+    let mut rules = rules();
+    rules.retries.retries_max = 4;
+    rules.retries.first_wait = Duration::from_millis(20);
+    rules.retries.longest_wait = Duration::from_millis(50);
+    let mut pending = Pending::new(rules, Millis(0));
+    let mut root = pending.add(segments(0..1), 1, acker(1), Millis(0));
+    let (mut waits, mut given_back) = (Vec::new(), 0);
+    assert!(pending.give_back(root, Cause::Asked, "not now", Millis(0)));
+    let condemned = (0..).find_map(|ms| {
+        let now = Millis(ms);
+        pending.expire(now);
+        if let Some(replay) = pending.replay(10, acker(1), now) {
+            waits.push(ms - given_back);
+            (root, given_back) = (replay.first_root, ms);
+            assert!(pending.give_back(root, Cause::Asked, "not now", now));
+        }
+        pending.next_condemned()
+    });
+    let condemned = condemned.unwrap();
+    assert_eq!(
+        (condemned.attempts, condemned.reason.as_str()),
+        (5, "not now")
+    );
+    assert_eq!((waits.len(), waits[0]), (4, 0));
+    let bounds = [10..=20, 20..=40, 25..=50];
+    let kept = waits[1..]
+        .iter()
+        .zip(bounds)
+        .all(|(wait, bounds)| bounds.contains(wait));
+    assert!(kept, "{waits:?}");
+    assert_eq!(pending.counters().timed_out, 0);
 }
 
 /// A pending set whose acker answers that nothing moves, one millisecond after the other. Tells how

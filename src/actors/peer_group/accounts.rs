@@ -4,6 +4,7 @@
 //! more often than positions are saved. It stays when the process dies, and goes with the job.
 
 use super::PeerGroup;
+use super::trace_pages::TracePublication;
 use crate::codec::to_payload;
 use crate::coordination::{Coordination, CoordinationError, Node, Put, reconnected};
 use crate::ids::{GroupId, JobId};
@@ -17,16 +18,17 @@ use std::time::Duration;
 /// However often positions are saved.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The accounts of a process, as they were published.
+/// The accounts of a process, as they were published, and beside them its traces.
 pub(super) struct Publication {
     group: GroupId,
     counters: Counters,
     session: Arc<dyn Coordination>,
     published: BTreeMap<JobId, Account>,
+    traces: TracePublication,
 }
 
 impl Publication {
-    /// Writes the accounts that have changed.
+    /// Writes what has changed.
     pub(super) async fn publish(&mut self) -> Result<(), CoordinationError> {
         let accounts = self.counters.accounts();
         self.published.retain(|job, _| accounts.contains_key(job));
@@ -42,7 +44,7 @@ impl Publication {
             self.session.put(node, data, Put::Always).await?;
             self.published.insert(job, account);
         }
-        Ok(())
+        self.traces.publish().await
     }
 }
 
@@ -54,10 +56,11 @@ impl PeerGroup {
             counters: task.counters.clone(),
             session: task.session.clone(),
             published: BTreeMap::new(),
+            traces: self.trace_publication(),
         }
     }
 
-    /// Publishes accounts until the session is over.
+    /// Publishes accounts, and traces, until the session is over.
     pub(super) fn publish_accounts(&self, ctx: &mut Context<Self>) {
         let interval = self.services.checkpoint_interval.max(SHORTEST_INTERVAL);
         let mut publication = self.publication();

@@ -10,7 +10,9 @@ use crate::messages::outbox::{WriteAndConfirm, WriteFailed};
 use crate::messages::peer_group::{
     Append, CrashChild, GroupStatus, StartPeers, Status, StopPeer, StopRestarts,
 };
-use crate::messages::supervision::{ActorReport, Child, ChildDown, Crash, Observe, Stop};
+use crate::messages::supervision::{
+    ActorReport, Child, ChildDown, Crash, EndReason, Observe, Stop,
+};
 use crate::messages::virtual_peer::Drain;
 use actix::fut::wrap_future;
 use actix::{ActorContext, ActorFutureExt, Context, Handler, MessageResult};
@@ -184,7 +186,13 @@ impl Handler<Status> for PeerGroup {
             transport: self.services.task.transport.alive(),
             refused: self.services.task.transport.refused(),
             session_restarts: self.session_restarts,
-            peer_restarts: self.slots.iter().map(|slot| slot.restarts).sum(),
+            session_reconnects: self.session_reconnects.get(),
+            peer_restarts: EndReason::OF_RESTARTS
+                .map(|reason| {
+                    let of_slot = |slot: &Slot| slot.restarts.of(reason);
+                    (reason.as_str(), self.slots.iter().map(of_slot).sum())
+                })
+                .into(),
             now: self.services.task.clock.now(),
         })
     }
@@ -227,7 +235,7 @@ fn slot_report(slot: &Slot) -> impl Future<Output = ActorReport> + use<> {
         SlotState::Running(_) | SlotState::Stopping(_) => "ending",
     };
     let asked = slot.incarnation().map(|one| one.addr.send(Observe));
-    let (restarts, last_cause) = (slot.restarts, slot.last_cause.clone());
+    let (restarts, last_cause) = (slot.restarts.sum(), slot.last_cause.clone());
     async move {
         let answer = match asked {
             Some(asked) => asked.await.ok(),

@@ -8,6 +8,7 @@ mod handlers;
 mod session;
 mod slots;
 mod tail;
+mod trace_pages;
 
 use super::log_reader::Published;
 use super::outbox::Outbox;
@@ -20,12 +21,15 @@ use crate::messages::log_reader::Snapshot;
 use crate::messages::outbox::SetGate;
 use crate::messages::supervision::{Child, ChildDown, Stop};
 use crate::replica::{Agreed, Member, Replica};
+use crate::task::trace_pages::TracePages;
 use actix::{Actor, Addr, AsyncContext, Context};
 pub use collector::CollectionPolicy;
 use collector::Collector;
 use deaths::Deaths;
 use futures_util::future::BoxFuture;
 use slots::Slot;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
@@ -53,6 +57,8 @@ pub struct PeerGroup {
     session: u64,
     collector: Collector,
     session_restarts: u64,
+    session_reconnects: Rc<Cell<u64>>,
+    trace_pages: Rc<RefCell<TracePages>>,
     unreadable_entries: u64,
     ignored_entries: u64,
     /// What was found of a sample of the replicas: a bug, and no reason to stop.
@@ -145,6 +151,8 @@ impl PeerGroup {
             session: 0,
             collector: Collector::default(),
             session_restarts: 0,
+            session_reconnects: Rc::default(),
+            trace_pages: Rc::default(),
             unreadable_entries: 0,
             ignored_entries: 0,
             violations: 0,

@@ -71,8 +71,19 @@ impl PeerGroup {
     fn watch_session(&mut self, ctx: &mut Context<Self>) {
         let mut state = self.services.task.session.state();
         let of_session = self.session;
+        let reconnects = self.session_reconnects.clone();
         let over = async move {
-            while *state.borrow_and_update() != SessionState::Expired {
+            let mut before = SessionState::Connected;
+            loop {
+                let now = *state.borrow_and_update();
+                match (before, now) {
+                    (_, SessionState::Expired) => return,
+                    (SessionState::Disconnected, SessionState::Connected) => {
+                        reconnects.set(reconnects.get() + 1);
+                    }
+                    _ => {}
+                }
+                before = now;
                 if state.changed().await.is_err() {
                     return;
                 }

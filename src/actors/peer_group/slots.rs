@@ -9,7 +9,7 @@ use crate::ids::{GroupId, LogPosition, PeerId};
 use crate::log::PeerContext;
 use crate::log::admission::admitted;
 use crate::log::commands::{Command, LeaveCluster};
-use crate::messages::supervision::{Child, ChildDown, Exit};
+use crate::messages::supervision::{Child, ChildDown, EndReason, Exit};
 use crate::messages::virtual_peer::EndIncarnation;
 use actix::fut::wrap_future;
 use actix::{Actor, Addr, AsyncContext, Context};
@@ -21,11 +21,15 @@ use std::time::Duration;
 /// A place for a peer.
 pub(super) struct Slot {
     pub(super) state: SlotState,
-    pub(super) restarts: u64,
+    pub(super) restarts: Restarted,
     pub(super) last_cause: Option<String>,
     /// Restarts since it was last healthy.
     attempts: u32,
 }
+
+/// How often a place was filled again, by reason.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Restarted(BTreeMap<EndReason, u64>);
 
 pub(super) enum SlotState {
     /// To be started when there is room to join.
@@ -50,11 +54,27 @@ pub(super) struct Incarnation {
     pub(super) position: Rc<Cell<Option<LogPosition>>>,
 }
 
+impl Restarted {
+    fn count(&mut self, reason: EndReason) {
+        *self.0.entry(reason).or_default() += 1;
+    }
+
+    /// For a reason.
+    pub(super) fn of(&self, reason: EndReason) -> u64 {
+        self.0.get(&reason).copied().unwrap_or_default()
+    }
+
+    /// For all reasons.
+    pub(super) fn sum(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
 impl Slot {
     pub(super) fn waiting() -> Self {
         Slot {
             state: SlotState::Waiting,
-            restarts: 0,
+            restarts: Restarted::default(),
             last_cause: None,
             attempts: 0,
         }
@@ -170,7 +190,7 @@ impl PeerGroup {
                 return;
             }
         };
-        slot.restarts += 1;
+        slot.restarts.count(down.reason);
         slot.last_cause = Some(down.exit.to_string());
         let now = self.services.task.clock.now();
         if now.since(gone.started) >= self.settings.healthy_after {
@@ -217,9 +237,12 @@ impl PeerGroup {
                 let Some(incarnation) = slot.incarnation() else {
                     continue;
                 };
-                let cause = "the transport has lost what was under way".to_owned();
+                let end = EndIncarnation {
+                    reason: EndReason::Transport,
+                    cause: "the transport has lost what was under way".to_owned(),
+                };
                 #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
-                incarnation.addr.do_send(EndIncarnation(cause));
+                incarnation.addr.do_send(end);
             }
         });
     }
@@ -233,14 +256,18 @@ impl PeerGroup {
             };
             self.services.task.transport.shut(incarnation.peer);
             gone.insert(incarnation.peer);
+            let end = EndIncarnation {
+                reason: EndReason::Session,
+                cause: cause.to_owned(),
+            };
             #[expect(clippy::disallowed_methods, reason = "an order to end is not refused")]
-            incarnation.addr.do_send(EndIncarnation(cause.to_owned()));
+            incarnation.addr.do_send(end);
             if let SlotState::Stopping(_) = slot.state {
                 slot.state = SlotState::Stopped;
                 continue;
             }
             slot.state = SlotState::Waiting;
-            slot.restarts += 1;
+            slot.restarts.count(EndReason::Session);
             slot.last_cause = Some(cause.to_owned());
         }
         gone

@@ -22,7 +22,49 @@ const SLICE: usize = 32;
 struct Ahead {
     session: Arc<dyn Coordination>,
     from: LogPosition,
-    look: JoinSet<Result<Option<News>, CoordinationError>>,
+    look: JoinSet<Result<Option<Coming>, CoordinationError>>,
+}
+
+/// What comes next, read.
+enum Coming {
+    Entries(Vec<Arrived>),
+    Origin(Origin),
+}
+
+/// An entry, and how many bytes it had.
+struct Arrived {
+    entry: Result<Entry, Unreadable>,
+    bytes: usize,
+}
+
+impl Coming {
+    /// Long backlogs are decoded on another thread, beside those entries that are applied.
+    async fn of(news: News) -> Self {
+        let payloads = match news {
+            News::Origin(origin) => return Coming::Origin(origin),
+            News::Entries(payloads) => payloads,
+        };
+        let read = |payloads: Vec<Vec<u8>>| payloads.iter().map(|it| Arrived::of(it)).collect();
+        if payloads.len() < BACKLOG {
+            return Coming::Entries(read(payloads));
+        }
+        match tokio::task::spawn_blocking(move || read(payloads)).await {
+            Ok(entries) => Coming::Entries(entries),
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process ends, and this with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+impl Arrived {
+    fn of(payload: &[u8]) -> Self {
+        let entry = from_payload(payload).map_err(|error| Unreadable(error.to_string()));
+        let bytes = payload.len();
+        Arrived { entry, bytes }
+    }
 }
 
 /// What readers get of entries.
@@ -36,7 +78,7 @@ enum Pace {
 }
 
 impl Pace {
-    fn of(entries: &[Vec<u8>]) -> Self {
+    fn of(entries: &[Arrived]) -> Self {
         match entries.len() >= BACKLOG {
             true => Pace::Jumps,
             false => Pace::Steps,
@@ -48,7 +90,12 @@ impl Ahead {
     fn begin(session: Arc<dyn Coordination>, from: LogPosition) -> Self {
         let mut task = JoinSet::new();
         let of_task = session.clone();
-        task.spawn(async move { look(&*of_task, from, Tail::Ahead).await });
+        task.spawn(async move {
+            match look(&*of_task, from, Tail::Ahead).await? {
+                Some(news) => Ok(Some(Coming::of(news).await)),
+                None => Ok(None),
+            }
+        });
         Ahead {
             session,
             from,
@@ -57,40 +104,48 @@ impl Ahead {
     }
 
     /// What it saw. When that is nothing, it is read as always.
-    async fn end(mut self) -> Result<News, CoordinationError> {
+    async fn end(mut self) -> Result<Coming, CoordinationError> {
         match self.look.join_next().await {
-            Some(Ok(Ok(Some(news)))) => Ok(news),
+            Some(Ok(Ok(Some(coming)))) => Ok(coming),
             Some(Err(failed)) if failed.is_panic() => {
                 std::panic::resume_unwind(failed.into_panic())
             }
-            _ => next(self.session, self.from, Tail::Ahead).await,
+            _ => coming(self.session, self.from, Tail::Ahead).await,
         }
     }
+}
+
+async fn coming(
+    session: Arc<dyn Coordination>,
+    from: LogPosition,
+    tail: Tail,
+) -> Result<Coming, CoordinationError> {
+    Ok(Coming::of(next(session, from, tail).await?).await)
 }
 
 impl PeerGroup {
     /// Reads on from behind the newest replica, until the session is over.
     pub(super) fn follow(&mut self, tail: Tail, ctx: &mut Context<Self>) {
         let session = self.services.task.session.clone();
-        self.take(next(session, self.next_position(), tail), ctx);
+        self.take(coming(session, self.next_position(), tail), ctx);
     }
 
     fn take(
         &mut self,
-        read: impl Future<Output = Result<News, CoordinationError>> + 'static,
+        read: impl Future<Output = Result<Coming, CoordinationError>> + 'static,
         ctx: &mut Context<Self>,
     ) {
         let of_session = self.session;
-        ctx.spawn(wrap_future::<_, Self>(read).map(move |news, this, ctx| {
+        ctx.spawn(wrap_future::<_, Self>(read).map(move |coming, this, ctx| {
             if this.session != of_session {
                 return;
             }
-            match news {
-                Ok(News::Entries(entries)) => {
+            match coming {
+                Ok(Coming::Entries(entries)) => {
                     let (pace, ahead) = (Pace::of(&entries), this.read_ahead(entries.len()));
                     this.apply_all(entries.into_iter(), pace, ahead, ctx);
                 }
-                Ok(News::Origin(origin)) => {
+                Ok(Coming::Origin(origin)) => {
                     this.jump(origin);
                     this.applied(ctx);
                     this.follow(Tail::Ahead, ctx);
@@ -114,15 +169,15 @@ impl PeerGroup {
     /// A slice at a time: the session and the peers live on this thread too.
     fn apply_all(
         &mut self,
-        mut entries: IntoIter<Vec<u8>>,
+        mut entries: IntoIter<Arrived>,
         pace: Pace,
         ahead: Option<Ahead>,
         ctx: &mut Context<Self>,
     ) {
         let slice = entries.by_ref().take(SLICE);
         match pace {
-            Pace::Steps => slice.for_each(|payload| {
-                let step = self.apply(&payload, self.position_and_replica());
+            Pace::Steps => slice.for_each(|arrived| {
+                let step = self.apply(arrived, self.position_and_replica());
                 self.publish(step);
             }),
             Pace::Jumps => self.pass_over(slice),
@@ -165,11 +220,11 @@ impl PeerGroup {
     }
 
     /// Applies entries of which readers get no more than what became of them all.
-    fn pass_over(&mut self, entries: impl Iterator<Item = Vec<u8>>) {
+    fn pass_over(&mut self, entries: impl Iterator<Item = Arrived>) {
         let mut snapshot = self.position_and_replica();
         let before = snapshot.replica.clone();
-        for payload in entries {
-            let step = self.apply(&payload, snapshot);
+        for arrived in entries {
+            let step = self.apply(arrived, snapshot);
             snapshot = Snapshot {
                 position: Some(step.position),
                 replica: step.new,
@@ -180,14 +235,13 @@ impl PeerGroup {
         }
     }
 
-    fn apply(&mut self, payload: &[u8], before: Snapshot) -> Step {
+    fn apply(&mut self, arrived: Arrived, before: Snapshot) -> Step {
         let position = LogPosition::after(before.position);
-        let entry = from_payload::<Entry>(payload).map_err(|error| {
-            tracing::warn!(%position, %error, "an entry of the log cannot be read; it changes nothing");
-            Unreadable(error.to_string())
-        });
-        let step = step(position, entry, before.replica);
-        self.collector.applied(&step, payload.len());
+        if let Err(Unreadable(error)) = &arrived.entry {
+            tracing::warn!(%position, error, "an entry of the log cannot be read; it changes nothing");
+        }
+        let step = step(position, arrived.entry, before.replica);
+        self.collector.applied(&step, arrived.bytes);
         self.account(&step);
         step
     }

@@ -1,7 +1,7 @@
 //! The death notice of an actor.
 
 use super::panic_cause::last_panic;
-use crate::messages::supervision::{Child, ChildDown, Exit};
+use crate::messages::supervision::{Child, ChildDown, EndReason, Exit};
 use actix::Recipient;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ pub struct Obituary {
     child: Child,
     incarnation: u64,
     supervisor: Recipient<ChildDown>,
-    cause: Option<String>,
+    cause: Option<(EndReason, String)>,
     census: Census,
 }
 
@@ -49,22 +49,28 @@ impl Obituary {
 
     /// Says why the child is about to end; without it, and without a panic, it has simply stopped.
     pub fn because(&mut self, cause: impl Into<String>) {
-        self.cause = Some(cause.into());
+        self.because_of(EndReason::Failed, cause);
+    }
+
+    /// The same, and of what kind that is.
+    pub fn because_of(&mut self, reason: EndReason, cause: impl Into<String>) {
+        self.cause = Some((reason, cause.into()));
     }
 }
 
 impl Drop for Obituary {
     fn drop(&mut self) {
         self.census.living.fetch_sub(1, Ordering::SeqCst);
-        let exit = match self.cause.take() {
-            _ if std::thread::panicking() => Exit::Panicked(last_panic()),
-            Some(cause) => Exit::Failed(cause),
-            None => Exit::Stopped,
+        let (reason, exit) = match self.cause.take() {
+            _ if std::thread::panicking() => (EndReason::Panicked, Exit::Panicked(last_panic())),
+            Some((reason, cause)) => (reason, Exit::Failed(cause)),
+            None => (EndReason::Stopped, Exit::Stopped),
         };
         let down = ChildDown {
             child: self.child,
             incarnation: self.incarnation,
             exit,
+            reason,
         };
         #[expect(
             clippy::disallowed_methods,

@@ -20,16 +20,16 @@ pub(in crate::functions) fn make(context: &FunctionContext<'_>) -> Result<TaskFu
     let text = context.params.get(WHERE).and_then(expression_text);
     let text = text.ok_or("`where` must be an expression")?;
     let condition = Program::compile(&text).map_err(|error| format!("`where`: {error}"))?;
-    let root = root();
-    Ok(Box::new(move |segment: Segment, out: &mut Vec<Segment>| {
-        match condition.evaluate(&root, &segment)? {
-            Value::Bool(true) => out.push(segment),
-            Value::Bool(false) => {}
-            other => {
-                let kind = other.kind();
-                return Err(condition.failed(format!("expected true or false, found {kind}")));
-            }
+    let (root, fields) = (root(), condition.fields());
+    let test = move |segment: &Segment| match condition.evaluate(&root, segment)? {
+        Value::Bool(passes) => Ok(passes),
+        other => {
+            let kind = other.kind();
+            Err(condition.failed(format!("expected true or false, found {kind}")))
         }
-        Ok(())
-    }))
+    };
+    Ok(match fields {
+        Some(fields) => TaskFunction::keep_by(fields, test),
+        None => TaskFunction::keep(test),
+    })
 }

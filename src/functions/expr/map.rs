@@ -4,7 +4,7 @@ use super::compile::root;
 use super::program::Program;
 use crate::functions::{FunctionContext, FunctionError, TaskFunction};
 use crate::job::vocabulary::{KeyKind, KeySchema, Signature, expression_text};
-use crate::segment::{Key, Segment, Value};
+use crate::segment::{Key, Value};
 
 const SET: &str = "set";
 
@@ -28,18 +28,16 @@ pub(in crate::functions) fn make(context: &FunctionContext<'_>) -> Result<TaskFu
         fields.push((name.clone(), program));
     }
     let root = root();
-    Ok(Box::new(
-        move |mut segment: Segment, out: &mut Vec<Segment>| {
-            for (name, program) in &fields {
-                let value = program
-                    .evaluate(&root, &segment)
-                    .map_err(|error| naming(name, error))?;
-                segment.set(name, value);
-            }
-            out.push(segment);
-            Ok(())
-        },
-    ))
+    Ok(TaskFunction::make(move |mut segment, out| {
+        for (name, program) in &fields {
+            let value = program
+                .evaluate(&root, &segment)
+                .map_err(|error| naming(name, error))?;
+            segment.set(name, value);
+        }
+        out.push(segment);
+        Ok(())
+    }))
 }
 
 fn naming(field: &Key, error: FunctionError) -> FunctionError {

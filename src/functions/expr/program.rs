@@ -5,7 +5,7 @@ use super::convert::{borrow, borrow_map, own};
 use super::cut;
 use crate::functions::FunctionError;
 use crate::nearest::listed;
-use crate::segment::{Segment, Value};
+use crate::segment::{Key, Segment, Value};
 use cel::common::types::CelMap;
 use cel::common::value::CowVal;
 use cel::context::VariableResolver;
@@ -33,6 +33,15 @@ impl Program {
             text: text.into(),
             compiled,
         })
+    }
+
+    /// The fields that the expression may look at, if it does not take the segment as a whole.
+    pub(super) fn fields(&self) -> Option<Vec<Key>> {
+        let references = self.compiled.references();
+        let mut names = references.variables();
+        names.sort_unstable();
+        let takes_the_whole = names.contains(&SEGMENT);
+        (!takes_the_whole).then(|| names.into_iter().map(Key::from).collect())
     }
 
     /// The value of the expression for a segment. Nothing of the segment is copied but what

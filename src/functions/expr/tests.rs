@@ -1,6 +1,8 @@
 //! What expressions see, give and say when they fail.
 
-use crate::functions::{FunctionError, FunctionRegistry, check_expression};
+use crate::codec::{Decoder, encode};
+use crate::functions::task_function::Keep;
+use crate::functions::{Application, FunctionError, FunctionRegistry, NotTested, check_expression};
 use crate::job::{Task, TaskKind};
 use crate::segment::{Segment, Value};
 
@@ -12,13 +14,38 @@ fn run(function: &str, key: &str, param: Value, input: Segment) -> Result<Vec<Se
     let mut task = Task::new("t", TaskKind::Function);
     task.function = Some(function.into());
     task.params.set(key, param);
-    let mut call = FunctionRegistry::with_built_in().build(&task)?;
     let mut out = Vec::new();
-    match call(input, &mut out) {
+    let function = FunctionRegistry::with_built_in().build(&task)?;
+    let done = match function.into_application() {
+        Application::Make(mut make) => make(input, &mut out),
+        Application::Keep(keep) => keep_both_ways(keep, input, &mut out),
+        Application::PassOn => panic!("an expression looks at segments"),
+    };
+    match done {
         Ok(()) => Ok(out),
         Err(FunctionError::Failed(message)) => Err(message),
         Err(FunctionError::Retry(message)) => panic!("nothing asks for a retry: {message}"),
     }
+}
+
+/// What is said of an encoded segment is what is said of it decoded.
+fn keep_both_ways(
+    mut keep: Keep,
+    input: Segment,
+    out: &mut Vec<Segment>,
+) -> Result<(), FunctionError> {
+    let mut raw = Vec::new();
+    encode(&input, &mut raw).unwrap();
+    let (mut decoder, mut seen) = (Decoder::default(), Segment::new());
+    let of_encoded = match keep.passes_encoded(&raw, &mut decoder, &mut seen) {
+        Ok(passes) => Ok(passes),
+        Err(NotTested::Failed(error)) => Err(error),
+        Err(NotTested::Damaged(error)) => panic!("{error}"),
+    };
+    let of_decoded = keep.passes(&input);
+    assert_eq!(of_encoded, of_decoded);
+    out.extend(of_decoded?.then_some(input));
+    Ok(())
 }
 
 fn map(set: &[(&str, &str)], input: Segment) -> Result<String, String> {

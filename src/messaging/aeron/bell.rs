@@ -24,6 +24,9 @@ pub(super) enum Wish {
     Closed(PeerId),
     /// Everything ends.
     Stop,
+    /// The courier is to make a mistake.
+    #[cfg(test)]
+    Panic,
 }
 
 /// A link on its way to the courier. If it does not get there, because the courier has ended, the link

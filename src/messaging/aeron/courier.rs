@@ -16,6 +16,7 @@ use crate::clock::{Clock, Millis};
 use crate::messaging::{Cargo, Control, LinkId, LocalTransport, RefuseReason, decode_frame};
 use bytes::Bytes;
 use rusteron_client::AeronHeader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ struct Desk {
     granted: Vec<(LinkId, Granted)>,
     /// Links that broke since this was last told.
     broken: usize,
+    /// Whether reading a frame panicked. Aeron's code, which it is read from, must not be unwound.
+    panicked: bool,
     now: Millis,
 }
 
@@ -63,6 +66,12 @@ struct Desk {
 enum End {
     Stopped,
     Lost(String),
+}
+
+impl End {
+    fn panicked() -> Self {
+        End::Lost("its thread panicked, which is a bug; what it said stands above this".into())
+    }
 }
 
 impl Courier {
@@ -81,6 +90,7 @@ impl Courier {
             words: Words::default(),
             granted: Vec::new(),
             broken: 0,
+            panicked: false,
             now: Millis(0),
         };
         Courier {
@@ -109,7 +119,7 @@ impl Courier {
         let own = client.site();
         let _ = connected.send(Ok(own));
         loop {
-            match self.serve(&mut client) {
+            match self.serve_guarded(&mut client) {
                 End::Stopped => return self.forget(),
                 End::Lost(cause) => {
                     tracing::warn!(%cause, "the client of the media driver is lost");
@@ -133,6 +143,8 @@ impl Courier {
         self.desk.departures.close_answered();
         self.desk.arrivals.lost(None);
         self.desk.words = Words::default();
+        self.desk.granted.clear();
+        self.desk.panicked = false;
         self.blocked.clear();
         self.epoch = self.epoch.wrapping_add(1);
     }
@@ -151,6 +163,13 @@ impl Courier {
         }
     }
 
+    /// A mistake in here costs what is under way, not the process its transport: `forget` lets go of
+    /// whatever was left in the middle.
+    fn serve_guarded(&mut self, client: &mut Client) -> End {
+        let served = catch_unwind(AssertUnwindSafe(|| self.serve(client)));
+        served.unwrap_or_else(|_| End::panicked())
+    }
+
     fn serve(&mut self, client: &mut Client) -> End {
         let mut idle = Idle::default();
         let own = client.site();
@@ -164,6 +183,9 @@ impl Courier {
                 Ok(fragments) => fragments,
                 Err(reason) => return End::Lost(reason),
             };
+            if self.desk.panicked {
+                return End::panicked();
+            }
             self.pass_on_grants();
             self.tell_of_broken();
             work += self.publications.advance(self.desk.now);
@@ -195,6 +217,8 @@ impl Courier {
                 Wish::Grant(id) => desk.arrivals.grant(id, &mut desk.words),
                 Wish::Closed(peer) => desk.arrivals.closed(peer, &mut desk.words),
                 Wish::Stop => return Some(End::Stopped),
+                #[cfg(test)]
+                Wish::Panic => panic!("as a test wishes"),
             }
         }
         None
@@ -252,6 +276,11 @@ impl Courier {
 impl Desk {
     /// One whole frame, as it arrived.
     fn read(&mut self, frame: &[u8], _header: AeronHeader) {
+        let taken = catch_unwind(AssertUnwindSafe(|| self.take(frame)));
+        self.panicked |= taken.is_err();
+    }
+
+    fn take(&mut self, frame: &[u8]) {
         let frame = Bytes::copy_from_slice(frame);
         let taken = match decode_frame(frame, self.cluster) {
             Ok((envelope, Cargo::Message(message))) => {

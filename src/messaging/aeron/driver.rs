@@ -35,8 +35,10 @@ const STREAMS_AT_LEAST: u64 = 4;
 /// How long somebody else may hold the lock of the folder.
 const LOCK_TRIES: usize = 500;
 const LOCK_TRY_EVERY: Duration = Duration::from_millis(10);
-/// A driver whose process may still be there is dead when it was silent for so many liveness times.
+/// A driver is dead when it was silent for so many liveness times, whoever holds its lock.
 const SILENCE_FACTOR: u32 = 4;
+/// A file in its directory that a driver keeps locked as long as it lives.
+const LIFE: &str = "life";
 
 /// A driver that runs. Dropping it stops it and removes its directory.
 #[derive(Debug)]
@@ -179,11 +181,14 @@ fn live(
     stop: &AtomicBool,
     started: &mpsc::SyncSender<Result<(), String>>,
 ) {
-    let driver = match begin(directory, settings) {
-        Ok(driver) => driver,
-        Err(error) => {
+    let begun = begin(directory, settings).map_err(|error| words_of(&error));
+    let held = |driver| Ok((driver, hold(directory).map_err(|error| error.to_string())?));
+    // The lock goes with this.
+    let (driver, _life) = match begun.and_then(held) {
+        Ok(both) => both,
+        Err(reason) => {
             // Who waits for it hears this; who does not has gone.
-            let _ = started.send(Err(words_of(&error)));
+            let _ = started.send(Err(reason));
             return;
         }
     };
@@ -205,6 +210,13 @@ fn begin(directory: &Path, settings: &AeronSettings) -> Result<AeronDriver, Aero
     let driver = AeronDriver::new(&context).map_err(AeronCError::capture_errmsg)?;
     driver.start(true).map_err(AeronCError::capture_errmsg)?;
     Ok(driver)
+}
+
+/// Locks the file that says that the driver lives. Nobody looks for it yet.
+fn hold(directory: &Path) -> io::Result<File> {
+    let life = File::create(directory.join(LIFE))?;
+    life.lock()?;
+    Ok(life)
 }
 
 fn context(directory: &Path, settings: &AeronSettings) -> Result<AeronDriverContext, AeronCError> {
@@ -247,8 +259,9 @@ fn socket_bytes() -> usize {
     least.chain([SOCKET_BYTES]).min().unwrap_or(SOCKET_BYTES)
 }
 
-/// Whether a driver lives at a directory. One of a process that is gone is dead at once; otherwise
-/// it must have been silent for a while, since a process may be stopped, or be in another container.
+/// Whether a driver lives at a directory: it says so now and then, and holds a lock until it is gone.
+/// Its process is no help, since it may be in another container, where numbers are others. A driver of
+/// another make has no such lock, and is dead when it is silent.
 pub(super) fn is_alive(directory: &Path, liveness: Duration) -> bool {
     if !directory.join("cnc.dat").exists() {
         return false;
@@ -259,9 +272,12 @@ pub(super) fn is_alive(directory: &Path, liveness: Duration) -> bool {
     let heartbeat = counters.get_to_driver_heartbeat_ms().unwrap_or(0);
     let silence = Aeron::epoch_clock().saturating_sub(heartbeat);
     let silent = silence > (liveness * SILENCE_FACTOR).as_millis() as i64;
-    let pid = counters.get_constants().map_or(0, |said| said.pid());
-    let gone = pid > 0 && !Path::new(&format!("/proc/{pid}")).exists();
-    !silent && !gone
+    !silent && !has_let_go(directory)
+}
+
+/// Whether nobody holds the lock that a driver made.
+fn has_let_go(directory: &Path) -> bool {
+    File::open(directory.join(LIFE)).is_ok_and(|life| life.try_lock_shared().is_ok())
 }
 
 /// Removes what dead drivers have left.

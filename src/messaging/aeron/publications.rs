@@ -200,3 +200,198 @@ pub(super) fn publication_uri(site: AeronSite, own: DriverId, settings: &AeronSe
     };
     CString::new(uri).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Client;
+    use super::super::settings::DriverChoice;
+    use super::*;
+    use crate::ids::IdSource;
+    use crate::messaging::{Cargo, Control, LinkId, decode_frame};
+    use bytes::Bytes;
+    use rusteron_client::AeronHeader;
+    use std::thread;
+
+    const IDENTITY: Identity = Identity {
+        cluster: 3,
+        epoch: 9,
+    };
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn the_channel_to_a_site_follows_from_its_driver_and_address() {
+        let mut settings = AeronSettings::new(1, 1);
+        settings.term_bytes = 1 << 20;
+        let site = |address: &str| AeronSite {
+            driver: DriverId(7),
+            address: address.parse().unwrap(),
+            stream: 12,
+        };
+        let uri = |address: &str, own, settings: &AeronSettings| {
+            let uri = publication_uri(site(address), DriverId(own), settings);
+            uri.into_string().unwrap()
+        };
+        let (near, far) = ("127.0.0.1:40123", "10.0.0.7:40123");
+        let ipc = "aeron:ipc?term-length=1048576";
+        assert_eq!([near, far].map(|at| uri(at, 7, &settings)), [ipc; 2]);
+        assert_eq!(
+            uri(near, 8, &settings),
+            "aeron:udp?endpoint=127.0.0.1:40123|term-length=1048576|mtu=8192"
+        );
+        assert_eq!(
+            uri(far, 8, &settings),
+            "aeron:udp?endpoint=10.0.0.7:40123|term-length=1048576|mtu=1408"
+        );
+        assert_eq!(
+            uri("[::1]:5", 8, &settings),
+            "aeron:udp?endpoint=[::1]:5|term-length=1048576|mtu=8192"
+        );
+        settings.mtu_bytes = Some(8192);
+        assert!(uri(far, 8, &settings).ends_with("|mtu=8192"));
+    }
+
+    /// A client that says things to itself.
+    struct Echo {
+        _folder: tempfile::TempDir,
+        client: Client,
+        settings: AeronSettings,
+        publications: Publications,
+        words: Words,
+        now: Millis,
+        heard: Vec<LinkId>,
+    }
+
+    fn leave(number: u64) -> Control {
+        Control::Leave {
+            link: LinkId(number),
+        }
+    }
+
+    impl Echo {
+        fn new() -> Self {
+            let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+            let epoch = IdSource::from_entropy().bits();
+            let settings = AeronSettings {
+                term_bytes: 1 << 16,
+                driver: DriverChoice::Embedded(folder.path().into()),
+                ..AeronSettings::new(IDENTITY.cluster, epoch)
+            };
+            Echo {
+                client: Client::connect(&settings, None).unwrap(),
+                _folder: folder,
+                settings,
+                publications: Publications::new(),
+                words: Words::default(),
+                now: Millis(0),
+                heard: Vec::new(),
+            }
+        }
+
+        fn hear(&mut self) {
+            fn read(heard: &mut Vec<LinkId>, frame: &[u8], _: AeronHeader) {
+                let frame = Bytes::copy_from_slice(frame);
+                let (envelope, cargo) = decode_frame(frame, IDENTITY.cluster).unwrap();
+                assert!(matches!(cargo, Cargo::Control(_)));
+                heard.push(envelope.link);
+            }
+            self.client.poll(&mut self.heard, read).unwrap();
+        }
+
+        /// Says a word over the way that there is, or a new one.
+        fn say(&mut self, number: u64) {
+            let site = self.client.site();
+            self.words.say(site, LinkId(number), leave(number));
+            while self.words.wait_for(site) {
+                let open = |site| self.client.open(site, &self.settings);
+                self.publications.advance(self.now);
+                self.publications
+                    .say(&mut self.words, IDENTITY, self.now, open);
+                self.hear();
+            }
+        }
+
+        fn tick(&mut self, after: Duration, is_used: bool) -> Vec<AeronSite> {
+            self.now = self.now.plus(after);
+            self.publications.tick(self.now, PATIENCE, |_| is_used)
+        }
+
+        fn way(&self) -> Option<AeronPublication> {
+            self.publications.publication(self.client.site())
+        }
+    }
+
+    #[test]
+    fn a_way_closes_when_it_has_long_had_no_links_and_not_before() {
+        let mut echo = Echo::new();
+        echo.say(1);
+        assert_eq!(echo.tick(IDLE_MAX * 3, true), []);
+        assert_eq!(echo.tick(IDLE_MAX, false), []);
+        assert!(echo.way().is_some());
+        assert_eq!(echo.tick(Duration::from_millis(1), false), []);
+        assert!(echo.way().is_none());
+        echo.say(2);
+        assert!(echo.way().is_some());
+        while echo.heard.len() < 2 {
+            echo.hear();
+        }
+        assert_eq!(echo.heard, [1, 2].map(LinkId));
+    }
+
+    #[test]
+    fn what_is_sent_while_ways_close_and_open_again_arrives_whole_and_in_order() {
+        const ROUNDS: u64 = 20;
+        const FRAMES: u64 = 500;
+        let mut echo = Echo::new();
+        let site = echo.client.site();
+        for round in 0..ROUNDS {
+            let first = round * (FRAMES + 1);
+            echo.say(first);
+            let way = echo.way().unwrap();
+            let (halfway, closes) = std::sync::mpsc::channel();
+            let sends = thread::spawn(move || {
+                for number in first + 1..=first + FRAMES {
+                    if number == first + FRAMES / 2 {
+                        halfway.send(()).unwrap();
+                    }
+                    let envelope = Envelope {
+                        cluster: IDENTITY.cluster,
+                        epoch: IDENTITY.epoch,
+                        link: LinkId(number),
+                        sequence: number,
+                    };
+                    let mut frame = Vec::new();
+                    encode_control(&envelope, &leave(number), &mut frame).unwrap();
+                    while let Err(error) = way.offer(&frame) {
+                        assert!(error.is_retryable(), "{error:?}");
+                        thread::yield_now();
+                    }
+                }
+            });
+            while closes.try_recv().is_err() {
+                echo.hear();
+            }
+            // In the midst of it.
+            assert_eq!(echo.tick(IDLE_MAX * 2, false), []);
+            assert!(echo.way().is_none());
+            if round % 2 == 1 {
+                // Somebody else opens it again meanwhile.
+                echo.words.say(site, LinkId(u64::MAX), leave(0));
+                let open = |site| echo.client.open(site, &echo.settings);
+                let now = echo.now;
+                echo.publications.say(&mut echo.words, IDENTITY, now, open);
+            }
+            while !sends.is_finished() {
+                echo.hear();
+                echo.publications.advance(echo.now);
+            }
+            sends.join().unwrap();
+            let of_round = (round + 1) * (FRAMES + 1);
+            let is_mine = |link: &&LinkId| link.0 != u64::MAX;
+            while (echo.heard.iter().filter(is_mine).count() as u64) < of_round {
+                echo.hear();
+            }
+        }
+        let mine = echo.heard.iter().filter(|link| link.0 != u64::MAX);
+        assert!(mine.map(|link| link.0).eq(0..ROUNDS * (FRAMES + 1)));
+    }
+}

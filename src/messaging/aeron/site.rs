@@ -157,6 +157,14 @@ mod tests {
     }
 
     #[test]
+    fn who_has_the_same_driver_is_reached_over_memory_and_nobody_else() {
+        let site: AeronSite = "aeron:7@127.0.0.1:40123/1734".parse().unwrap();
+        assert_eq!(site.channel_from(DriverId(7)), Channel::Ipc);
+        // The same machine, and even the same address, do not make the same memory.
+        assert_eq!(site.channel_from(DriverId(8)), Channel::Udp);
+    }
+
+    #[test]
     fn words_that_are_shifted_are_other_words() {
         assert_ne!(stable_hash(&["ab", "c"]), stable_hash(&["a", "bc"]));
     }

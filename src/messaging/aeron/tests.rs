@@ -1,6 +1,7 @@
 //! The transport with real drivers: what it promises, what it refuses, what it leaves behind.
 
 use super::*;
+use crate::config::Compression;
 use crate::ids::IdSource;
 use crate::messaging::contract::{self, Ends, closed, message, peer, segments, send};
 use crate::messaging::{
@@ -62,6 +63,44 @@ async fn the_contract_holds_between_two_drivers_over_udp() {
         receiving: &receiving,
     };
     ends.keep_the_contract().await;
+}
+
+fn deflating(local_peers: LocalPeers) -> AeronTransport {
+    let settings = AeronSettings {
+        compression: Compression::Deflate,
+        ..settings(local_peers)
+    };
+    AeronTransport::start(settings).unwrap()
+}
+
+#[tokio::test]
+async fn the_contract_holds_where_frames_are_compressed_at_one_end_or_both() {
+    let (one, plain) = (
+        deflating(LocalPeers::ShortCircuit),
+        started(LocalPeers::ShortCircuit),
+    );
+    one.learn_sites(&living_at(plain.aeron_site()));
+    plain.learn_sites(&living_at(one.aeron_site()));
+    for (sending, receiving) in [(&one, &plain), (&plain, &one)] {
+        let ends = Ends { sending, receiving };
+        ends.keep_the_contract().await;
+    }
+    drop((one, plain));
+    let both = deflating(LocalPeers::OverAeron);
+    both.learn_sites(&living_at(both.aeron_site()));
+    let ends = Ends {
+        sending: &both,
+        receiving: &both,
+    };
+    ends.keep_the_contract().await;
+    // A segment that no frame holds as it is, and one does when it is compressed.
+    let mut inbox = both.open_inbox(peer(1), InboxKind::Task, 9).unwrap();
+    let mut link = both.link(peer(1), InboxKind::Task).unwrap();
+    let large = segments(1, 200_000);
+    send(&mut *link, large.clone()).await.unwrap();
+    assert_eq!(inbox.next().await, Some(large));
+    let refused = both.refused();
+    assert!(refused.contains(&("damaged", 0)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -271,6 +310,81 @@ fn a_driver_leaves_nothing_behind_and_takes_over_nobody() {
     let driver = MediaDriver::start_at(&place, &settings).unwrap();
     drop(driver);
     assert!(!place.exists());
+}
+
+#[test]
+fn a_driver_does_not_start_where_there_is_no_room_for_it() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let settings = AeronSettings {
+        // No memory holds twelve of these.
+        term_bytes: 1 << 40,
+        driver: DriverChoice::Embedded(folder.path().into()),
+        ..settings(LocalPeers::ShortCircuit)
+    };
+    let place = folder.path().join("driver");
+    let started = [
+        MediaDriver::start_in(folder.path(), &settings),
+        MediaDriver::start_at(&place, &settings),
+    ];
+    for error in started.map(Result::unwrap_err) {
+        let DriverError::Space { needed, free, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!((*needed, needed > free), (12 + 12 * (1 << 20), true));
+        let told = error.to_string();
+        let folder = folder.path().display();
+        assert!(
+            told.starts_with(&format!("{folder} has {free} MiB free")),
+            "{told}"
+        );
+        assert!(told.contains("--shm-size"), "{told}");
+    }
+    assert!(AeronTransport::start(settings).is_err());
+    assert_eq!(
+        std::fs::read_dir(folder.path())
+            .unwrap()
+            .filter(|it| it.as_ref().unwrap().path().is_dir())
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn a_driver_lives_as_long_as_it_says_so_and_has_not_let_go() {
+    let settings = settings(LocalPeers::ShortCircuit);
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let place = folder.path().join("driver");
+    let driver = MediaDriver::start_at(&place, &settings).unwrap();
+    // The same counters elsewhere: one that spoke just now, of a process that is there.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::copy(place.join("cnc.dat"), other.join("cnc.dat")).unwrap();
+    let refused = MediaDriver::start_at(&other, &settings).unwrap_err();
+    assert!(matches!(refused, DriverError::Alive(_)), "{refused}");
+    // Whoever made this one has let go of it.
+    std::fs::write(other.join("life"), []).unwrap();
+    drop(MediaDriver::start_at(&other, &settings).unwrap());
+    assert!(place.exists() && !other.exists());
+    drop(driver);
+}
+
+#[tokio::test]
+async fn a_transport_survives_a_mistake_of_its_own_thread() {
+    let transport = started(LocalPeers::OverAeron);
+    transport.learn_sites(&living_at(transport.aeron_site()));
+    let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 4).unwrap();
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 1)).await.unwrap();
+    assert_eq!(inbox.next().await, Some(message(0, 1)));
+    transport.bell.say(Wish::Panic);
+    closed(&mut *link).await;
+    let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+    send(&mut *link, message(0, 2)).await.unwrap();
+    while inbox.next().await != Some(message(0, 2)) {}
+    while transport.alive().is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(transport.losses(), 1);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@
 //! | 4 | 4 | flags: 1, the body is compressed |
 //! | 8 | 4 | length of the whole frame |
 //! | 12 | 4 | CRC-32 of everything but this field |
-//! | 16 | 8 | cluster: the hash of cluster and tenancy id |
+//! | 16 | 8 | cluster: a hash of the number of its log and the tenancy id |
 //! | 24 | 8 | epoch: the life of the sending transport |
 //! | 32 | 8 | link: the short id that whoever receives it gave it |
 //! | 40 | 8 | sequence of the frame on its link, of messages |
@@ -71,7 +71,7 @@ const PROGRESS: u8 = 6;
 /// What a frame says beside what it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// The hash of cluster and tenancy id: frames of another cluster are refused.
+    /// A hash of the number of its log and the tenancy id: frames of another cluster are refused.
     pub cluster: u64,
     /// The life of the transport that sends it. What an earlier life said is refused.
     pub epoch: u64,

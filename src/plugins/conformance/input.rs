@@ -1,20 +1,16 @@
 //! The check of an input: stopped anywhere and resumed, it reads exactly the rest.
 
-use super::{Violation, below, same};
+use super::{IDLE_POLLS_MAX, Violation, below, same, wait_a_moment};
 use crate::ids::IdSource;
 use crate::plugins::{Input, PluginError, Polled, Position, ReadSegments, Rejected, Start};
 use std::collections::VecDeque;
 use std::fmt;
-use std::time::Duration;
 
 /// The most segments that a check asks for at once.
 const POLL_MAX: usize = 9;
 
 /// From so many positions, at most, a check reads the rest one by one.
 const RESUMES_MAX: usize = 64;
-
-/// An input that says "idle" so often in a row has none of the end that a check needs.
-const IDLE_POLLS_MAX: usize = 1_000;
 
 /// Checks an input over a medium that ends, and gives back what it holds. `open` opens the same
 /// medium each time; `seed` decides where the check stops and how much it asks for.
@@ -147,11 +143,6 @@ where
         return Err(Violation(message.into()));
     }
     Ok(())
-}
-
-/// An input with a thread of its own has nothing until that thread comes to it.
-fn wait_a_moment() {
-    std::thread::park_timeout(Duration::from_millis(1));
 }
 
 fn sorted<T: fmt::Debug + Clone>(pieces: &[T]) -> Vec<T> {

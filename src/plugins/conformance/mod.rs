@@ -44,15 +44,21 @@
 
 mod input;
 mod output;
+mod output_limits;
 #[cfg(test)]
 mod tests;
 
 pub use input::{check_failing_input, check_input, check_input_bounds, check_input_slots};
 pub use output::{check_output, check_output_slots};
+pub use output_limits::{check_failing_output, check_output_bounds, check_output_stop};
 
 use super::PluginError;
 use crate::ids::IdSource;
 use std::fmt;
+use std::time::Duration;
+
+/// An input that says "idle" so often in a row has none of the end that a check needs.
+const IDLE_POLLS_MAX: usize = 1_000;
 
 /// What a plugin does not keep.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,4 +89,9 @@ where
 /// A draw from 0 to below a limit.
 fn below(limit: usize, draws: &mut IdSource) -> usize {
     (draws.bits() % limit as u64) as usize
+}
+
+/// A plugin with a thread of its own does nothing until that thread comes to it.
+fn wait_a_moment() {
+    std::thread::park_timeout(Duration::from_millis(1));
 }

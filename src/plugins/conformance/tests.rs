@@ -9,7 +9,7 @@ use crate::segment::Segment;
 use insta::assert_snapshot;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// What an input of the tests does wrong.
@@ -329,4 +329,111 @@ fn slots_that_write_and_seal_apart_conform_and_others_do_not() {
     check_slots(Fault::None).unwrap();
     assert_snapshot!(check_slots(Fault::SharesItsMedium).unwrap_err(), @r#"when one of several slots began: segment 0 is None, expected Some(Segment { fields: [("n", Int(0))] })"#);
     assert_snapshot!(check_slots(Fault::SealsTwice).unwrap_err(), @r#"when one of several slots was sealed: segment 13 is Some(Segment { fields: [("sealed", Bool(true))] }), expected None"#);
+}
+
+/// What an output does that has a medium of its own to wait for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    Waits,
+    /// Takes whatever it is given, for later.
+    Hoards,
+    /// So, and something of it goes on when it is gone.
+    GoesOn,
+}
+
+/// Takes nothing while it is shut.
+#[derive(Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+    rows: Mutex<Vec<Segment>>,
+}
+
+struct Gated {
+    gate: Arc<Gate>,
+    haste: Haste,
+    hoard: Vec<Segment>,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let shut = self.is_open.lock().unwrap();
+        drop(self.opened.wait_while(shut, |is_open| !*is_open).unwrap());
+    }
+
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+}
+
+impl crate::plugins::Output for Gated {
+    fn write(&mut self, segments: &[Segment]) -> Result<(), PluginError> {
+        if self.haste != Haste::Waits {
+            self.hoard.extend_from_slice(segments);
+            return Ok(());
+        }
+        self.gate.pass();
+        self.gate.rows.lock().unwrap().extend_from_slice(segments);
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<(), PluginError> {
+        Ok(())
+    }
+}
+
+fn gated(
+    gate: &Arc<Gate>,
+    haste: Haste,
+) -> impl Fn(Start) -> Result<Box<dyn crate::plugins::Output>, PluginError> {
+    let kept = Mutex::new(Vec::new());
+    move |_| {
+        if haste == Haste::GoesOn {
+            kept.lock().unwrap().push(Arc::clone(gate));
+        }
+        let gate = Arc::clone(gate);
+        let hoard = Vec::new();
+        Ok(Box::new(Gated { gate, haste, hoard }))
+    }
+}
+
+fn number(n: usize) -> Segment {
+    [("n", n as i64)].into_iter().collect()
+}
+
+#[test]
+fn an_output_must_wait_for_its_medium_and_let_go_of_it() {
+    let bounds = |haste| {
+        let gate = Arc::new(Gate::default());
+        let go_on = || {
+            gate.open();
+            // It is given the rest meanwhile.
+            let all = || gate.rows.lock().unwrap().len() == 10;
+            while !all() {
+                wait_a_moment();
+            }
+            Ok(gate.rows.lock().unwrap().clone())
+        };
+        check_output_bounds(gated(&gate, haste), go_on, number, 5)
+    };
+    bounds(Haste::Waits).unwrap();
+    assert_snapshot!(bounds(Haste::Hoards).unwrap_err(), @"took 6 pieces from its task while its medium stood still");
+    let stop = |haste| {
+        let gate = Arc::new(Gate::default());
+        gate.open();
+        let held = || Arc::strong_count(&gate);
+        check_output_stop(gated(&gate, haste), held, &[number(1)])
+    };
+    stop(Haste::Waits).unwrap();
+    assert_snapshot!(stop(Haste::GoesOn).unwrap_err(), @"holds its medium after it was dropped: something of it goes on");
+}
+
+#[test]
+fn an_output_must_not_keep_a_failure_to_itself() {
+    let gate = Arc::new(Gate::default());
+    let hoards = gated(&gate, Haste::Hoards);
+    assert_snapshot!(check_failing_output(hoards, &[number(1)]).unwrap_err(), @"`write` returned, although its medium failed: its segments are lost");
+    let fails = |_: Start| Err(PluginError("no medium".into()));
+    assert_snapshot!(check_failing_output(fails, &[number(1)]).unwrap(), @"no medium");
 }

@@ -126,7 +126,7 @@ fn encode(segment: &Segment, line: &mut Vec<u8>, path: &Path) -> Result<(), Plug
 mod tests {
     use super::*;
     use crate::plugins::Start;
-    use crate::plugins::file::tests::Bench;
+    use crate::plugins::file::bench::Bench;
     use insta::assert_snapshot;
     use std::fs;
 

@@ -107,7 +107,7 @@ impl Lines {
 mod tests {
     use super::*;
     use crate::plugins::Start;
-    use crate::plugins::file::tests::Bench;
+    use crate::plugins::file::bench::Bench;
     use insta::assert_snapshot;
 
     fn bench(file: &'static str, content: impl AsRef<[u8]>) -> Bench {

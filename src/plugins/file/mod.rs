@@ -1,5 +1,7 @@
 //! Files of one machine: lines and CSV rows in, JSON lines out.
 
+#[cfg(test)]
+pub(super) mod bench;
 mod csv;
 mod json_lines;
 mod lines;

@@ -25,6 +25,8 @@ pub(super) struct Stretch {
     pub(super) begin: u64,
     /// None reads to the end of the file, wherever that is by then.
     pub(super) end: Option<u64>,
+    /// How long the whole file was when the job began; it may have grown.
+    pub(super) whole: u64,
 }
 
 /// Where files may be cut.
@@ -185,6 +187,7 @@ fn stretch(files: &[Surveyed], file: usize, begin: u64, end: Option<u64>) -> Str
         path: files[file].path.clone(),
         begin,
         end,
+        whole: files[file].bytes,
     }
 }
 

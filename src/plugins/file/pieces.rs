@@ -330,6 +330,8 @@ fn folder_of(path: &Path) -> &Path {
 fn sync(file: &File) -> io::Result<()> {
     if file.metadata()?.is_file() {
         file.sync_all()?;
+        #[cfg(test)]
+        tests::SYNCS.with(|syncs| syncs.set(syncs.get() + 1));
     }
     Ok(())
 }
@@ -342,4 +344,85 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// How often a file was synced by this thread.
+        pub(super) static SYNCS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// How often files are synced while three rows are written one by one, and when they are sealed.
+    fn syncs(sync: Sync, packing: Packing) -> [u32; 4] {
+        let folder = tempfile::tempdir().unwrap();
+        let habits = Habits {
+            rotation: None,
+            sync,
+            packing,
+        };
+        let path = folder.path().join("out");
+        let mut pieces = Pieces::open(&path, habits, &Start::Fresh).unwrap();
+        let mut counts = [0; 4];
+        for (at, count) in counts.iter_mut().enumerate() {
+            let before = SYNCS.get();
+            match at {
+                0..3 => pieces.write(1, b"{}\n").unwrap(),
+                _ => pieces.seal().unwrap(),
+            }
+            *count = SYNCS.get() - before;
+        }
+        counts
+    }
+
+    #[test]
+    fn files_are_synced_when_they_get_their_name_or_after_each_write_as_well() {
+        for packing in [Packing::Plain, Packing::Gzip] {
+            assert_eq!(syncs(Sync::WhenFinished, packing), [0, 0, 0, 1]);
+            assert_eq!(syncs(Sync::EachWrite, packing), [1, 1, 1, 1]);
+        }
+    }
+
+    #[test]
+    fn a_file_is_full_with_so_many_bytes_of_whole_batches() {
+        let folder = tempfile::tempdir().unwrap();
+        let habits = Habits {
+            rotation: Some(Rotation {
+                rows: u64::MAX,
+                bytes: 8,
+            }),
+            sync: Sync::WhenFinished,
+            packing: Packing::Plain,
+        };
+        let path = folder.path().join("out");
+        let open = |start| Pieces::open(&path, habits, &start).unwrap();
+        let mut pieces = open(Start::Fresh);
+        for rows in ["123\n", "5678\n", "1\n3\n"] {
+            pieces.write(1, rows.as_bytes()).unwrap();
+        }
+        // Who goes on counts the bytes that are there.
+        drop(pieces);
+        let mut pieces = open(Start::Resumed(None));
+        for rows in ["567\n", "longer than a file may be\n", "1\n"] {
+            pieces.write(1, rows.as_bytes()).unwrap();
+        }
+        pieces.seal().unwrap();
+        let mut found: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
+        found.sort_by_key(|file| file.file_name());
+        let found = found.iter().map(|file| {
+            let name = file.file_name().into_string().unwrap();
+            (name, fs::read_to_string(file.path()).unwrap())
+        });
+        let expected = [
+            ("out-00001", "123\n5678\n"),
+            ("out-00002", "1\n3\n567\n"),
+            ("out-00003", "longer than a file may be\n"),
+            ("out-00004", "1\n"),
+        ];
+        let expected = expected.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
 }

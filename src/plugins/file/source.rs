@@ -34,6 +34,8 @@ pub(super) struct Source {
     limit: Option<u64>,
     /// Where the stretch begins.
     begin: u64,
+    /// How long the file was when the job began.
+    whole: u64,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl Source {
             place: Place { line: 1, byte: 0 },
             limit: None,
             begin: 0,
+            whole: 0,
         };
         source.skip_byte_order_mark()?;
         Ok(source)
@@ -105,6 +108,7 @@ impl Source {
     /// it belongs to another, to its end. Counts the lines before it, so that they keep their numbers.
     pub(super) fn enter(&mut self, stretch: &Stretch) -> Result<(), PluginError> {
         (self.begin, self.limit) = (stretch.begin, stretch.end);
+        self.whole = stretch.whole;
         // From the last byte before it: a line may begin right at the beginning.
         while self.place.byte + 1 < stretch.begin {
             if self.unread().is_empty() && !self.read_more()? {
@@ -184,7 +188,7 @@ impl Source {
     /// Makes [`Source::unread`] longer; false at the end of the file.
     pub(super) fn read_more(&mut self) -> Result<bool, PluginError> {
         if self.has_ended {
-            return Ok(false);
+            return self.is_whole().map(|()| false);
         }
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
@@ -199,7 +203,30 @@ impl Source {
         let read = read.map_err(|error| failed(&self.path, "read it", &error))?;
         self.end += read;
         self.has_ended = read == 0;
+        if self.has_ended {
+            self.is_whole()?;
+        }
         Ok(read > 0)
+    }
+
+    /// That a file which has ended is no shorter than the job found it: its last lines would be
+    /// missed without a word.
+    fn is_whole(&self) -> Result<(), PluginError> {
+        let file = match &self.medium {
+            Medium::Plain(file) => file,
+            Medium::Gzip(decoder) => decoder.get_ref(),
+        };
+        let length = file.metadata().map(|metadata| metadata.len());
+        let length = length.map_err(|error| failed(&self.path, "measure it", &error))?;
+        if length >= self.whole {
+            return Ok(());
+        }
+        Err(PluginError(format!(
+            "{}: it had {} bytes when the job began and has {length}; it has changed, so submit \
+             the job again to read it from the start",
+            self.path.display(),
+            self.whole
+        )))
     }
 
     /// Goes past what has been dealt with.

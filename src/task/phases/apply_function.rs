@@ -5,7 +5,7 @@
 
 use crate::acking::Cause;
 use crate::codec::{CodecError, EncodedBuilder};
-use crate::functions::FunctionError;
+use crate::functions::{Application, FunctionError, NotTested};
 use crate::segment::Segment;
 use crate::task::context::{BatchWork, GivenBack, Made, Role, TaskContext};
 use crate::task::counters::{Count, TaskCounters};
@@ -17,14 +17,17 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if batch.encoded.is_empty() {
         return Ok(());
     }
-    if context.function.is_none() {
-        return match context.role {
-            Role::Output(_) => decode_all(context, batch),
-            Role::Input(_) | Role::Function => Ok(()),
-        };
-    }
     let at = Cell::new(0);
-    let applied = guarded(Phase::ApplyFunction, || apply(context, batch, &at));
+    let applied = match context.function {
+        Application::PassOn => {
+            return match context.role {
+                Role::Output(_) => decode_all(context, batch),
+                Role::Input(_) | Role::Function => Ok(()),
+            };
+        }
+        Application::Keep(_) => guarded(Phase::ApplyFunction, || keep(context, batch, &at)),
+        Application::Make(_) => guarded(Phase::ApplyFunction, || make(context, batch, &at)),
+    };
     applied.map_err(|fault| about(fault, context, batch, at.get()))
 }
 
@@ -64,8 +67,46 @@ impl Product {
     }
 }
 
-fn apply(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> Result<(), Fault> {
-    let Some(function) = &mut context.function else {
+/// Passes on what a test says, as it came. A batch of which everything passes is not even copied.
+fn keep(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> Result<(), Fault> {
+    let Application::Keep(keep) = &mut context.function else {
+        return Ok(());
+    };
+    let received = batch.encoded.len();
+    let mut kept = EncodedBuilder::with_capacity(received, batch.encoded.byte_len());
+    let mut parents = Vec::with_capacity(received);
+    let mut seen = batch.spare.pop().unwrap_or_default();
+    for (index, raw) in batch.encoded.iter().enumerate() {
+        at.set(index);
+        context.beat.beat();
+        let passes = match batch.segments.get(index) {
+            // An input has just read it.
+            Some(segment) => keep.passes(segment).map_err(NotTested::Failed),
+            None => keep.passes_encoded(raw, &mut context.decoder, &mut seen),
+        };
+        match passes {
+            Ok(true) => {
+                let taken = kept.push_raw(raw);
+                taken.map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
+                parents.push(index as u32);
+            }
+            Ok(false) => {}
+            Err(NotTested::Failed(error)) => batch.given_back.push(given_back(index, error)?),
+            Err(NotTested::Damaged(error)) => {
+                return Err(damaged(&context.counters, received, &error));
+            }
+        }
+    }
+    batch.spare.push(seen);
+    if parents.len() < received {
+        batch.encoded = kept.finish();
+        batch.made = Made::New { parents };
+    }
+    Ok(())
+}
+
+fn make(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> Result<(), Fault> {
+    let Application::Make(function) = &mut context.function else {
         return Ok(());
     };
     let (received, bytes) = (batch.encoded.len(), batch.encoded.byte_len());
@@ -97,17 +138,10 @@ fn apply(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> 
                 taken.map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
                 parents.resize(product.len(), index as u32);
             }
-            Err(FunctionError::Retry(reason)) => {
+            Err(error) => {
+                batch.given_back.push(given_back(index, error)?);
                 // What it made before it gave up is made again by the replay.
                 made.clear();
-                batch.given_back.push(GivenBack {
-                    index,
-                    cause: Cause::Asked,
-                    reason: shortened(reason, REASON_BYTES_MAX),
-                });
-            }
-            Err(FunctionError::Failed(message)) => {
-                return Err(Fault::in_phase(Phase::ApplyFunction, message));
             }
         }
     }
@@ -117,6 +151,18 @@ fn apply(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> 
     }
     batch.made = Made::New { parents };
     Ok(())
+}
+
+/// A segment goes back to its source, if that is what its function asks for.
+fn given_back(index: usize, error: FunctionError) -> Result<GivenBack, Fault> {
+    match error {
+        FunctionError::Retry(reason) => Ok(GivenBack {
+            index,
+            cause: Cause::Asked,
+            reason: shortened(reason, REASON_BYTES_MAX),
+        }),
+        FunctionError::Failed(message) => Err(Fault::in_phase(Phase::ApplyFunction, message)),
+    }
 }
 
 fn decode_all(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {

@@ -255,8 +255,9 @@ where
     let function = Arc::new(function);
     let make = move |_: &FunctionContext<'_>| {
         let function = Arc::clone(&function);
-        let call: TaskFunction = Box::new(move |segment, out| function(segment, out));
-        Ok(call)
+        Ok(TaskFunction::make(move |segment, out| {
+            function(segment, out)
+        }))
     };
     registry
         .functions

@@ -89,6 +89,59 @@ async fn a_segment_that_asks_for_another_try_is_not_acked_and_its_root_is_sent_b
     assert!(rig.complete().is_empty());
 }
 
+/// Keeps what three divides, and gives back the seven.
+fn threes(registry: &mut Registry) {
+    let make = |_: &FunctionContext<'_>| {
+        Ok(TaskFunction::keep(|segment| match n(segment) {
+            7 => Err(FunctionError::Retry("seven".into())),
+            n => Ok(n % 3 == 0),
+        }))
+    };
+    let functions = &mut registry.functions;
+    functions.register("threes", Signature::default(), Arc::new(make));
+}
+
+#[tokio::test]
+async fn a_test_passes_segments_on_as_they_came_wherever_it_stands() {
+    for (at, task) in ["in", "work"].into_iter().enumerate() {
+        let mut registry = Ends::default().registry(numbers(0..10));
+        threes(&mut registry);
+        let mut rig = Rig::new(registry, |job| {
+            job.catalog[1].function = Some("identity".into());
+            job.catalog[at].function = Some("threes".into());
+        })
+        .await;
+        let mut next = rig.plays("out");
+        let mut work = rig.start("work").await;
+        let mut read = rig.start("in").await;
+        assert_eq!(read.turn().unwrap(), Turn::Worked);
+        work_off(&mut work);
+        assert_eq!(
+            arrived(&mut next),
+            [(1, 0), (4, 3), (7, 6), (10, 9)],
+            "{task}"
+        );
+        work_off(&mut read);
+        // What passed is acked by nobody, and the seven is played again.
+        assert_eq!(rig.complete(), [2, 3, 5, 6, 9], "{task}");
+        assert_eq!(rig.figures("in").retried, 1, "{task}");
+    }
+    let ends = Ends::default();
+    let mut registry = ends.registry(numbers(0..6));
+    threes(&mut registry);
+    let rig = Rig::new(registry, |job| {
+        job.catalog[2].function = Some("threes".into())
+    })
+    .await;
+    let mut write = rig.start("out").await;
+    let mut work = rig.start("work").await;
+    let mut read = rig.start("in").await;
+    for run in [&mut read, &mut work, &mut write] {
+        work_off(run);
+    }
+    assert_eq!(ends.written(), [0, 3]);
+}
+
 #[tokio::test]
 async fn a_segment_for_another_task_or_job_is_counted_and_left_alone() {
     let (rig, mut read, mut work, mut next) = worked(6, |segment, out| {

@@ -1,7 +1,7 @@
 //! What rows become, and what is said about those that are not right.
 
+use crate::plugins::file::bench::Bench;
 use crate::plugins::file::source::RECORD_BYTES_MAX;
-use crate::plugins::file::tests::Bench;
 use crate::plugins::{PluginError, Start};
 use insta::assert_snapshot;
 
