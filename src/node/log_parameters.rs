@@ -182,7 +182,9 @@ mod tests {
         let session = MemoryServer::default().connect();
         let put = session.put(Node::LogParameters, parameters.clone(), Put::IfAbsent);
         assert_eq!(put.await, Ok(Written::Yes));
-        let node = agree(&session, "t", Agreed::default()).await.unwrap_err();
+        let node = agree(&session, "t", Agreed::default(), 1)
+            .await
+            .unwrap_err();
         let reader = super::agreed(&session, "t").await.unwrap_err();
         let stored = session.get(Node::LogParameters).await.unwrap();
         assert_eq!(stored, Some(parameters), "they stay as they were");
@@ -207,6 +209,7 @@ mod tests {
     async fn a_log_whose_entries_are_of_another_format_is_refused_by_nodes_and_readers() {
         let theirs = LogParameters {
             log_version: FORMAT_VERSION + 1,
+            cluster: 7,
             agreed: Agreed::default(),
         };
         let [node, reader] = refusals(to_payload(&theirs).unwrap()).await;
