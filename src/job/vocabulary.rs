@@ -182,3 +182,22 @@ pub fn expression_text(value: &Value) -> Option<String> {
         Value::Bytes(_) | Value::List(_) | Value::Map(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_one_text_or_a_list_of_texts_that_is_not_empty() {
+        assert_eq!(paths(&Value::from("a.csv")), Some(vec!["a.csv"]));
+        let list = |values: &[Value]| Value::from(values.to_vec());
+        let two = list(&["a.csv".into(), "b/".into()]);
+        assert_eq!(paths(&two), Some(vec!["a.csv", "b/"]));
+        let others = [
+            list(&[]),
+            list(&["a.csv".into(), Value::Int(1)]),
+            Value::Int(1),
+        ];
+        assert!(others.iter().all(|other| paths(other).is_none()));
+    }
+}

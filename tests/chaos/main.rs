@@ -1,8 +1,8 @@
 //! Nodes, media drivers and servers die at random moments of running jobs, and no row is lost.
 //!
 //! The tests kill five nodes, pause one and kill the media driver. `./dev chaos` sets `CHAOS=full`, for everything that can happen; see
-//! docs/proof.md. `CHAOS_SEED` repeats the random choices, `CHAOS_FLIGHTS` names a file of flights,
-//! `CHAOS_LOG` how much the nodes log.
+//! docs/proof.md. `CHAOS_SEED` repeats the random choices, `CHAOS_ONLY` names the one trouble to try,
+//! `CHAOS_FLIGHTS` a file of flights, `CHAOS_LOG` how much the nodes log.
 
 #![cfg(feature = "aeron")]
 #![allow(
@@ -70,7 +70,13 @@ fn whatever_dies_no_row_is_lost() {
     // First, since it needs most: what cannot be done is told at once.
     let namespace = Namespace::create().unwrap();
     let mut numbers = 0..;
+    let only = std::env::var("CHAOS_ONLY").ok();
+    let is_tried = |trouble: Trouble| {
+        let name = format!("{trouble:?}");
+        only.as_ref().is_none_or(|only| *only == name)
+    };
     let mut rounds = |stage: &mut Stage, trouble, count| {
+        let count = if is_tried(trouble) { count } else { 0 };
         for number in numbers.by_ref().take(count) {
             report.add(round::run(stage, &flights, trouble, number, &mut random));
         }

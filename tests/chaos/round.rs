@@ -1,7 +1,7 @@
 //! One job with trouble in its middle: what it costs in time and in duplicates.
 
 use crate::flights::{Difference, Flights};
-use crate::stage::{CHECKPOINT, NODES, SESSION, Stage, pause};
+use crate::stage::{CHECKPOINT, NODES, Stage, pause};
 use crate::trouble::{Happened, Trouble};
 use onyx::clock::{Clock, Millis};
 use rand::RngExt;
@@ -61,12 +61,16 @@ pub(crate) fn run(
         pause(BETWEEN_LOOKS);
     }
     let happened = trouble.happen(stage, random);
-    let saved = trouble.saves_fail_for() + CHECKPOINT * SAVES;
-    let under_way = growth.lately(saved) / LINE_BYTES + PENDING;
+    let before = growth.lately(CHECKPOINT * SAVES);
     let course = completes(stage, flights, &job, happened, &clock, growth);
     let took = Duration::from_millis(clock.now().0);
     stage.is_whole();
     let losses = course.losses.len() as u64;
+    let written = match trouble.hinders_saves() {
+        true => before + course.before_noticed,
+        false => before,
+    };
+    let under_way = written / LINE_BYTES + PENDING;
     Round {
         trouble,
         stall: course.stall,
@@ -89,6 +93,8 @@ struct Course {
     stall: Duration,
     noticed: Option<Duration>,
     end: Duration,
+    /// How many bytes were written from the trouble until the first loss was noticed.
+    before_noticed: u64,
     losses: BTreeSet<u64>,
     unaccounted: i64,
 }
@@ -104,6 +110,7 @@ fn completes(
 ) -> Course {
     let begun = clock.now();
     let mut course = Course::default();
+    let written_before = growth.bytes;
     let before = stage.last_loss(happened.witness(), job);
     growth.forget_stalls(begun);
     let mut open = Some(happened);
@@ -123,6 +130,7 @@ fn completes(
             let lost = stage.last_loss(happened.witness(), job);
             if lost != before && course.losses.is_empty() {
                 course.noticed = Some(since);
+                course.before_noticed = growth.bytes - written_before;
             }
             course
                 .losses
@@ -157,7 +165,7 @@ impl Growth {
             (self.bytes, self.last) = (bytes, now);
         }
         self.samples.push_back((now, bytes));
-        let kept = (SESSION + CHECKPOINT * SAVES).as_millis() as u64;
+        let kept = (CHECKPOINT * SAVES).as_millis() as u64;
         let old = |sample: &mut (Millis, u64)| sample.0.0 + kept <= now.0;
         while self.samples.pop_front_if(old).is_some() {}
     }

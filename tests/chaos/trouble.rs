@@ -65,12 +65,12 @@ impl Trouble {
 }
 
 impl Trouble {
-    /// How long positions may not be saved although segments still flow: from the trouble until the
+    /// Whether positions cannot be saved from the trouble on although segments still flow, until the
     /// session is over.
-    pub(crate) fn saves_fail_for(self) -> Duration {
+    pub(crate) fn hinders_saves(self) -> bool {
         match self {
-            Trouble::NodeKilled | Trouble::NodePaused | Trouble::DriverKilled => Duration::ZERO,
-            Trouble::LeaderKilled | Trouble::NodeCutOff => SESSION,
+            Trouble::NodeKilled | Trouble::NodePaused | Trouble::DriverKilled => false,
+            Trouble::LeaderKilled | Trouble::NodeCutOff => true,
         }
     }
 }

@@ -266,7 +266,9 @@ fn tls_is_spoken_when_it_is_configured() {
         let server = secured(&authority, "127.0.0.1").await;
         let files = authority.files(&authority.sign("node"));
         let connect = tls(&server, files.clone());
-        let with_login = with_login(&connect, "onyx", "s3cret");
+        let mut with_login = with_login(&connect, "onyx", "s3cret");
+        // The first handshake of a server takes its time on a machine that does much else.
+        with_login.retry.connect_wait = Duration::from_secs(120);
         let session = ZooKeeper::connect(&with_login).await.unwrap();
         assert_eq!(session.append(b"it".to_vec()).await, Ok(LogPosition(0)));
 

@@ -346,6 +346,7 @@ mod tests {
     use crate::replica::JobState;
     use crate::replica::invariants::violations;
     use crate::replica::sample::{job_id, joined, peer};
+    use crate::replica::view::view;
     use serde_json::json;
 
     fn complaint(view: Value) -> String {
@@ -382,8 +383,13 @@ mod tests {
             "exhausted-inputs": { &job: ["in"] },
             "sealed-outputs": { &job: ["out"] },
         }));
-        let progress = &replica.unwrap().progress[&job_id(0)];
+        let replica = replica.unwrap();
+        let progress = &replica.progress[&job_id(0)];
         assert!(progress.is_sealed(&"out".into(), SlotId(0)));
+        let shown = view(&replica);
+        assert_eq!(shown["sealed-slots"][&job], json!({ "out": [0] }));
+        assert_eq!(shown["sealed-outputs"][&job], json!(["out"]));
+        assert_eq!(Replica::from_view(&shown).unwrap(), replica);
     }
 
     #[test]
