@@ -475,11 +475,14 @@ fn roots_whose_acks_got_lost_are_played_again_soon_and_not_at_once() {
     assert!(pending.give_back(first, Cause::Unacked, "", Millis(10)));
     assert!(pending.replay(10, acker(1), Millis(10)).is_none());
     assert_eq!(pending.next_tick(), Some(Millis(100)));
+    assert!(!pending.has_waiting());
     pending.expire(Millis(110));
+    assert!(pending.has_waiting());
     assert_eq!(
         pending.replay(10, acker(1), Millis(110)).unwrap().attempts,
         [1]
     );
+    assert!(!pending.has_waiting());
 }
 
 #[test]
