@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
+#[path = "support/aside.rs"]
+mod aside;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/proxy.rs"]
@@ -9,16 +11,14 @@ mod proxy;
 #[path = "support/zookeeper_server.rs"]
 mod zookeeper_server;
 
+use aside::Aside;
 use process::{Errors, Node, onyx};
 use proxy::{Loss, Proxy};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 use zookeeper_server::free_port;
 
 /// A node with these options.
@@ -79,25 +79,20 @@ fn a_log_is_collected_by_itself_once_it_has_so_many_bytes() {
     assert!(jobs > 1, "{jobs} entries are not so many bytes");
 }
 
-/// A way to a server on which the first entries that are written are lost: where it begins, and what
-/// ends it.
-fn lossy_way(losses: usize) -> (String, oneshot::Sender<()>, thread::JoinHandle<u32>) {
-    let (tell, told) = mpsc::channel();
-    let (stop, stopped) = oneshot::channel();
-    let thread = thread::spawn(move || {
-        onyx::run(async move {
-            let config = zookeeper_embedded::Config::default();
-            let server = zookeeper_embedded::Server::start(config).await.unwrap();
-            let proxy = Proxy::before(server.address()).await;
-            proxy.lose(&vec![Loss::OfTheRequest; losses]);
-            tell.send(proxy.connect_string()).unwrap();
-            let _ = stopped.await;
-            let losses = proxy.losses();
-            server.stop().await;
-            losses
-        })
-    });
-    (told.recv().unwrap(), stop, thread)
+/// A way to a server on which the first entries that are written are lost; at its end it says how many
+/// were.
+fn lossy_way(losses: usize) -> Aside<u32> {
+    Aside::start(move |tell, stopped| async move {
+        let config = zookeeper_embedded::Config::default();
+        let server = zookeeper_embedded::Server::start(config).await.unwrap();
+        let proxy = Proxy::before(server.address()).await;
+        proxy.lose(&vec![Loss::OfTheRequest; losses]);
+        tell.send(proxy.connect_string()).unwrap();
+        let _ = stopped.await;
+        let losses = proxy.losses();
+        server.stop().await;
+        losses
+    })
 }
 
 /// When a line of a log was written, within its day.
@@ -118,13 +113,13 @@ fn a_request_that_is_cut_short_is_sent_as_often_and_as_late_as_configured() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let folder = TempDir::new().unwrap();
     // With more losses than there are attempts by default, it is given up in any case.
-    let (connect, stop, way) = lossy_way(LOSSES);
+    let way = lossy_way(LOSSES);
     let mut node = start(
         folder.path(),
         &[
             ("NODE__PEERS", "1".into()),
             ("COORDINATION__MODE", "zookeeper".into()),
-            ("COORDINATION__CONNECT", connect),
+            ("COORDINATION__CONNECT", way.address().into()),
             ("COORDINATION__RETRY_ATTEMPTS", ATTEMPTS.to_string()),
             ("COORDINATION__RETRY_PAUSE_MIN_MS", PAUSE_MS.to_string()),
             ("COORDINATION__RETRY_PAUSE_MAX_MS", PAUSE_MS.to_string()),
@@ -150,6 +145,5 @@ fn a_request_that_is_cut_short_is_sent_as_often_and_as_late_as_configured() {
     let long_enough = pauses.iter().all(|pause| *pause >= u128::from(PAUSE_MS));
     assert!(long_enough, "{pauses:?}");
     drop(node);
-    stop.send(()).unwrap();
-    assert!(way.join().unwrap() >= ATTEMPTS as u32);
+    assert!(way.stop() >= ATTEMPTS as u32);
 }

@@ -3,6 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
+#[path = "support/aside.rs"]
+#[allow(
+    dead_code,
+    reason = "of other tests, what it says at its end is asked for"
+)]
+mod aside;
 #[path = "support/process.rs"]
 mod process;
 #[cfg(feature = "aeron")]
@@ -11,6 +17,7 @@ mod standing;
 #[path = "processes/watched.rs"]
 mod watched;
 
+use aside::Aside;
 use process::{Errors, Node, Process, onyx};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -18,11 +25,9 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 /// Between two questions to a process, which cannot be waited for otherwise.
 #[expect(
@@ -65,58 +70,30 @@ catalog:
     path: out.jsonl
 ";
 
-/// Coordination on a thread of this process, so that it outlives every node.
-struct Coordination {
-    address: String,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Coordination {
-    fn start() -> Self {
-        let (tell, told) = mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || {
-            onyx::run(async move {
-                let config = zookeeper_embedded::Config::default();
-                let server = zookeeper_embedded::Server::start(config).await.unwrap();
-                tell.send(server.connect_string()).unwrap();
-                let _ = stopped.await;
-                server.stop().await;
-            });
-        });
-        Coordination {
-            address: told.recv().unwrap(),
-            stop: Some(stop),
-            thread: Some(thread),
-        }
-    }
-}
-
-impl Drop for Coordination {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+/// Coordination that outlives every node.
+fn coordination() -> Aside<()> {
+    Aside::start(|tell, stopped| async move {
+        let config = zookeeper_embedded::Config::default();
+        let server = zookeeper_embedded::Server::start(config).await.unwrap();
+        tell.send(server.connect_string()).unwrap();
+        let _ = stopped.await;
+        server.stop().await;
+    })
 }
 
 /// A node of five peers, in a folder.
-fn start(coordination: &Coordination, folder: &Path, carrier: &str) -> Node {
+fn start(coordination: &Aside<()>, folder: &Path, carrier: &str) -> Node {
     start_with(coordination, folder, carrier, &[])
 }
 
 /// The same with more options.
 fn start_with(
-    coordination: &Coordination,
+    coordination: &Aside<()>,
     folder: &Path,
     carrier: &str,
     more: &[(&str, String)],
 ) -> Node {
-    let mut command = node_command(&coordination.address, folder, carrier, more);
+    let mut command = node_command(coordination.address(), folder, carrier, more);
     let mut node = Node::start(&mut command, Errors::In(&folder.join("log")));
     node.listens();
     node
@@ -204,7 +181,7 @@ struct Scene {
     other: Node,
     job: String,
     folder: TempDir,
-    _coordination: Coordination,
+    _coordination: Aside<()>,
 }
 
 fn scene() -> Scene {
@@ -241,7 +218,7 @@ fn scene_of_slots() -> Scene {
 fn scene_of(folder: TempDir, job: &str, begun: u64) -> Scene {
     let at = |name: &str| folder.path().join(name);
     let job = job.replace("out.jsonl", &at("out.jsonl").display().to_string());
-    let coordination = Coordination::start();
+    let coordination = coordination();
     let nodes = [0, 1].map(|_| start(&coordination, folder.path(), "local"));
     nodes.iter().for_each(Node::joined);
     let job = nodes[0].submit(&job);
@@ -388,7 +365,7 @@ fn ledgers_are_kept_in_two_processes_and_the_account_of_both_is_even() {
     let job = SPREAD
         .replace("in.csv", &at("in.csv").display().to_string())
         .replace("out.jsonl", &at("out.jsonl").display().to_string());
-    let coordination = Coordination::start();
+    let coordination = coordination();
     let nodes = [0, 1].map(|_| start(&coordination, folder.path(), "aeron"));
     nodes.iter().for_each(Node::joined);
     let job = nodes[0].submit(&job);

@@ -2,16 +2,13 @@
 //! what this one knows of itself.
 
 use super::NodeHandle;
+use super::in_time::in_time;
 use crate::codec::from_payload;
 use crate::coordination::{Coordination, CoordinationError, Folder, Node, patiently};
 use crate::ids::{GroupId, JobId};
 use crate::replica::Replica;
 use crate::task::counters::Account;
 use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// A report waits no longer for coordination, and is made without the others' parts then.
-const WAIT_MAX: Duration = Duration::from_millis(500);
 
 impl NodeHandle {
     /// What became of all that was read for a job; none while coordination does not tell.
@@ -24,8 +21,7 @@ impl NodeHandle {
         let session = self.window.session.borrow().clone();
         let members = replica.membership.members.values();
         let living: BTreeSet<GroupId> = members.map(|member| member.group).collect();
-        let others = self.others(&*session, job, &living);
-        let others = tokio::time::timeout(WAIT_MAX, others).await.ok()?;
+        let others = in_time(self.others(&*session, job, &living)).await?;
         others.ok().map(|others| others.plus(&here))
     }
 

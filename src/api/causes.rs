@@ -1,13 +1,13 @@
 //! Why jobs were killed, as far as this node has read it. What is stored of that never changes.
 
 use super::NodeHandle;
+use super::in_time::in_time;
 use super::report::JobSummary;
 use crate::ids::JobId;
 use crate::replica::Replica;
 use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// The causes of killed jobs. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +30,6 @@ impl Causes {
     }
 }
 
-/// A list of jobs waits no longer for coordination; the causes that it could not tell come next
-/// time.
-const WAIT_MAX: Duration = Duration::from_millis(500);
 /// So many causes are read at the same time.
 const READS_AT_ONCE: usize = 16;
 
@@ -49,7 +46,8 @@ impl NodeHandle {
                 }
             }
         });
-        let _ = tokio::time::timeout(WAIT_MAX, read).await;
+        // The causes that could not be told come next time.
+        let _ = in_time(read).await;
         let causes = self.causes.known();
         let jobs = &replica.jobs;
         let all = jobs.live.iter().chain(&jobs.completed).chain(&jobs.killed);

@@ -1,5 +1,6 @@
 //! What a node measures, for whoever watches it.
 
+use super::in_time::in_time;
 use super::{ApiError, NodeHandle, NodeStatus};
 use crate::acking::Latencies;
 use crate::clock::Millis;
@@ -8,9 +9,6 @@ use crate::messages::peer_group::Status;
 use crate::task::counters::TaskFigures;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-/// Whoever asks what is measured waits no longer than this for what coordination knows.
-const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// What a node has measured since its start, and how it is now.
 #[derive(Clone, Debug)]
@@ -62,7 +60,7 @@ impl NodeHandle {
         let status = self.group.send(Status).await;
         let status = status.map_err(|_| ApiError::NodeEnded)?;
         let session = self.window.session.borrow().clone();
-        let log_entries = tokio::time::timeout(WAIT_MAX, session.log_len()).await;
+        let log_entries = in_time(session.log_len()).await;
         let oldest = |since: Option<Millis>| since.map(|since| status.now.since(since));
         let tasks = self.counters.all().into_iter();
         let tasks = tasks.map(|(job, task, counters)| TaskMeasurements {
@@ -89,7 +87,7 @@ impl NodeHandle {
             session_restarts: status.session_restarts,
             session_reconnects: status.session_reconnects,
             peer_restarts: status.peer_restarts.clone(),
-            log_entries: log_entries.ok().and_then(Result::ok),
+            log_entries: log_entries.and_then(Result::ok),
             status: NodeStatus::of(status),
         })
     }

@@ -5,6 +5,7 @@ mod causes;
 mod collection;
 mod error;
 mod files_in_use;
+mod in_time;
 mod jobs;
 mod measurements;
 mod report;

@@ -2,6 +2,7 @@
 //! published.
 
 use super::NodeHandle;
+use super::in_time::in_time;
 use crate::acking::RootId;
 use crate::coordination::{Coordination, CoordinationError, Folder, Node, patiently};
 use crate::ids::GroupId;
@@ -9,10 +10,6 @@ use crate::task::trace_pages::of_root;
 use crate::task::traces::TraceEvent;
 use futures_util::future::try_join_all;
 use serde::Serialize;
-use std::time::Duration;
-
-/// Whoever asks waits no longer for coordination, and hears of this node alone then.
-const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// What is known of a root.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,15 +49,15 @@ impl NodeHandle {
         let own = self.window.group;
         // What is forgotten here may be published still.
         let others = self.published(root, here.is_some().then_some(own));
-        let others = tokio::time::timeout(WAIT_MAX, others).await;
+        let others = in_time(others).await;
         let here = here.into_iter().flatten();
         let mut events: Vec<_> = here.map(|event| TraceStep { node: own, event }).collect();
         let heard = match others {
-            Ok(Ok(others)) => {
+            Some(Ok(others)) => {
                 events.extend(others);
                 Heard::AllNodes
             }
-            Ok(Err(_)) | Err(_) => Heard::ThisNodeAlone,
+            Some(Err(_)) | None => Heard::ThisNodeAlone,
         };
         events.sort_by_key(|step| step.event.unix_ms);
         RootTrace { events, heard }

@@ -18,6 +18,7 @@ pub use blob::{append_entry, read_blob, read_entries, write_blob};
 pub use job_data::{delete_job, read_job, write_job};
 pub use layout::{Folder, Layout, Node, Owner};
 pub use lease::SessionLease;
+pub(crate) use retry::connected;
 pub use retry::{Attempts, Retry, patiently, reconnected};
 
 use crate::ids::{LogPosition, PeerId};

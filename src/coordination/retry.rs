@@ -73,7 +73,8 @@ pub async fn reconnected(session: &dyn Coordination) -> Result<(), CoordinationE
     connected(session).await
 }
 
-async fn connected(session: &dyn Coordination) -> Result<(), CoordinationError> {
+/// Waits until there is a connection, if there is none.
+pub(crate) async fn connected(session: &dyn Coordination) -> Result<(), CoordinationError> {
     let mut state = session.state();
     loop {
         match *state.borrow_and_update() {

@@ -2,7 +2,7 @@
 //! gone.
 
 use super::origin::{Origin, read_manifest, read_origin};
-use super::{Attempts, Coordination, CoordinationError, SessionState, patiently, read_entries};
+use super::{Attempts, Coordination, CoordinationError, connected, patiently, read_entries};
 use crate::ids::LogPosition;
 use futures_util::future::try_join_all;
 use std::sync::Arc;
@@ -97,25 +97,21 @@ async fn wait_at_most(
     session: &dyn Coordination,
     from: LogPosition,
 ) -> Result<(), CoordinationError> {
-    let back = back_again(session);
     tokio::select! {
         waited = session.wait_for(from) => waited,
-        () = back => Ok(()),
+        () = back_again(session) => Ok(()),
         () = tokio::time::sleep(belt) => Ok(()),
     }
 }
 
 /// Answers when a connection is there again after it was lost: of an entry that came and was
 /// collected meanwhile no watch tells.
-fn back_again(session: &dyn Coordination) -> impl Future<Output = ()> + use<> {
+async fn back_again(session: &dyn Coordination) {
     let mut state = session.state();
     state.mark_unchanged();
-    async move {
-        // A session that is over tells whoever looks.
-        let _ = state.changed().await;
-        let is_known = |state: &SessionState| *state != SessionState::Disconnected;
-        let _ = state.wait_for(is_known).await;
-    }
+    // A session that is over tells whoever looks.
+    let _ = state.changed().await;
+    let _ = connected(session).await;
 }
 
 /// What is there at a position and after it; none when nothing is yet.

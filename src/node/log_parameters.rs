@@ -20,16 +20,16 @@ struct LogParameters {
 }
 
 impl LogParameters {
-    /// Why a node with `mine` cannot use a log that was begun with these.
-    fn differences(&self, mine: &LogParameters) -> Vec<String> {
+    /// Why a node that is configured for `mine` cannot use a log that was begun with these.
+    fn differences(&self, mine: Agreed) -> Vec<String> {
         let mut differences = Vec::new();
-        if self.log_version != mine.log_version {
+        if self.log_version != FORMAT_VERSION {
             differences.push(format!(
-                "its entries are of format {}, this program reads format {}",
-                self.log_version, mine.log_version
+                "its entries are of format {}, this program reads format {FORMAT_VERSION}",
+                self.log_version
             ));
         }
-        let (theirs, mine) = (self.agreed, mine.agreed);
+        let theirs = self.agreed;
         let (jobs, other) = (theirs.job_scheduler.as_str(), mine.job_scheduler.as_str());
         if jobs != other {
             differences.push(format!(
@@ -80,7 +80,7 @@ pub(super) async fn agree(
     let theirs = stored(session, tenancy).await?.ok_or_else(|| {
         CoordinationError::Interrupted("the log parameters were there a moment ago".into())
     })?;
-    let differences = theirs.differences(&mine);
+    let differences = theirs.differences(agreed);
     if differences.is_empty() {
         return Ok(theirs.cluster);
     }
@@ -98,15 +98,10 @@ pub(super) async fn agreed(
     let Some(theirs) = stored(session, tenancy).await? else {
         return Ok(None);
     };
-    let agreed = theirs.agreed;
-    let mine = LogParameters {
-        log_version: FORMAT_VERSION,
-        cluster: theirs.cluster,
-        agreed,
-    };
-    match theirs.differences(&mine).is_empty() {
-        true => Ok(Some(agreed)),
-        false => Err(other_log(tenancy, theirs.differences(&mine).join("; "))),
+    let differences = theirs.differences(theirs.agreed);
+    match differences.is_empty() {
+        true => Ok(Some(theirs.agreed)),
+        false => Err(other_log(tenancy, differences.join("; "))),
     }
 }
 

@@ -5,8 +5,8 @@ use crate::ground::{ALL_PEERS, Cluster, Ground, NODES, PEERS, peers_of};
 use crate::jobs::*;
 use crate::membership::{is_one_ring, named};
 use crate::reports::watches_of;
-use onyx::api::{JobOutcome, LogEvent};
-use onyx::ids::PeerId;
+use onyx::api::{JobOutcome, LogEvent, NodeHandle};
+use onyx::ids::{LogPosition, PeerId};
 use onyx::job::{Job, Task};
 use onyx::log::commands::{Command, LeaveCluster};
 use onyx::messages::log_reader::Snapshot;
@@ -66,17 +66,35 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// What these nodes agree on once all of them have read as far as each other.
 async fn agreed(cluster: &Cluster, nodes: &[usize]) -> Arc<Replica> {
+    let newest = |node: &usize| cluster.node(*node).snapshot();
     loop {
-        let mut seen = nodes.iter().map(|node| cluster.node(*node).snapshot());
-        let first = seen.next().unwrap();
-        let others: Vec<Snapshot> = seen.collect();
-        if others.iter().all(|other| other.position == first.position) {
-            for other in others {
-                assert_eq!(other.replica, first.replica, "as of {:?}", first.position);
-            }
-            return first.replica;
+        let seen = nodes.iter().map(newest);
+        let furthest = seen.max_by_key(|seen| seen.position).unwrap();
+        let behind = |node: &&usize| newest(node).position < furthest.position;
+        if let Some(node) = nodes.iter().find(behind) {
+            reads_on(cluster.node(*node), furthest.position).await;
+            continue;
         }
-        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let seen: Vec<Snapshot> = nodes.iter().map(newest).collect();
+        if seen.iter().all(|other| other.position == furthest.position) {
+            for other in seen {
+                let position = other.position;
+                assert_eq!(other.replica, furthest.replica, "as of {position:?}");
+            }
+            return furthest.replica;
+        }
+    }
+}
+
+/// Waits until a node has read as far as this.
+async fn reads_on(node: &NodeHandle, position: Option<LogPosition>) {
+    let mut log = node.subscribe_to_log();
+    let mut read = None;
+    while read < position {
+        read = match log.next().await.unwrap() {
+            LogEvent::Snapshot(snapshot) => snapshot.position,
+            LogEvent::Step(step) => Some(step.position),
+        };
     }
 }
 

@@ -10,7 +10,7 @@ use onyx::ids::PeerId;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tempfile::TempDir;
-use zookeeper_client::Client;
+use zookeeper_client::{Client, EventType};
 
 /// What is left of a node's peers after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,15 +96,15 @@ pub(crate) async fn every_row_is_written_when_the_session_expires(mut proxy: Pro
         let pulse = pulse_of(&node).await;
         let client = Client::connect(servers).await.unwrap();
         proxy.set(Network::Silent).await;
-        while client.check_stat(&pulse).await.unwrap().is_some() {
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+        let (stat, watch) = client.check_and_watch_stat(&pulse).await.unwrap();
+        if stat.is_some() {
+            let ended = watch.changed().await;
+            assert_eq!(ended.event_type, EventType::NodeDeleted);
         }
         proxy.set(Network::Works).await;
     };
     every_row_is_written(config, trouble, Peers::AreOthers).await;
 }
-
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// The pulse of one of a node's peers, which ends with the session of all of them.
 async fn pulse_of(node: &NodeHandle) -> String {

@@ -78,7 +78,7 @@ fn standing_time() -> Duration {
 struct Stage {
     folder: TempDir,
     nodes: [Node; 2],
-    _coordination: Coordination,
+    _coordination: Aside<()>,
 }
 
 /// What was seen while an output stood still, in each half of the time.
@@ -105,7 +105,7 @@ impl Stage {
             ("PEER__STUCK_AFTER_MS", stuck_after),
         ];
         let options = options.map(|(name, value): (_, u128)| (name, value.to_string()));
-        let coordination = Coordination::start();
+        let coordination = coordination();
         let nodes = [0, 1].map(|_| start_with(&coordination, folder.path(), "aeron", &options));
         nodes.iter().for_each(Node::joined);
         Stage {

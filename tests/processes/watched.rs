@@ -17,7 +17,7 @@ fn whichever_node_is_asked_tells_where_a_segment_went_on_both() {
         .replace("in.csv", &at("in.csv"))
         .replace("out.jsonl", &at("out.jsonl"))
         .replace("batch-size: 50", "batch-size: 1");
-    let coordination = Coordination::start();
+    let coordination = coordination();
     let options = [("TASK__TRACE_ONE_IN", "1".to_owned())];
     let start = || start_with(&coordination, folder.path(), "aeron", &options);
     let mut nodes = [start(), start()];
@@ -67,7 +67,7 @@ fn events(trace: &Value) -> &Vec<Value> {
 fn a_node_alone_starts_no_media_driver() {
     let has_driver = |carrier: &str| {
         let folder = TempDir::new().unwrap();
-        let coordination = Coordination::start();
+        let coordination = coordination();
         let mut node = start(&coordination, folder.path(), carrier);
         node.joined();
         let maps = format!("/proc/{}/maps", node.process().id());

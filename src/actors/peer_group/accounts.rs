@@ -4,14 +4,17 @@
 //! more often than positions are saved. It stays when the process dies, and goes with the job.
 
 use super::PeerGroup;
-use super::trace_pages::TracePublication;
 use crate::codec::to_payload;
 use crate::coordination::{Coordination, CoordinationError, Node, Put, reconnected};
 use crate::ids::{GroupId, JobId};
 use crate::task::counters::{Account, Counters};
+use crate::task::trace_pages::TracePages;
+use crate::task::traces::Traces;
 use actix::fut::wrap_future;
 use actix::{AsyncContext, Context};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +23,12 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The accounts of a process, as they were published, and beside them its traces.
 pub(super) struct Publication {
-    group: GroupId,
-    counters: Counters,
-    session: Arc<dyn Coordination>,
+    pub(super) group: GroupId,
+    pub(super) counters: Counters,
+    pub(super) session: Arc<dyn Coordination>,
     published: BTreeMap<JobId, Account>,
-    traces: TracePublication,
+    pub(super) traces: Traces,
+    pub(super) pages: Rc<RefCell<TracePages>>,
 }
 
 impl Publication {
@@ -44,7 +48,7 @@ impl Publication {
             self.session.put(node, data, Put::Always).await?;
             self.published.insert(job, account);
         }
-        self.traces.publish().await
+        self.publish_traces().await
     }
 }
 
@@ -56,7 +60,8 @@ impl PeerGroup {
             counters: task.counters.clone(),
             session: task.session.clone(),
             published: BTreeMap::new(),
-            traces: self.trace_publication(),
+            traces: task.traces.clone(),
+            pages: self.trace_pages.clone(),
         }
     }
 

@@ -1,29 +1,15 @@
 //! What the process knows of traced roots, kept where every node can read it: see
 //! [`TracePages`](crate::task::trace_pages::TracePages).
 
-use super::PeerGroup;
-use crate::coordination::{Coordination, CoordinationError, Node, Put};
-use crate::ids::{GroupId, JobId};
-use crate::task::counters::Counters;
-use crate::task::trace_pages::{PageName, TracePages};
-use crate::task::traces::Traces;
-use std::cell::RefCell;
+use super::accounts::Publication;
+use crate::coordination::{CoordinationError, Node, Put};
+use crate::ids::JobId;
+use crate::task::trace_pages::PageName;
 use std::collections::BTreeSet;
-use std::rc::Rc;
-use std::sync::Arc;
 
-/// The pages of a process, as they are published.
-pub(super) struct TracePublication {
-    group: GroupId,
-    traces: Traces,
-    counters: Counters,
-    session: Arc<dyn Coordination>,
-    pages: Rc<RefCell<TracePages>>,
-}
-
-impl TracePublication {
+impl Publication {
     /// Writes the pages that have changed.
-    pub(super) async fn publish(&self) -> Result<(), CoordinationError> {
+    pub(super) async fn publish_traces(&self) -> Result<(), CoordinationError> {
         let jobs = self.counters.all().into_iter().map(|(job, ..)| job);
         let jobs: BTreeSet<JobId> = jobs.collect();
         let taken = {
@@ -36,7 +22,7 @@ impl TracePublication {
             reason: error.to_string(),
         })?;
         loop {
-            let Some((name, page)) = self.next() else {
+            let Some((name, page)) = self.next_page() else {
                 return Ok(());
             };
             let node = Node::Trace {
@@ -50,21 +36,8 @@ impl TracePublication {
         }
     }
 
-    fn next(&self) -> Option<(PageName, Vec<u8>)> {
+    fn next_page(&self) -> Option<(PageName, Vec<u8>)> {
         let pages = self.pages.borrow();
         pages.next().map(|(name, page)| (name, page.to_vec()))
-    }
-}
-
-impl PeerGroup {
-    pub(super) fn trace_publication(&self) -> TracePublication {
-        let task = &self.services.task;
-        TracePublication {
-            group: self.settings.member.group,
-            traces: task.traces.clone(),
-            counters: task.counters.clone(),
-            session: task.session.clone(),
-            pages: self.trace_pages.clone(),
-        }
     }
 }

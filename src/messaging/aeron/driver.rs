@@ -181,11 +181,9 @@ fn live(
     stop: &AtomicBool,
     started: &mpsc::SyncSender<Result<(), String>>,
 ) {
-    let begun = begin(directory, settings).map_err(|error| words_of(&error));
-    let held = |driver| Ok((driver, hold(directory).map_err(|error| error.to_string())?));
     // The lock goes with this.
-    let (driver, _life) = match begun.and_then(held) {
-        Ok(both) => both,
+    let (driver, _life) = match begin(directory, settings) {
+        Ok(begun) => begun,
         Err(reason) => {
             // Who waits for it hears this; who does not has gone.
             let _ = started.send(Err(reason));
@@ -205,11 +203,14 @@ fn live(
     }
 }
 
-fn begin(directory: &Path, settings: &AeronSettings) -> Result<AeronDriver, AeronCError> {
-    let context = context(directory, settings).map_err(AeronCError::capture_errmsg)?;
-    let driver = AeronDriver::new(&context).map_err(AeronCError::capture_errmsg)?;
-    driver.start(true).map_err(AeronCError::capture_errmsg)?;
-    Ok(driver)
+/// A driver, and the file that it holds locked while it lives.
+fn begin(directory: &Path, settings: &AeronSettings) -> Result<(AeronDriver, File), String> {
+    let aeron = |error: AeronCError| words_of(&error.capture_errmsg());
+    let context = context(directory, settings).map_err(aeron)?;
+    let driver = AeronDriver::new(&context).map_err(aeron)?;
+    driver.start(true).map_err(aeron)?;
+    let life = hold(directory).map_err(|error| error.to_string())?;
+    Ok((driver, life))
 }
 
 /// Locks the file that says that the driver lives. Nobody looks for it yet.

@@ -15,26 +15,20 @@ struct Roots {
 }
 
 impl Roots {
-    /// Source 16, epoch 8, word 1, width 1, first root 8, count 4; then how far each root is from the
-    /// first, in as many bytes as the farthest needs: 2, 4 or 8.
+    /// Source 16, epoch 8, word 1, width 1, least root 8, count 4; then how far each root is from the
+    /// least, in as many bytes as the farthest needs: 2, 4 or 8.
     fn write(
         (source, epoch, word): (PeerId, u64, u8),
         roots: impl ExactSizeIterator<Item = u64> + Clone,
         out: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
-        let first = roots.clone().min().unwrap_or(0);
-        let span = roots.clone().max().unwrap_or(0) - first;
-        let width = match span {
-            0..=0xffff => 2,
-            0x1_0000..=0xffff_ffff => 4,
-            _ => 8,
-        };
+        let (least, width) = Self::form(roots.clone());
         out.extend_from_slice(source.0.as_bytes());
         out.extend_from_slice(&epoch.to_le_bytes());
         out.extend_from_slice(&[word, width]);
-        out.extend_from_slice(&first.to_le_bytes());
+        out.extend_from_slice(&least.to_le_bytes());
         put_count(out, "list of roots", roots.len())?;
-        let offsets = roots.map(|root| root - first);
+        let offsets = roots.map(|root| root - least);
         match width {
             2 => put_column(out, offsets.map(|offset| (offset as u16).to_le_bytes())),
             4 => put_column(out, offsets.map(|offset| (offset as u32).to_le_bytes())),
@@ -46,21 +40,37 @@ impl Roots {
     fn read(reader: &mut ColumnReader) -> Result<Roots, FrameError> {
         let source = PeerId(reader.id()?);
         let epoch = reader.u64()?;
-        let (word, width, first) = (reader.u8()?, reader.u8()?, reader.u64()?);
+        let (word, width, least) = (reader.u8()?, reader.u8()?, reader.u64()?);
         let count = reader.count()?;
-        let from = |offset: u64| first.wrapping_add(offset);
-        let roots = match width {
+        let from = |offset: u64| least.wrapping_add(offset);
+        let roots: Vec<u64> = match width {
             2 => reader.column(count, |offset| from(u16::from_le_bytes(offset).into()))?,
             4 => reader.column(count, |offset| from(u32::from_le_bytes(offset).into()))?,
             8 => reader.column(count, |offset| from(u64::from_le_bytes(offset)))?,
             other => return Err(FrameError::Word(other)),
         };
+        // Also where a root is beyond the greatest number, since it is less than all others then.
+        if (least, width) != Self::form(roots.iter().copied()) {
+            return Err(FrameError::Roots);
+        }
         Ok(Roots {
             source,
             epoch,
             word,
             roots,
         })
+    }
+
+    /// The least of the roots, and in how many bytes each fits that is counted from there.
+    fn form(roots: impl Iterator<Item = u64> + Clone) -> (u64, u8) {
+        let least = roots.clone().min().unwrap_or(0);
+        let greatest = roots.max().unwrap_or(0);
+        let width = match greatest - least {
+            0..=0xffff => 2,
+            0x1_0000..=0xffff_ffff => 4,
+            _ => 8,
+        };
+        (least, width)
     }
 }
 
@@ -114,6 +124,9 @@ pub(super) fn write_inquiry(it: &Inquiry, out: &mut Vec<u8>) -> Result<(), Codec
 
 pub(super) fn read_inquiry(reader: &mut ColumnReader) -> Result<Inquiry, FrameError> {
     let it = Roots::read(reader)?;
+    if it.word != 0 {
+        return Err(FrameError::Word(it.word));
+    }
     Ok(Inquiry {
         source: it.source,
         epoch: it.epoch,

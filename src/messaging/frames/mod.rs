@@ -141,6 +141,11 @@ pub enum FrameError {
     /// A word about a link or about roots that this version does not know.
     #[error("the frame says {0} of a link or of roots, which is not known")]
     Word(u8),
+    /// Roots in another form than the one in which they are written.
+    #[error(
+        "the frame's roots are not counted from the least of them, in as few bytes as they need"
+    )]
+    Roots,
     /// The body does not fit the kind.
     #[error("the body of the frame: {0}")]
     Body(#[from] WireError),

@@ -293,6 +293,43 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn roots_are_taken_in_the_form_in_which_they_are_written_alone() {
+    const WIDTH_AT: usize = HEADER_LEN + 16 + 8 + 1;
+    const LEAST_AT: usize = WIDTH_AT + 1;
+    const OFFSETS_AT: usize = LEAST_AT + 8 + 4;
+    let frame = |roots: &[u64]| {
+        encoded(&Message::Completions(Completions {
+            source: peer(1),
+            epoch: 1,
+            reach: Reach::Written,
+            roots: roots.into(),
+        }))
+    };
+    let refused = |mut frame: Vec<u8>, at: usize, bytes: &[u8]| {
+        frame[at..at + bytes.len()].copy_from_slice(bytes);
+        let checksum = checksum(&frame).to_le_bytes();
+        frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
+        decoded(&frame).unwrap_err()
+    };
+    let frame_of_two = frame(&[7, 8]);
+    // Counted from 1 less than the least, beyond the greatest number, in more bytes than needed.
+    assert_eq!(
+        refused(frame_of_two.clone(), OFFSETS_AT, &[1]),
+        FrameError::Roots
+    );
+    let last = u64::MAX.to_le_bytes();
+    assert_eq!(refused(frame_of_two, LEAST_AT, &last), FrameError::Roots);
+    let far = frame(&[7, 7 + 0x1_0000]);
+    assert_eq!(
+        refused(far, OFFSETS_AT + 4, &[0xff, 0xff, 0, 0]),
+        FrameError::Roots
+    );
+    let none = frame(&[]);
+    assert_eq!(refused(none.clone(), WIDTH_AT, &[4]), FrameError::Roots);
+    assert_eq!(refused(none, LEAST_AT, &[1]), FrameError::Roots);
+}
+
+#[test]
 fn a_message_that_is_too_long_leaves_nothing_behind() {
     let message = Message::Retries(Retries {
         source: peer(1),

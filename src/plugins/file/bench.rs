@@ -36,26 +36,28 @@ impl Bench {
     }
 
     pub(in crate::plugins) fn holding(self, content: impl AsRef<[u8]>) -> Self {
-        let content = content.as_ref();
-        let bytes = if self.file.ends_with(".gz") {
-            gzip(content)
-        } else {
-            content.into()
-        };
-        fs::write(self.path(), bytes).unwrap();
+        self.add(self.file, content.as_ref());
         self
     }
 
     /// The same in bytes that compress to as many, so that one can tell how far it has been read.
     pub(in crate::plugins) fn storing(self, content: impl AsRef<[u8]>) -> Self {
-        let content = content.as_ref();
-        let bytes = if self.file.ends_with(".gz") {
-            gzip_member(content, Compression::none())
-        } else {
-            content.into()
-        };
-        fs::write(self.path(), bytes).unwrap();
+        let stored = |content: &[u8]| gzip_member(content, Compression::none());
+        self.write(self.file, content.as_ref(), stored);
         self
+    }
+
+    /// One more file.
+    pub(in crate::plugins) fn add(&self, file: &str, content: &[u8]) {
+        self.write(file, content, gzip);
+    }
+
+    fn write(&self, file: &str, content: &[u8], compress: impl Fn(&[u8]) -> Vec<u8>) {
+        let bytes = match file.ends_with(".gz") {
+            true => compress(content),
+            false => content.into(),
+        };
+        fs::write(self.folder.path().join(file), bytes).unwrap();
     }
 
     pub(in crate::plugins) fn path(&self) -> PathBuf {
@@ -121,8 +123,14 @@ impl Bench {
         task
     }
 
-    fn with_context<T>(&self, start: Start, open: impl Fn(&PluginContext<'_>) -> T) -> T {
-        open(&PluginContext::alone(&self.task(), start))
+    /// What the plugin finds before it is divided.
+    pub(in crate::plugins) fn survey(&self) -> Segment {
+        let registry = PluginRegistry::with_built_in();
+        registry.survey(self.plugin).unwrap()(&self.task()).unwrap()
+    }
+
+    pub(in crate::plugins) fn input(&self, start: Start) -> Result<Box<dyn Input>, PluginError> {
+        self.open_input(&PluginContext::alone(&self.task(), start))
     }
 
     /// The input of one slot of several, over everything in the folder, as the survey of the job's
@@ -133,48 +141,24 @@ impl Bench {
         survey: &Segment,
         (rank, slots): (u32, u32),
     ) -> Result<Box<dyn Input>, PluginError> {
-        let registry = PluginRegistry::with_built_in();
-        let Some(PluginFactory::Input(open)) = registry.get(self.plugin) else {
-            panic!("{} is no input", self.plugin);
-        };
-        let task = self.task();
-        open(&PluginContext {
+        self.open_input(&PluginContext {
             slot: SlotId(rank),
             rank,
             slots,
             survey: Some(survey),
-            ..PluginContext::alone(&task, start)
+            ..PluginContext::alone(&self.task(), start)
         })
     }
 
-    /// What the plugin finds before it is divided.
-    pub(in crate::plugins) fn survey(&self) -> Segment {
-        let registry = PluginRegistry::with_built_in();
-        registry.survey(self.plugin).unwrap()(&self.task()).unwrap()
-    }
-
-    pub(in crate::plugins) fn add(&self, file: &str, content: &[u8]) {
-        let bytes = match file.ends_with(".gz") {
-            true => gzip(content),
-            false => content.into(),
-        };
-        fs::write(self.folder.path().join(file), bytes).unwrap();
-    }
-
-    pub(in crate::plugins) fn input(&self, start: Start) -> Result<Box<dyn Input>, PluginError> {
-        let registry = PluginRegistry::with_built_in();
-        let Some(PluginFactory::Input(open)) = registry.get(self.plugin) else {
-            panic!("{} is no input", self.plugin);
-        };
-        self.with_context(start, |context| open(context))
+    fn open_input(&self, context: &PluginContext<'_>) -> Result<Box<dyn Input>, PluginError> {
+        match PluginRegistry::with_built_in().get(self.plugin) {
+            Some(PluginFactory::Input(open)) => open(context),
+            _ => panic!("{} is no input", self.plugin),
+        }
     }
 
     pub(in crate::plugins) fn output(&self, start: Start) -> Result<Box<dyn Output>, PluginError> {
-        let registry = PluginRegistry::with_built_in();
-        let Some(PluginFactory::Output(open)) = registry.get(self.plugin) else {
-            panic!("{} is no output", self.plugin);
-        };
-        self.with_context(start, |context| open(context))
+        self.open_output(&PluginContext::alone(&self.task(), start))
     }
 
     /// The output of one slot of several.
@@ -183,18 +167,21 @@ impl Bench {
         start: Start,
         slot: SlotId,
     ) -> Result<Box<dyn Output>, PluginError> {
-        let registry = PluginRegistry::with_built_in();
-        let Some(PluginFactory::Output(open)) = registry.get(self.plugin) else {
-            panic!("{} is no output", self.plugin);
-        };
         let task = Task {
             max_peers: NonZeroU32::new(9),
             ..self.task()
         };
-        open(&PluginContext {
+        self.open_output(&PluginContext {
             slot,
             ..PluginContext::alone(&task, start)
         })
+    }
+
+    fn open_output(&self, context: &PluginContext<'_>) -> Result<Box<dyn Output>, PluginError> {
+        match PluginRegistry::with_built_in().get(self.plugin) {
+            Some(PluginFactory::Output(open)) => open(context),
+            _ => panic!("{} is no output", self.plugin),
+        }
     }
 
     /// Everything that an input reads, after it was checked for conformance.

@@ -17,17 +17,19 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     if batch.encoded.is_empty() {
         return Ok(());
     }
+    let apply: fn(&mut TaskContext, &mut BatchWork, &Cell<usize>) -> Result<(), Fault> =
+        match context.function {
+            Application::PassOn => {
+                return match context.role {
+                    Role::Output(_) => decode_all(context, batch),
+                    Role::Input(_) | Role::Function => Ok(()),
+                };
+            }
+            Application::Keep(_) => keep,
+            Application::Make(_) => make,
+        };
     let at = Cell::new(0);
-    let applied = match context.function {
-        Application::PassOn => {
-            return match context.role {
-                Role::Output(_) => decode_all(context, batch),
-                Role::Input(_) | Role::Function => Ok(()),
-            };
-        }
-        Application::Keep(_) => guarded(Phase::ApplyFunction, || keep(context, batch, &at)),
-        Application::Make(_) => guarded(Phase::ApplyFunction, || make(context, batch, &at)),
-    };
+    let applied = guarded(Phase::ApplyFunction, || apply(context, batch, &at));
     applied.map_err(|fault| about(fault, context, batch, at.get()))
 }
 
@@ -73,7 +75,6 @@ fn keep(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> R
         return Ok(());
     };
     let received = batch.encoded.len();
-    let mut kept = EncodedBuilder::with_capacity(received, batch.encoded.byte_len());
     let mut parents = Vec::with_capacity(received);
     let mut seen = batch.spare.pop().unwrap_or_default();
     for (index, raw) in batch.encoded.iter().enumerate() {
@@ -85,11 +86,7 @@ fn keep(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> R
             None => keep.passes_encoded(raw, &mut context.decoder, &mut seen),
         };
         match passes {
-            Ok(true) => {
-                let taken = kept.push_raw(raw);
-                taken.map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
-                parents.push(index as u32);
-            }
+            Ok(true) => parents.push(index as u32),
             Ok(false) => {}
             Err(NotTested::Failed(error)) => batch.given_back.push(given_back(index, error)?),
             Err(NotTested::Damaged(error)) => {
@@ -99,6 +96,11 @@ fn keep(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> R
     }
     batch.spare.push(seen);
     if parents.len() < received {
+        let mut kept = EncodedBuilder::with_capacity(parents.len(), batch.encoded.byte_len());
+        for index in &parents {
+            let taken = kept.push_raw(batch.encoded.raw(*index as usize));
+            taken.map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
+        }
         batch.encoded = kept.finish();
         batch.made = Made::New { parents };
     }
