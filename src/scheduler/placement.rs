@@ -159,7 +159,8 @@ impl<'a> Flow<'a> {
         let given = gives.map_or(usize::MAX, |gives| {
             let placed = self.placed[post][gives];
             match placed.saturating_sub(held[gives]) {
-                0 => placed - self.capacity.kept(post)[gives],
+                // A post that keeps its peers gives newcomers alone.
+                0 => placed,
                 newcomers => newcomers,
             }
         });

@@ -10,8 +10,9 @@ for layer in ids codec job replica scheduler log acking; do
   files+=(--file "src/$layer.rs" --file "src/$layer/**")
   tests+=("$layer::")
 done
-# What only people read, and what tests are made with, is no rule.
-except=(--exclude 'src/**/sample.rs' --exclude 'src/**/laws.rs' --exclude-re 'impl (Debug|fmt::Debug|Display|fmt::Display)')
+# What only people read, and what tests are made with, is no rule. Whether a key was foreseen changes
+# nothing but the time that it takes to read it.
+except=(--exclude 'src/**/sample.rs' --exclude 'src/**/laws.rs' --exclude-re 'impl (Debug|fmt::Debug|Display|fmt::Display)|take_foreseen')
 
 # Dependencies are not built once more for the copy in which mutants are made.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
