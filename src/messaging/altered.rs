@@ -20,6 +20,11 @@ pub(crate) trait Altered: Send + Sync {
         self.inner().segment_bytes_max()
     }
 
+    /// How often everything under way was lost.
+    fn lost(&self) -> u64 {
+        self.inner().losses()
+    }
+
     /// Changes whenever one of its links has broken.
     fn breaks(&self) -> watch::Receiver<()> {
         self.inner().broken()
@@ -66,7 +71,7 @@ impl<A: Altered> Transport for A {
     }
 
     fn losses(&self) -> u64 {
-        self.inner().losses()
+        self.lost()
     }
 
     fn broken(&self) -> watch::Receiver<()> {

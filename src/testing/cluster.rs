@@ -1,7 +1,7 @@
 //! A cluster of several nodes in one thread, over coordination in memory or on real servers.
 
 use super::crash::{Victim, crash};
-use super::lossy::{Loss, Lossy};
+use super::lossy::{Failures, Loss, Lossy};
 use super::servers::Servers;
 use crate::actors::running_task::Placement;
 use crate::actors::supervision::{Census, remember_panics};
@@ -77,6 +77,7 @@ pub struct TestCluster<S = MemoryServer> {
 struct TestNode {
     handle: NodeHandle,
     ended: Option<oneshot::Receiver<Exit>>,
+    failures: Failures,
 }
 
 impl TestCluster {
@@ -147,11 +148,12 @@ impl<S: Servers> TestCluster<S> {
             // All nodes share one transport, which reaches every peer.
             messaging: config::Transport::Aeron,
         };
+        let failures = Failures::default();
         let parts = Parts {
             session,
             agreed,
             connector: self.server.connector(self.nodes.len()),
-            transport: self.transport(),
+            transport: self.transport(failures.clone()),
             registry: Arc::new(self.setup.registry.clone()),
             ids: IdSource::from_seed(self.ids.bits()),
             placement: Placement::SystemArbiter,
@@ -161,16 +163,21 @@ impl<S: Servers> TestCluster<S> {
         self.nodes.push(TestNode {
             handle,
             ended: Some(ended),
+            failures,
         });
         self.nodes.len() - 1
     }
 
-    fn transport(&mut self) -> Arc<dyn Transport> {
+    fn transport(&self, failures: Failures) -> Arc<dyn Transport> {
         let shared = Arc::new(self.transport.clone());
-        match self.setup.loss {
-            loss if loss == Loss::default() => shared,
-            loss => Arc::new(Lossy::new(shared, loss, self.ids.bits())),
-        }
+        let seed = self.setup.seed + self.nodes.len() as u64;
+        Arc::new(Lossy::new(shared, self.setup.loss, seed, failures))
+    }
+
+    /// The transport of a node loses whatever is under way, as when its media driver dies. Panics when
+    /// there is no such node.
+    pub fn fail_transport(&self, index: usize) {
+        self.nodes[index].failures.fail();
     }
 
     /// What can be done with a node, counted from 0. Panics when there is none.

@@ -1,9 +1,10 @@
-//! A transport on which messages get lost, and some arrive twice.
+//! A transport on which messages get lost, and some arrive twice, and which as a whole may be lost.
 
 use crate::messaging::{Altered, Link, LinkClosed, Message, Transport, TrySendError};
 use futures_util::future::BoxFuture;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How much gets lost between peers. Real links tell their sender when they lose something; these do
@@ -19,7 +20,20 @@ pub struct Loss {
 /// A transport that loses messages of another.
 pub(super) struct Lossy {
     inner: Arc<dyn Transport>,
+    loss: Loss,
     fate: Arc<Mutex<Fate>>,
+    failures: Failures,
+}
+
+/// How often the transport as a whole was lost. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failures(Arc<AtomicU64>);
+
+impl Failures {
+    /// The transport loses what is under way, as when its media driver dies, and is back at once.
+    pub(super) fn fail(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// What happens to messages, by draws.
@@ -40,11 +54,18 @@ struct LossyLink {
 }
 
 impl Lossy {
-    pub(super) fn new(inner: Arc<dyn Transport>, loss: Loss, seed: u64) -> Self {
+    pub(super) fn new(
+        inner: Arc<dyn Transport>,
+        loss: Loss,
+        seed: u64,
+        failures: Failures,
+    ) -> Self {
         let draws = SmallRng::seed_from_u64(seed);
         Lossy {
             inner,
+            loss,
             fate: Arc::new(Mutex::new(Fate { loss, draws })),
+            failures,
         }
     }
 }
@@ -93,7 +114,14 @@ impl Altered for Lossy {
     }
 
     fn alter(&self, inner: Box<dyn Link>) -> Box<dyn Link> {
+        if self.loss == Loss::default() {
+            return inner;
+        }
         let fate = self.fate.clone();
         Box::new(LossyLink { inner, fate })
+    }
+
+    fn lost(&self) -> u64 {
+        self.inner.losses() + self.failures.0.load(Ordering::SeqCst)
     }
 }

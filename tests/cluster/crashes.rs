@@ -8,6 +8,7 @@ use onyx::api::{ApiError, JobOutcome, NodeHandle};
 use onyx::ids::PeerId;
 use onyx::log::commands::{Command, LeaveCluster};
 use onyx::messages::supervision::{Child, Exit};
+use onyx::replica::Replica;
 use onyx::testing::plugins::{Sink, Source};
 use onyx::testing::{Setup, TestCluster, Victim, crash};
 use std::time::Duration;
@@ -55,6 +56,35 @@ async fn replaced(cluster: &TestCluster, index: usize, old: PeerId, peers: usize
         .await
         .unwrap();
     cluster.joined(peers).await.unwrap();
+}
+
+#[test]
+fn peers_that_lost_their_transport_come_back_at_once_however_often() {
+    const LOSSES: u64 = 5;
+    in_virtual_time(async {
+        let (source, sink) = slow(SEGMENTS);
+        let cluster = cluster_of(2, 3, registry(&source, &sink)).await;
+        let job = cluster.submit(line("identity")).await.unwrap();
+        for loss in 1..=LOSSES {
+            when_written(&sink, loss as usize * 20).await;
+            let old = cluster.node(0).status().await.unwrap().peers;
+            let lost = tokio::time::Instant::now();
+            cluster.fail_transport(0);
+            let gone = |replica: &Replica| {
+                let members = &replica.membership.members;
+                old.iter().all(|peer| !members.contains_key(peer))
+            };
+            cluster.until(gone).await.unwrap();
+            cluster.joined(6).await.unwrap();
+            // A peer that dies of itself five times waits for up to half a minute.
+            let took = lost.elapsed();
+            assert!(took < Duration::from_secs(1), "loss {loss}: {took:?}");
+        }
+        assert_eq!(cluster.await_job(job).await.unwrap(), JobOutcome::Completed);
+        has_every_number(&sink, SEGMENTS);
+        let expected = [("transport", LOSSES * 3)];
+        assert_eq!(restarts(cluster.node(0)).await, expected);
+    });
 }
 
 fn left(cluster: &TestCluster, peer: PeerId) -> bool {

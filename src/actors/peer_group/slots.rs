@@ -192,17 +192,12 @@ impl PeerGroup {
         };
         slot.restarts.count(down.reason);
         slot.last_cause = Some(down.exit.to_string());
-        let now = self.services.task.clock.now();
-        if now.since(gone.started) >= self.settings.healthy_after {
-            slot.attempts = 0;
-        }
-        let attempt = slot.attempts;
-        slot.attempts += 1;
-        let delay = self
-            .settings
-            .restart_backoff
-            .delay(attempt, self.services.unit());
-        tracing::error!(peer = %gone.peer, cause = %down.exit, attempt, ?delay, "virtual peer died; a new one follows");
+        let delay = match down.reason {
+            // No fault of its own, and the transport comes back the later the more often it is lost.
+            EndReason::Transport => Duration::ZERO,
+            _ => self.back_off(index, gone.started),
+        };
+        tracing::error!(peer = %gone.peer, cause = %down.exit, ?delay, "virtual peer died; a new one follows");
         self.bury(gone.peer, ctx);
         ctx.run_later(delay, move |this, ctx| {
             if matches!(this.slots[index].state, SlotState::BackingOff) {
@@ -210,6 +205,19 @@ impl PeerGroup {
                 this.start_waiting_peers(ctx);
             }
         });
+    }
+
+    /// How long a place stays empty whose incarnation died of itself.
+    fn back_off(&mut self, index: usize, started: Millis) -> Duration {
+        let lived = self.services.task.clock.now().since(started);
+        let slot = &mut self.slots[index];
+        if lived >= self.settings.healthy_after {
+            slot.attempts = 0;
+        }
+        let attempt = slot.attempts;
+        slot.attempts += 1;
+        let draw = self.services.unit();
+        self.settings.restart_backoff.delay(attempt, draw)
     }
 
     /// The session lives on, so that a dead peer's pulse must be deleted, until that is confirmed,

@@ -22,11 +22,15 @@ use std::time::Duration;
 
 /// How often it looks after ways and links that say nothing.
 const TICK: Duration = Duration::from_millis(50);
-/// How long it waits before a lost client is built again.
+/// How long it waits before a lost client is built again: ever longer while clients live shortly, since
+/// all peers of the process begin again with each.
 const REBUILD_AFTER: Duration = Duration::from_millis(100);
+const REBUILD_AFTER_MAX: Duration = Duration::from_secs(10);
 /// A link of which nobody has spoken, or that nobody has answered, for so many liveness times is
 /// forgotten.
 const SILENCE_FACTOR: u32 = 4;
+/// A client has lived shortly when it was lost within so many liveness times.
+const SHORT_LIFE_FACTOR: u32 = 2;
 /// A way is given up when nobody was found there for so many liveness times.
 const PATIENCE_FACTOR: u32 = 2;
 
@@ -42,6 +46,8 @@ pub(super) struct Courier {
     blocked: Vec<Arc<OutLink>>,
     clock: Clock,
     ticked: Millis,
+    /// How many clients in a row have lived shortly.
+    short_lives: u32,
 }
 
 /// What it knows of links. It knows nothing of Aeron.
@@ -103,6 +109,7 @@ impl Courier {
             blocked: Vec::new(),
             clock: Clock::start(),
             ticked: Millis(0),
+            short_lives: 0,
         }
     }
 
@@ -119,6 +126,7 @@ impl Courier {
         let own = client.site();
         let _ = connected.send(Ok(own));
         loop {
+            let begun = self.clock.now();
             match self.serve_guarded(&mut client) {
                 End::Stopped => return self.forget(),
                 End::Lost(cause) => {
@@ -128,6 +136,11 @@ impl Courier {
             }
             self.forget();
             drop(client);
+            let lived = self.clock.now().since(begun);
+            self.short_lives = match lived < self.settings.liveness * SHORT_LIFE_FACTOR {
+                true => self.short_lives.saturating_add(1),
+                false => 0,
+            };
             client = match self.rebuild(own) {
                 Some(client) => client,
                 None => return,
@@ -151,10 +164,16 @@ impl Courier {
 
     fn rebuild(&mut self, own: AeronSite) -> Option<Client> {
         let port = Some(own.address.port());
+        let lost = self.clock.now();
+        let pause = pause_after(self.short_lives);
         loop {
             std::thread::park_timeout(REBUILD_AFTER);
             if let Some(End::Stopped) = self.hear(own) {
                 return None;
+            }
+            // Whoever has a wish wakes it before its time.
+            if self.clock.now().since(lost) < pause {
+                continue;
             }
             match Client::connect(&self.settings, port) {
                 Ok(client) => return Some(client),
@@ -273,6 +292,12 @@ impl Courier {
     }
 }
 
+/// How long nobody tries to build a client after so many that lived shortly.
+fn pause_after(short_lives: u32) -> Duration {
+    let doubled = REBUILD_AFTER.saturating_mul(2_u32.saturating_pow(short_lives));
+    doubled.min(REBUILD_AFTER_MAX)
+}
+
 impl Desk {
     /// One whole frame, as it arrived.
     fn read(&mut self, frame: &[u8], _header: AeronHeader) {
@@ -332,5 +357,16 @@ impl Desk {
             Control::Leave { link } => self.arrivals.left(Sender { epoch, link }),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_lost_again_and_again_is_built_ever_later() {
+        let pauses = [0, 1, 2, 6, 7, 40].map(|lives| pause_after(lives).as_millis());
+        assert_eq!(pauses, [100, 200, 400, 6_400, 10_000, 10_000]);
     }
 }
