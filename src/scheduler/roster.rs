@@ -192,6 +192,7 @@ fn add_tasks<'a>(
     let allocation = replica.allocations.get(id);
     let progress = replica.progress.get(id);
     let finished = progress.map(|progress| progress.finished_tasks(record));
+    let copies = copies(record);
     for task in &record.tasks {
         let slots = allocation.and_then(|allocation| allocation.tasks.get(&task.name));
         for (slot, peer) in slots.into_iter().flatten() {
@@ -215,8 +216,9 @@ fn add_tasks<'a>(
             record: task,
             posts: 0..0,
             least: if is_frozen { min.max(has) } else { min },
+            // A copy has a peer of every task, whether that has anything left to do or not.
             most: match is_finished || is_frozen {
-                true => max.min(has.max(min)),
+                true => max.min(has.max(min).max(copies)),
                 false => max,
             },
             slots: has,
@@ -230,6 +232,15 @@ fn add_tasks<'a>(
 
 fn is_colocated(record: &JobRecord) -> bool {
     record.task_scheduler == TaskScheduler::Colocated
+}
+
+/// The fewest copies of a colocated job; none of another.
+fn copies(record: &JobRecord) -> usize {
+    let minima = record.tasks.iter().map(|task| task.min_peers as usize);
+    match is_colocated(record) {
+        true => minima.max().unwrap_or(0),
+        false => 0,
+    }
 }
 
 /// The sum of the minima; for a colocated job, whole copies until the last minimum is met.

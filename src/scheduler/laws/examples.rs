@@ -5,7 +5,7 @@ use crate::ids::{GroupId, LogPosition, SlotId};
 use crate::job::percent::Percent;
 use crate::job::{AckerRule, TaskScheduler};
 use crate::replica::sample::{job_id, joined, knowing, peer, record};
-use crate::replica::{Agreed, JobRecord, JobState, Replica, Site};
+use crate::replica::{Agreed, JobRecord, JobState, Progress, Replica, Site};
 use crate::scheduler::{explain, reallocate};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -221,6 +221,19 @@ fn a_colocated_job_gets_whole_copies_of_what_fits_on_each_site() {
     assert_eq!(copies(chain, "x x y y z z"), [0, 0, 0]);
     assert_eq!(copies("in:i>f:1-1 f:f>out out:o", "x x x y y y"), [1, 1, 1]);
     assert_eq!(copies("in:i>f:2- f:f>out out:o", "x x x y y"), [0, 0, 0]);
+}
+
+#[test]
+fn a_colocated_job_that_has_read_its_inputs_and_lost_its_peers_gets_whole_copies_again() {
+    let job = with_tasks("in:i>f f:f>out:2- out:o", TaskScheduler::Colocated);
+    let mut replica = scheduled(&names(7), JobScheduler::Balanced, vec![job]);
+    assert_eq!(peers_of_tasks(&replica, 0), [2, 2, 2]);
+    let mut progress = Progress::default();
+    progress.exhausted_tasks.insert("in".into());
+    Arc::make_mut(&mut replica.progress).insert(job_id(0), Arc::new(progress));
+    replica.allocations = Arc::default();
+    let replica = reallocate(&replica, LogPosition(1));
+    assert_eq!(peers_of_tasks(&replica, 0), [2, 2, 2]);
 }
 
 #[test]
