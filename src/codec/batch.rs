@@ -423,6 +423,19 @@ pub(super) mod tests {
         let meta = BatchMeta::of_roots(origin(1), 41, 3);
         let rows: Vec<(u64, u64)> = meta.rows().map(|row| (row.root, row.ack_value)).collect();
         assert_eq!(rows, [(41, 0), (42, 0), (43, 0)]);
+        assert_eq!(meta.first_of_consecutive(), Some(41));
+        // What is left of them, and what descends from each in turn, is known to be so too.
+        assert_eq!(meta.slice(1..3).first_of_consecutive(), Some(42));
+        let mut children = Children::of(&meta);
+        children.push(0, 7);
+        children.push(1, 8);
+        assert_eq!(children.finish().first_of_consecutive(), Some(41));
+        let listed = BatchMeta::from_rows(vec![origin(1)], meta.rows()).unwrap();
+        assert_eq!((listed.first_of_consecutive(), &listed), (None, &meta));
+        assert_ne!(meta, BatchMeta::of_roots(origin(1), 42, 3));
+        assert_ne!(meta, BatchMeta::of_roots(origin(2), 41, 3));
+        let nothing = BatchMeta::of_roots(origin(1), 41, 0);
+        assert_eq!((meta.is_empty(), nothing.is_empty()), (false, true));
     }
 
     #[test]

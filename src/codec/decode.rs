@@ -453,6 +453,36 @@ mod tests {
     }
 
     #[test]
+    fn what_a_decoder_remembers_is_bounded() {
+        let keys = |names: &mut dyn Iterator<Item = String>| -> Segment {
+            names.map(|name| (name, Value::Null)).collect()
+        };
+        let mut decoder = Decoder::default();
+        let many = keys(&mut (0..REMEMBERED_KEYS_MAX + 9).map(|key| key.to_string()));
+        decoder.decode(&encoded(&many)).unwrap();
+        assert_eq!(decoder.order.len(), REMEMBERED_KEYS_MAX);
+        assert_eq!(decoder.recent.len(), RECENT_KEYS);
+        let mut decoder = Decoder::default();
+        let long = |bytes: usize| "x".repeat(bytes);
+        let short = REMEMBERED_KEY_BYTES_MAX;
+        let some = keys(&mut [long(short), long(short + 1), long(1)].into_iter());
+        decoder.decode(&encoded(&some)).unwrap();
+        // What follows a key that is not remembered is never foreseen.
+        assert_eq!(decoder.order.len(), 1);
+        let recent = decoder.recent.iter().flatten();
+        let mut lengths: Vec<usize> = recent.map(|key| key.as_str().len()).collect();
+        lengths.sort_unstable();
+        assert_eq!(lengths, [1, short]);
+    }
+
+    #[test]
+    fn the_names_of_a_job_are_remembered_at_places_of_their_own() {
+        let names = "date delay distance origin destination late route";
+        let places = names.split(' ').map(|name| recent_place(name.as_bytes()));
+        assert_eq!(places.collect::<Vec<_>>(), [59, 40, 63, 33, 25, 51, 30]);
+    }
+
+    #[test]
     fn nesting_ends_at_the_limit_on_both_sides() {
         let nested = |levels: usize| {
             let inner = (1..levels).fold(Value::Null, |inner, _| Value::from(vec![inner]));

@@ -7,6 +7,8 @@ mod decode;
 mod encode;
 mod entry;
 mod error;
+#[cfg(test)]
+mod forms;
 mod payload;
 mod reader;
 mod wire;

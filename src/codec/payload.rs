@@ -255,9 +255,12 @@ mod tests {
     fn raw_segments_are_copied_as_they_are() {
         let encoded = payload(3);
         let mut builder = EncodedBuilder::with_capacity(3, encoded.byte_len());
-        for raw in encoded.iter() {
+        assert!(builder.is_empty());
+        for (index, raw) in encoded.iter().enumerate() {
             builder.push_raw(raw).unwrap();
+            assert_eq!((builder.len(), builder.is_empty()), (index + 1, false));
         }
+        assert_eq!(builder.byte_len(), encoded.byte_len());
         assert_eq!(builder.finish(), encoded);
     }
 

@@ -151,6 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_to_join_in_vain_is_affected() {
+        let prepare = |joiner| {
+            Command::PrepareJoinCluster(PrepareJoinCluster {
+                joiner: peer(joiner),
+                member: knowing(""),
+            })
+        };
+        let mut cluster = Cluster::of("a");
+        cluster.run(prepare("b"));
+        let step = cluster.run(prepare("c"));
+        assert!(step.ignored.is_some());
+        assert_eq!(affected(&step), [peer("c")].into());
+    }
+
+    #[test]
     fn a_task_is_told_with_its_place() {
         let step = Cluster::of("a b").run(submit(0, "in:i>out out:o"));
         let told = account(&step, &[peer("a")].into());

@@ -127,7 +127,8 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
-    use crate::replica::sample::{joined, member, peer};
+    use crate::replica::sample::{joined, knowing, member, peer};
+    use std::sync::Arc;
 
     #[test]
     fn the_watcher_inherits_the_watched() {
@@ -151,6 +152,23 @@ mod tests {
         membership.remove(peer("b"));
         assert!(!membership.members.contains_key(&peer("c")));
         assert!(membership.prepared.is_empty());
+    }
+
+    #[test]
+    fn members_hold_together_what_they_have_in_common_and_nothing_else() {
+        let mut membership = joined("a b c");
+        membership.found(peer("a"), knowing("fn:x fn:y #fast"));
+        let mut join = |observer, joiner, words| {
+            membership.prepare(peer(observer), peer(joiner), knowing(words));
+            let [known, new] = ["a", joiner].map(|name| &membership.members[&peer(name)]);
+            let words_are_one = Arc::ptr_eq(&known.words, &new.words);
+            let tags_are_one = Arc::ptr_eq(&known.tags, &new.tags);
+            assert_eq!(new, &knowing(words));
+            (words_are_one, tags_are_one)
+        };
+        assert_eq!(join("a", "d", "fn:x fn:y #fast"), (true, true));
+        assert_eq!(join("b", "e", "fn:x fn:y #slow"), (true, false));
+        assert_eq!(join("c", "f", "fn:x #fast"), (false, true));
     }
 
     #[test]
