@@ -481,3 +481,20 @@ pub mod defaults {
         *retries == max_retries()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_of_each_kind_does_its_work_by_what_is_named() {
+        let kinds = |task: &Task| (task.kind, task.plugin.clone(), task.function.clone());
+        let name = || Some("csv".to_owned());
+        let input = kinds(&Task::input("read", "csv"));
+        assert_eq!(input, (TaskKind::Input, name(), None));
+        let function = kinds(&Task::function("keep", "csv"));
+        assert_eq!(function, (TaskKind::Function, None, name()));
+        let output = kinds(&Task::output("write", "csv"));
+        assert_eq!(output, (TaskKind::Output, name(), None));
+    }
+}

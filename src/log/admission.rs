@@ -11,22 +11,21 @@ use crate::ids::{GroupId, PeerId};
 use crate::replica::Membership;
 use std::collections::BTreeSet;
 
-/// How many of a group's peers may begin to join now, besides those that have begun: `begun` are the
-/// living peers of the group that are not joined.
-pub fn admitted(membership: &Membership, group: GroupId, begun: &[PeerId]) -> usize {
+/// How many of a group's peers may begin to join now, besides those that have begun, when these of its
+/// peers live.
+pub fn admitted(membership: &Membership, group: GroupId, living: &[PeerId]) -> usize {
     let at_once = (membership.peers.len() / 2).max(1);
     let joining = membership.prepared.len() + membership.accepted.len();
     let free = at_once.saturating_sub(joining);
     if free == 0 {
-        // A process that nobody represents may try with one all the same: those who keep everybody
-        // out may be dead, and then nobody else is there to find that out.
-        let is_represented = membership.members.values().any(|m| m.group == group);
-        return usize::from(begun.is_empty() && !is_represented);
+        // A process of which nobody lives may try with one all the same: those who keep everybody out
+        // may be dead, and then nobody else is there to find that out. They may be its own, too.
+        return usize::from(living.is_empty());
     }
     let mut groups: BTreeSet<GroupId> = membership.members.values().map(|m| m.group).collect();
     groups.insert(group);
     let share = (free / groups.len()).max(1);
-    let knocking = begun
+    let knocking = living
         .iter()
         .filter(|peer| !membership.members.contains_key(peer));
     share.saturating_sub(knocking.count())
@@ -76,13 +75,15 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_nobody_represents_may_always_try_with_one() {
+    fn a_process_of_which_nobody_lives_may_always_try_with_one() {
         let mut membership = joined("a");
         membership.prepare(peer("a"), peer("x"), member());
         let newcomer = GroupId(Uuid::from_u128(99));
         assert_eq!(admitted(&membership, newcomer, &[]), 1);
         assert_eq!(admitted(&membership, newcomer, &[peer("y")]), 0);
-        assert_eq!(admitted(&membership, mine(), &[]), 0);
+        assert_eq!(admitted(&membership, mine(), &[peer("a")]), 0);
+        // Its own dead may be in its way.
+        assert_eq!(admitted(&membership, mine(), &[]), 1);
     }
 
     #[test]
@@ -104,8 +105,9 @@ mod tests {
         ) {
             let names: Vec<String> = (0..size).map(|n| format!("p{n:02}")).collect();
             let mut cluster = Cluster::of(&names.join(" ")).at(start);
+            let living: Vec<PeerId> = names.iter().map(|name| peer(name)).collect();
             let mut begun = 0;
-            while admitted(&cluster.replica.membership, mine(), &[]) > 0 {
+            while admitted(&cluster.replica.membership, mine(), &living) > 0 {
                 let joiner = me(&format!("x{begun:02}"));
                 let prepare = PrepareJoinCluster { joiner: joiner.me, member: joiner.member };
                 let step = cluster.run(Command::PrepareJoinCluster(prepare));

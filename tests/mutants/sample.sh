@@ -20,6 +20,10 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 # Nobody looks at one with a debugger.
 export CARGO_PROFILE_DEV_DEBUG=0
 
+# Most mutants are noticed by a quick test.
+host=$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
+export "CARGO_TARGET_${host}_RUNNER=$PWD/tests/mutants/runner.sh"
+
 # A mutant that laws notice at all is mostly noticed in a few cases of theirs.
 export PROPTEST_CASES=64
 

@@ -190,12 +190,10 @@ impl<'a> Life<'a> {
     }
 
     fn is_admitted(&self, group: usize, membership: &Membership) -> bool {
-        let of_group = self.cluster.peers.keys().copied();
-        let of_group = of_group.filter(|peer| self.group_of[peer] == group);
-        let begun: Vec<PeerId> = of_group
-            .filter(|peer| !membership.is_joined(*peer))
-            .collect();
-        admitted(membership, self.groups[group].member.group, &begun) > 0
+        let living = self.cluster.peers.keys().copied();
+        let of_group = living.filter(|peer| self.group_of[peer] == group);
+        let of_group: Vec<PeerId> = of_group.collect();
+        admitted(membership, self.groups[group].member.group, &of_group) > 0
     }
 
     /// How many jobs completed, remembered or collected.

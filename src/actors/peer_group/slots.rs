@@ -102,15 +102,17 @@ impl PeerGroup {
         let replica = self.position_and_replica().replica;
         let membership = &replica.membership;
         let mut restarting = 0;
-        let mut begun = Vec::new();
+        let mut living = Vec::new();
         for slot in &self.slots {
-            let peer = slot.incarnation().map(|one| one.peer);
-            if let Some(peer) = peer.filter(|peer| !membership.is_joined(*peer)) {
+            let Some(peer) = slot.incarnation().map(|one| one.peer) else {
+                continue;
+            };
+            living.push(peer);
+            if !membership.is_joined(peer) {
                 restarting += usize::from(slot.attempts > 0);
-                begun.push(peer);
             }
         }
-        let room = admitted(membership, self.settings.member.group, &begun);
+        let room = admitted(membership, self.settings.member.group, &living);
         let mut restarts_left = self.settings.restarts_at_once.saturating_sub(restarting);
         let mut may_begin = |slot: &Slot| {
             if !is_waiting(slot) || slot.attempts > 0 && restarts_left == 0 {
