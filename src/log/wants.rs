@@ -574,6 +574,50 @@ mod tests {
     }
 
     #[test]
+    fn outputs_alone_are_to_be_sealed_each_once_and_after_everything_was_read() {
+        const PEERS: [&str; 4] = ["a", "b", "c", "d"];
+        let mut cluster = Cluster::of(&PEERS.join(" "));
+        cluster.run(submit(0, "in:i>f f:f>o,p o:o p:o"));
+        let to_seal = |cluster: &Cluster| {
+            let task = |name| {
+                wants(&cluster.replica, &me(name), &nothing_runs())
+                    .task
+                    .unwrap()
+            };
+            let due = PEERS
+                .map(task)
+                .into_iter()
+                .filter(|task| task.seal == Seal::Now);
+            due.map(|task| task.task.as_str().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(to_seal(&cluster), [""; 0]);
+        for (task, phase) in [
+            ("in", TaskPhase::Exhausted),
+            ("f", TaskPhase::Ready),
+            ("o", TaskPhase::Ready),
+            ("p", TaskPhase::Ready),
+        ] {
+            reaches(&mut cluster, task, phase);
+        }
+        assert_eq!(to_seal(&cluster), ["o", "p"]);
+        reaches(&mut cluster, "o", TaskPhase::Sealed);
+        assert_eq!(to_seal(&cluster), ["p"]);
+    }
+
+    /// Whoever has a task writes what it owes when the task has come so far.
+    fn reaches(cluster: &mut Cluster, task: &str, phase: TaskPhase) {
+        let slots = &cluster.replica.allocations[&job_id(0)].tasks[&task.into()];
+        let me = PeerContext {
+            me: slots[&SlotId(0)],
+            member: member(),
+        };
+        for owed in wants(&cluster.replica, &me, &runs(task, phase)).owes {
+            cluster.run(owed);
+        }
+    }
+
+    #[test]
     fn what_runs_elsewhere_owes_nothing() {
         let mut cluster = Cluster::of("a b");
         cluster.run(submit(0, "in:i>out out:o"));
