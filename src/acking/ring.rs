@@ -292,6 +292,21 @@ mod tests {
     }
 
     #[test]
+    fn of_roots_that_never_complete_the_oldest_are_given_up_and_counted() {
+        const GIVEN_UP: u64 = 7;
+        let mut ring = Ring::new();
+        let all = STRAGGLERS_MAX as u64 + SLOTS_MAX + GIVEN_UP;
+        for root in 1..=all {
+            assert_eq!(ring.ack(root, 5, Reach::Inside, 0), RingAck::Open);
+        }
+        assert_eq!(ring.take_evicted(), GIVEN_UP);
+        assert_eq!(ring.open() as u64, all - GIVEN_UP);
+        assert_eq!(ring.ack(GIVEN_UP, 5, Reach::Inside, 0), RingAck::Late);
+        let kept = ring.ack(GIVEN_UP + 1, 5, Reach::Inside, 0);
+        assert_eq!(kept, RingAck::Complete(Reach::Inside));
+    }
+
+    #[test]
     fn a_ring_whose_roots_complete_stays_small() {
         let mut ring = Ring::new();
         for root in 1..10 * SLOTS_MAX {

@@ -80,5 +80,6 @@ mod tests {
         assert_eq!(troubles.due(Millis(10)), Some((2, Then::NoAnswer)));
         assert_eq!((troubles.due(Millis(99)), troubles.next()), (None, None));
         assert!(!troubles.answered(2));
+        assert!(troubles.asked.is_empty(), "nobody is waited for");
     }
 }

@@ -3,7 +3,8 @@
 //! bytes of the log, from its beginning or from an origin, has the same one; at rest the ring is one
 //! cycle of the living and every job that could run is completed.
 //!
-//! `SIMULATION_SEEDS=n` runs that many seeds, `SIMULATION_SEED=n` one, with its trace.
+//! `SIMULATION_SEEDS=n` runs that many seeds, from `SIMULATION_FROM=n` on, and tells how far it is;
+//! `SIMULATION_SEED=n` runs one, with its trace.
 
 #[path = "../support/cluster.rs"]
 #[allow(dead_code, reason = "log scripts use other parts of it")]
@@ -20,6 +21,9 @@ use std::env;
 use std::thread;
 
 const SEEDS: u64 = 2_000;
+
+/// How many seeds are lived before it is told how far it is.
+const BETWEEN_TOLD: u64 = 10_000;
 
 /// Seeds whose lives found a mistake once. What they draw changes with the code; they cost nothing.
 const FOUND: [u64; 2] = [14_622, 28_646];
@@ -57,10 +61,12 @@ fn clusters_of_every_seed_live_well() {
         return;
     }
     let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let from = number("SIMULATION_FROM").unwrap_or(0);
     let lanes = thread::available_parallelism().map_or(1, |lanes| lanes.get() as u64);
     let lived = thread::scope(|scope| {
-        let lane = |lane| scope.spawn(move || live_all((lane..seeds).step_by(lanes as usize)));
-        let lanes: Vec<_> = (0..lanes).map(lane).collect();
+        let lane =
+            |lane| scope.spawn(move || live_all((lane..from + seeds).step_by(lanes as usize)));
+        let lanes: Vec<_> = (from..from + lanes).map(lane).collect();
         lanes
             .into_iter()
             .map(|lane| lane.join().expect("a life failed"))
@@ -68,13 +74,17 @@ fn clusters_of_every_seed_live_well() {
     });
     let entries: usize = lived.iter().map(|(entries, _)| entries).sum();
     let completed: usize = lived.iter().map(|(_, completed)| completed).sum();
-    println!("{seeds} lives: {entries} entries, {completed} jobs completed");
+    println!("{seeds} lives from seed {from} on: {entries} entries, {completed} jobs completed");
 }
 
 /// How many entries were written and how many jobs completed.
+#[expect(clippy::print_stdout, reason = "a long run says how far it is")]
 fn live_all(seeds: impl Iterator<Item = u64>) -> (usize, usize) {
     let (mut entries, mut completed) = (0, 0);
     for seed in seeds {
+        if seed > 0 && seed % BETWEEN_TOLD == 0 {
+            println!("at seed {seed}");
+        }
         let _replay = Replay(seed);
         let mut life = Life::new(seed, None);
         life.run();

@@ -148,4 +148,25 @@ mod tests {
         insta::assert_snapshot!(refusal(writable(&here("src"))), @"…/src is a folder; name a file in it");
         insta::assert_snapshot!(refusal(writable(&here("Cargo.toml/out.jsonl"))), @"…/Cargo.toml/out.jsonl cannot be made, because …/Cargo.toml is a file");
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_the_same_by_each_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "").unwrap();
+        fs::write(path("other"), "").unwrap();
+        fs::hard_link(path("file"), path("hard")).unwrap();
+        std::os::unix::fs::symlink(path("file"), path("soft")).unwrap();
+        let known = |name: &str| identity(&path(name)).unwrap();
+        assert_eq!(
+            [known("hard"), known("soft")],
+            [known("file"), known("file")]
+        );
+        assert_ne!(known("other"), known("file"));
+        // What is still to be made is known by its folder.
+        std::os::unix::fs::symlink(folder.path(), path("again")).unwrap();
+        assert_eq!(known("again/new"), known("new"));
+        assert_eq!(identity(&path("no/new")), None);
+    }
 }

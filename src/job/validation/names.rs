@@ -74,3 +74,18 @@ fn printable(name: &str) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_be_as_long_as_it_may_be_and_no_longer() {
+        assert_eq!(printable(&"n".repeat(NAME_BYTES_MAX)), Ok(()));
+        let refused = printable(&"n".repeat(NAME_BYTES_MAX + 1)).unwrap_err();
+        assert_eq!(refused, "the name has 129 bytes; at most 128 are allowed");
+        assert_eq!(printable(" ").unwrap_err(), "the name is empty");
+        let refused = printable("a\tb").unwrap_err();
+        assert_eq!(refused, "the name contains '\\t', which cannot be printed");
+    }
+}

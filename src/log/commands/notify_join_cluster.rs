@@ -84,6 +84,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_accepted_before_answers_only_what_it_said_itself_and_once() {
+        let mut cluster = Cluster::of("a b c d");
+        cluster.membership().prepare(peer("a"), peer("e"), member());
+        cluster.membership().prepare(peer("c"), peer("f"), member());
+        cluster.run(notify("e"));
+        let step = cluster.run(notify("f"));
+        assert_eq!(step.reactions(&me("f")).len(), 1);
+        assert_eq!(step.reactions(&me("e")), []);
+        let again = cluster.run(notify("e"));
+        assert!(again.ignored.is_some());
+        assert_eq!(again.reactions(&me("e")), []);
+    }
+
+    #[test]
     fn a_notify_that_comes_too_late_changes_nothing_and_needs_no_answer() {
         let step = Cluster::of("a b").run(notify("c"));
         assert_eq!(step.ignored, Some(Reason::NotJoining));
