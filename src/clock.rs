@@ -22,6 +22,12 @@ impl Millis {
     }
 }
 
+/// A time that doubles so often from the first, as far as the longest.
+pub fn doubled(first: Duration, doublings: u32, longest: Duration) -> Duration {
+    let factor = 2_u32.saturating_pow(doublings);
+    first.saturating_mul(factor).min(longest)
+}
+
 /// The monotonic clock of this process, and the only one that is read. It is the timer's clock, so
 /// a test that pauses time pauses it too.
 #[derive(Clone, Copy, Debug)]

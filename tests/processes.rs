@@ -18,28 +18,18 @@ mod standing;
 mod watched;
 
 use aside::Aside;
-use process::{Errors, Node, Process, onyx};
+use process::{Errors, Node, Process, onyx, pause};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Between two questions to a process, which cannot be waited for otherwise.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no arbiter and no virtual time runs here"
-)]
-fn wait(time: Duration) {
-    thread::sleep(time);
-}
-
 fn look_again() {
-    wait(Duration::from_millis(5));
+    pause(Duration::from_millis(5));
 }
 
 const ROWS: usize = 6_000;

@@ -1,6 +1,7 @@
 //! How often a segment is tried, and how long is waited before.
 
 use super::ackers::scatter;
+use crate::clock::doubled;
 use std::time::Duration;
 
 /// How often a segment is sent again when its tree stood still or a function asked for it, and when.
@@ -29,11 +30,7 @@ impl RetryRule {
         let Some(doublings) = attempts.checked_sub(2) else {
             return Duration::ZERO;
         };
-        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let longest = self
-            .first_wait
-            .saturating_mul(factor)
-            .min(self.longest_wait);
+        let longest = doubled(self.first_wait, doublings, self.longest_wait);
         let half = longest / 2;
         let jitter = scatter(self.seed ^ root) % (half.as_millis() as u64 + 1);
         half + Duration::from_millis(jitter)

@@ -3,6 +3,7 @@
 use super::digest_login::{DigestLogin, read_login};
 use super::section::Section;
 use super::value::{OptionValue, count};
+use crate::clock::doubled;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -165,10 +166,7 @@ impl RetryConfig {
     /// The pause after so many attempts.
     pub fn pause_after(&self, attempts: usize) -> Duration {
         let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-        let pause = self
-            .pause_min
-            .saturating_mul(2_u32.saturating_pow(doublings));
-        pause.min(self.pause_max)
+        doubled(self.pause_min, doublings, self.pause_max)
     }
 }
 

@@ -134,6 +134,12 @@ impl JobRecord {
             .sum()
     }
 
+    /// The fewest copies with which a colocated job runs: each has a peer of every task.
+    pub fn min_copies(&self) -> u32 {
+        let minima = self.tasks.iter().map(|task| task.min_peers);
+        minima.max().unwrap_or(0)
+    }
+
     /// The most peers that the job can use; none is no limit.
     pub fn saturation(&self) -> Option<u64> {
         self.tasks

@@ -192,7 +192,10 @@ fn add_tasks<'a>(
     let allocation = replica.allocations.get(id);
     let progress = replica.progress.get(id);
     let finished = progress.map(|progress| progress.finished_tasks(record));
-    let copies = copies(record);
+    let copies = match is_colocated(record) {
+        true => record.min_copies() as usize,
+        false => 0,
+    };
     for task in &record.tasks {
         let slots = allocation.and_then(|allocation| allocation.tasks.get(&task.name));
         for (slot, peer) in slots.into_iter().flatten() {
@@ -232,15 +235,6 @@ fn add_tasks<'a>(
 
 fn is_colocated(record: &JobRecord) -> bool {
     record.task_scheduler == TaskScheduler::Colocated
-}
-
-/// The fewest copies of a colocated job; none of another.
-fn copies(record: &JobRecord) -> usize {
-    let minima = record.tasks.iter().map(|task| task.min_peers as usize);
-    match is_colocated(record) {
-        true => minima.max().unwrap_or(0),
-        false => 0,
-    }
 }
 
 /// The sum of the minima; for a colocated job, whole copies until the last minimum is met.

@@ -20,8 +20,8 @@ pub struct Loss {
 /// A transport that loses messages of another.
 pub(super) struct Lossy {
     inner: Arc<dyn Transport>,
-    loss: Loss,
-    fate: Arc<Mutex<Fate>>,
+    /// None where nothing gets lost.
+    fate: Option<Arc<Mutex<Fate>>>,
     failures: Failures,
 }
 
@@ -60,11 +60,14 @@ impl Lossy {
         seed: u64,
         failures: Failures,
     ) -> Self {
-        let draws = SmallRng::seed_from_u64(seed);
+        let loses = loss != Loss::default();
+        let fate = || {
+            let draws = SmallRng::seed_from_u64(seed);
+            Arc::new(Mutex::new(Fate { loss, draws }))
+        };
         Lossy {
             inner,
-            loss,
-            fate: Arc::new(Mutex::new(Fate { loss, draws })),
+            fate: loses.then(fate),
             failures,
         }
     }
@@ -114,11 +117,10 @@ impl Altered for Lossy {
     }
 
     fn alter(&self, inner: Box<dyn Link>) -> Box<dyn Link> {
-        if self.loss == Loss::default() {
-            return inner;
+        match self.fate.clone() {
+            Some(fate) => Box::new(LossyLink { inner, fate }),
+            None => inner,
         }
-        let fate = self.fate.clone();
-        Box::new(LossyLink { inner, fate })
     }
 
     fn lost(&self) -> u64 {

@@ -1,7 +1,8 @@
 //! One job with trouble in its middle: what it costs in time and in duplicates.
 
 use crate::flights::{Difference, Flights};
-use crate::stage::{CHECKPOINT, NODES, Stage, pause};
+use crate::process::pause;
+use crate::stage::{CHECKPOINT, NODES, Stage};
 use crate::trouble::{Happened, Trouble};
 use onyx::clock::{Clock, Millis};
 use rand::RngExt;

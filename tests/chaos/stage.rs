@@ -1,7 +1,7 @@
 //! What the jobs run on: servers of the log, a media driver, and three nodes, all processes.
 
 use crate::namespace::Namespace;
-use crate::process::{Errors, Node, Process, onyx, onyx_within};
+use crate::process::{Errors, Node, Process, onyx, onyx_within, pause};
 use crate::zookeeper_server::{Ensemble, free_port};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
@@ -249,13 +249,4 @@ impl Servers {
         };
         runtime.block_on(ensemble.servers[number].restart());
     }
-}
-
-/// Between two looks at processes, which cannot be waited for otherwise.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no arbiter and no virtual time runs here"
-)]
-pub(crate) fn pause(time: Duration) {
-    std::thread::sleep(time);
 }

@@ -66,23 +66,20 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// What these nodes agree on once all of them have read as far as each other.
 async fn agreed(cluster: &Cluster, nodes: &[usize]) -> Arc<Replica> {
-    let newest = |node: &usize| cluster.node(*node).snapshot();
     loop {
-        let seen = nodes.iter().map(newest);
-        let furthest = seen.max_by_key(|seen| seen.position).unwrap();
-        let behind = |node: &&usize| newest(node).position < furthest.position;
-        if let Some(node) = nodes.iter().find(behind) {
-            reads_on(cluster.node(*node), furthest.position).await;
+        let seen = nodes.iter().map(|node| cluster.node(*node).snapshot());
+        let seen: Vec<Snapshot> = seen.collect();
+        let furthest = seen.iter().max_by_key(|seen| seen.position).unwrap();
+        let position = furthest.position;
+        let behind = seen.iter().position(|seen| seen.position < position);
+        if let Some(behind) = behind {
+            reads_on(cluster.node(nodes[behind]), position).await;
             continue;
         }
-        let seen: Vec<Snapshot> = nodes.iter().map(newest).collect();
-        if seen.iter().all(|other| other.position == furthest.position) {
-            for other in seen {
-                let position = other.position;
-                assert_eq!(other.replica, furthest.replica, "as of {position:?}");
-            }
-            return furthest.replica;
+        for other in &seen {
+            assert_eq!(other.replica, furthest.replica, "as of {position:?}");
         }
+        return furthest.replica.clone();
     }
 }
 

@@ -134,7 +134,7 @@ impl Stage {
             for _ in 0..moments {
                 let now = resident(&mut self.nodes);
                 seen.resident_max[half] = now.max(seen.resident_max[half]);
-                wait(MOMENT);
+                pause(MOMENT);
             }
             seen.read[half] = self.nodes.iter().filter_map(read).sum();
         }

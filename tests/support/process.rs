@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 /// A process of the command. It is killed when it is dropped.
 pub(crate) struct Process {
@@ -35,6 +36,15 @@ pub(crate) enum Errors<'a> {
 enum Logged {
     Here(BufReader<ChildStderr>),
     There(PathBuf),
+}
+
+/// Between two looks at processes, which cannot be waited for otherwise.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no arbiter and no virtual time runs here"
+)]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// `onyx-node` with these words.

@@ -101,17 +101,12 @@ impl PeerGroup {
         }
         let replica = self.position_and_replica().replica;
         let membership = &replica.membership;
-        let mut restarting = 0;
-        let mut living = Vec::new();
-        for slot in &self.slots {
-            let Some(peer) = slot.incarnation().map(|one| one.peer) else {
-                continue;
-            };
-            living.push(peer);
-            if !membership.is_joined(peer) {
-                restarting += usize::from(slot.attempts > 0);
-            }
-        }
+        let is_restarting = |slot: &&Slot| {
+            let peer = slot.incarnation().map(|one| one.peer);
+            slot.attempts > 0 && peer.is_some_and(|peer| !membership.is_joined(peer))
+        };
+        let restarting = self.slots.iter().filter(is_restarting).count();
+        let living: Vec<PeerId> = self.living().collect();
         let room = admitted(membership, self.settings.member.group, &living);
         let mut restarts_left = self.settings.restarts_at_once.saturating_sub(restarting);
         let mut may_begin = |slot: &Slot| {
@@ -127,6 +122,12 @@ impl PeerGroup {
         for index in next {
             self.start_peer(index, ctx);
         }
+    }
+
+    /// The peers of this group that live.
+    fn living(&self) -> impl Iterator<Item = PeerId> {
+        let incarnations = self.slots.iter().filter_map(Slot::incarnation);
+        incarnations.map(|one| one.peer)
     }
 
     fn start_peer(&mut self, index: usize, ctx: &mut Context<Self>) {
@@ -289,8 +290,7 @@ impl PeerGroup {
     pub(super) fn write_leaves(&mut self, mut gone: BTreeSet<PeerId>) {
         let replica = self.position_and_replica().replica;
         let (known, mine) = (&replica.membership.members, self.settings.member.group);
-        let living = self.slots.iter().filter_map(Slot::incarnation);
-        let living: BTreeSet<PeerId> = living.map(|one| one.peer).collect();
+        let living: BTreeSet<PeerId> = self.living().collect();
         let ours = known.iter().filter(|(_, member)| member.group == mine);
         let dead = ours
             .map(|(peer, _)| peer)

@@ -1,5 +1,6 @@
 //! How long to wait before the next attempt.
 
+use crate::clock::doubled;
 use std::time::Duration;
 
 /// Full jitter below an exponential ceiling, so that many that fail together do not come back
@@ -16,8 +17,7 @@ impl Backoff {
     /// The wait before an attempt, counted from 0. `unit` is a draw from [0, 1), so that this stays
     /// a pure function.
     pub fn delay(&self, attempt: u32, unit: f64) -> Duration {
-        let doubled = self.min.saturating_mul(2_u32.saturating_pow(attempt));
-        doubled.min(self.max).mul_f64(unit.clamp(0.0, 1.0))
+        doubled(self.min, attempt, self.max).mul_f64(unit.clamp(0.0, 1.0))
     }
 }
 

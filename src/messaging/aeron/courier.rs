@@ -12,7 +12,7 @@ use super::settings::AeronSettings;
 use super::shared::Shared;
 use super::site::AeronSite;
 use super::words::Words;
-use crate::clock::{Clock, Millis};
+use crate::clock::{Clock, Millis, doubled};
 use crate::messaging::{Cargo, Control, LinkId, LocalTransport, RefuseReason, decode_frame};
 use bytes::Bytes;
 use rusteron_client::AeronHeader;
@@ -294,8 +294,7 @@ impl Courier {
 
 /// How long nobody tries to build a client after so many that lived shortly.
 fn pause_after(short_lives: u32) -> Duration {
-    let doubled = REBUILD_AFTER.saturating_mul(2_u32.saturating_pow(short_lives));
-    doubled.min(REBUILD_AFTER_MAX)
+    doubled(REBUILD_AFTER, short_lives, REBUILD_AFTER_MAX)
 }
 
 impl Desk {

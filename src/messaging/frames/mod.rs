@@ -237,6 +237,10 @@ fn enclose(
 fn seal(frame: &mut [u8]) {
     let length = frame.len() as u32;
     frame[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&length.to_le_bytes());
+    put_checksum(frame);
+}
+
+fn put_checksum(frame: &mut [u8]) {
     let checksum = checksum(frame).to_le_bytes();
     frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
 }

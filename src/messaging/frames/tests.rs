@@ -237,8 +237,7 @@ proptest! {
         for (byte, damage) in frame[place..].iter_mut().zip(damage) {
             *byte = damage;
         }
-        let checksum = checksum(&frame).to_le_bytes();
-        frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
+        put_checksum(&mut frame);
         let _ = decoded(&frame);
     }
 }
@@ -265,8 +264,7 @@ fn what_is_wrong_is_named() {
     let with = |at: usize, byte: u8| {
         let mut frame = frame.clone();
         frame[at] = byte;
-        let checksum = checksum(&frame).to_le_bytes();
-        frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
+        put_checksum(&mut frame);
         decoded(&frame).unwrap_err()
     };
     assert_eq!(with(0, b'A'), FrameError::Magic(*b"Ax"));
@@ -307,8 +305,7 @@ fn roots_are_taken_in_the_form_in_which_they_are_written_alone() {
     };
     let refused = |mut frame: Vec<u8>, at: usize, bytes: &[u8]| {
         frame[at..at + bytes.len()].copy_from_slice(bytes);
-        let checksum = checksum(&frame).to_le_bytes();
-        frame[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum);
+        put_checksum(&mut frame);
         decoded(&frame).unwrap_err()
     };
     let frame_of_two = frame(&[7, 8]);

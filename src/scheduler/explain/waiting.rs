@@ -53,9 +53,8 @@ pub(super) fn explain(replica: &Replica, id: JobId, record: &JobRecord) -> Expla
 
 /// The fewest peers with which it runs.
 fn least(record: &JobRecord) -> u64 {
-    let copies = record.tasks.iter().map(|task| u64::from(task.min_peers));
     match record.task_scheduler {
-        TaskScheduler::Colocated => copies.max().unwrap_or(0) * record.tasks.len() as u64,
+        TaskScheduler::Colocated => u64::from(record.min_copies()) * record.tasks.len() as u64,
         TaskScheduler::Balanced | TaskScheduler::Percentage => record.min_peers(),
     }
 }
