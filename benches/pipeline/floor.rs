@@ -57,6 +57,17 @@ impl FloorResult {
 
 /// Runs the segments of a chain through one thread for each of its tasks, and checks what came out.
 pub(crate) fn run(chain: Chain) -> FloorResult {
+    let next = |taken| chain.segments.min(taken + chain.batch() as u64);
+    run_with(chain, next, |_| {})
+}
+
+/// The same, but for who says how many segments are due when so many were taken, and hears of each that
+/// reaches the sink.
+pub(crate) fn run_with(
+    chain: Chain,
+    due: impl Fn(u64) -> u64 + Send,
+    arrived: impl Fn(u64) + Send,
+) -> FloorResult {
     let cpu_before = cpu_seconds("self");
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
     let start = Instant::now();
@@ -64,13 +75,13 @@ pub(crate) fn run(chain: Chain) -> FloorResult {
     let (acks, to_ledger) = sync_channel(4 * CHANNEL_BATCHES);
     let (checksum, completed) = thread::scope(|scope| {
         let of_source = acks.clone();
-        scope.spawn(move || source(chain, &out, &of_source));
+        scope.spawn(move || source(chain, due, &out, &of_source));
         for at in 1..=chain.maps {
             let (out, following) = sync_channel(CHANNEL_BATCHES);
             let (input, acks) = (std::mem::replace(&mut next, following), acks.clone());
             scope.spawn(move || map(&input, &out, &acks, (Draws(at as u64), chain)));
         }
-        let sum = scope.spawn(move || total(&next, &acks));
+        let sum = scope.spawn(move || total(&next, arrived, &acks));
         let ledger = scope.spawn(move || ledger(&to_ledger));
         let join = "a task of the floor panicked";
         (sum.join().expect(join), ledger.join().expect(join))
@@ -101,12 +112,17 @@ fn value(id: i64) -> f64 {
     (id % 1000) as f64 * 0.5
 }
 
-fn source(chain: Chain, out: &SyncSender<Batch>, acks: &SyncSender<Acks>) {
+fn source(
+    chain: Chain,
+    due: impl Fn(u64) -> u64,
+    out: &SyncSender<Batch>,
+    acks: &SyncSender<Acks>,
+) {
     let keys = keys();
     let mut draws = Draws(0);
     let mut first_root = 0;
     while first_root < chain.segments {
-        let count = (chain.batch() as u64).min(chain.segments - first_root);
+        let count = due(first_root) - first_root;
         let mut payload = builder(count as usize, chain);
         let mut ack_values = Vec::with_capacity(count as usize);
         for root in first_root..first_root + count {
@@ -192,13 +208,14 @@ fn map(
 }
 
 /// Sums up what arrives.
-fn total(input: &Receiver<Batch>, acks: &SyncSender<Acks>) -> i64 {
+fn total(input: &Receiver<Batch>, arrived: impl Fn(u64), acks: &SyncSender<Acks>) -> i64 {
     let mut decoder = Decoder::default();
     let mut sum = 0_i64;
     for batch in input {
         for index in 0..batch.payload.len() {
             let segment = decode(&batch.payload, index, &mut decoder);
             sum = sum.wrapping_add(checked(&segment));
+            arrived(batch.first_root + index as u64);
         }
         let _ = acks.send(Acks {
             first_root: batch.first_root,

@@ -1,5 +1,6 @@
 //! How long a segment takes from the moment at which it is due to the sink, at a rate that is far below
-//! what the pipeline could take.
+//! what the pipeline could take. Most of that is waking one thread after the other, which takes as long
+//! as the machine likes: so the floor goes at the same pace before.
 
 use crate::chain::{self, Chain};
 use crate::cpu::cpu_seconds;
@@ -12,6 +13,7 @@ use onyx::node::NodeBuilder;
 use onyx::plugins::{Input, Output, PluginError, Polled, Position, ReadSegments};
 use onyx::segment::Key;
 use onyx::task::registry::Registry;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,11 +45,90 @@ impl Times {
     fn due(&self, number: u64) -> Instant {
         *self.start.get_or_init(now) + PACE * number as u32
     }
+
+    /// Waits until one more is due than were taken, like one that reads from a wire. How many are due
+    /// then, of so many more at most.
+    fn wait(&self, taken: u64, max: u64) -> u64 {
+        let wait = self.due(taken).saturating_duration_since(now());
+        #[expect(clippy::disallowed_methods, reason = "no virtual time runs here")]
+        if !wait.is_zero() {
+            std::thread::sleep(wait);
+        }
+        let now = now();
+        let end = SEGMENTS.min(taken.saturating_add(max));
+        let due = (taken..end).take_while(|&number| self.due(number) <= now);
+        taken + due.count() as u64
+    }
+
+    fn note(&self, now: Instant, number: u64) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.push(now.saturating_duration_since(self.due(number)));
+    }
+
+    fn lateness(&self, cores: f64) -> Lateness {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sorted = std::mem::take(&mut *taken);
+        let arrived = sorted.len() as u64;
+        assert_eq!(arrived, SEGMENTS, "something was lost or repeated");
+        sorted.drain(..(SECONDS_BEFORE * 10_000) as usize);
+        sorted.sort_unstable();
+        Lateness { sorted, cores }
+    }
 }
 
-/// Runs the chain at that rate and tells the percentiles.
+/// Runs the chain at that rate, through the floor and through the runtime, and tells the percentiles.
 pub(crate) fn run() {
     println!("== latency: {SECONDS} s at 10,000 segments/s, in process");
+    let floor = through_floor();
+    println!("floor: {floor}");
+    let runtime = through_runtime();
+    println!("runtime: {runtime}");
+    println!(
+        "wanted: median {MEDIAN_MAX:.0?}, 99% {P99_MAX:.0?}, {CORES_MAX} cores; \
+         ratios to the floor: median {:.2}, cores {:.2}",
+        runtime.at(0.5).as_secs_f64() / floor.at(0.5).as_secs_f64(),
+        runtime.cores / floor.cores
+    );
+}
+
+/// How late the segments reached the sink, in order, and what it took.
+struct Lateness {
+    sorted: Vec<Duration>,
+    cores: f64,
+}
+
+impl Lateness {
+    fn at(&self, part: f64) -> Duration {
+        self.sorted[((self.sorted.len() - 1) as f64 * part) as usize]
+    }
+}
+
+impl fmt::Display for Lateness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = |part| self.at(part);
+        write!(
+            f,
+            "median {:.0?}, 90% {:.0?}, 99% {:.0?}, 99.9% {:.0?}, {:.2} cores",
+            at(0.5),
+            at(0.9),
+            at(0.99),
+            at(0.999),
+            self.cores
+        )
+    }
+}
+
+fn through_floor() -> Lateness {
+    let times = Times::default();
+    let (of_source, of_sink) = (times.clone(), times.clone());
+    let due = move |taken| of_source.wait(taken, u64::MAX);
+    let result = floor::run_with(Chain::standard(SEGMENTS), due, move |root| {
+        of_sink.note(now(), root);
+    });
+    times.lateness(result.cpu_seconds / result.elapsed.as_secs_f64())
+}
+
+fn through_runtime() -> Lateness {
     let times = Times::default();
     let registry = registry(&times);
     let cpu_before = cpu_seconds("self");
@@ -65,23 +146,7 @@ pub(crate) fn run() {
         node.stop().await.expect("a clean stop");
         elapsed
     });
-    let cores = (cpu_seconds("self") - cpu_before) / elapsed.as_secs_f64();
-    let mut taken = times.taken.lock().unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(
-        taken.len() as u64,
-        SEGMENTS,
-        "something was lost or repeated"
-    );
-    taken.drain(..(SECONDS_BEFORE * 10_000) as usize);
-    taken.sort_unstable();
-    let at = |part: f64| taken[((taken.len() - 1) as f64 * part) as usize];
-    let (median, p99) = (at(0.5), at(0.99));
-    println!(
-        "median {median:.0?} ({MEDIAN_MAX:.0?} wanted), 90% {:.0?}, 99% {p99:.0?} ({P99_MAX:.0?} wanted), \
-         99.9% {:.0?}, {cores:.2} cores ({CORES_MAX} wanted)",
-        at(0.9),
-        at(0.999)
-    );
+    times.lateness((cpu_seconds("self") - cpu_before) / elapsed.as_secs_f64())
 }
 
 fn registry(times: &Times) -> Registry {
@@ -109,7 +174,7 @@ fn registry(times: &Times) -> Registry {
     registry
 }
 
-/// Reads what is due, and waits for it like one that reads from a wire.
+/// Reads what is due, and waits for it.
 struct Paced {
     next: u64,
     keys: [Key; 3],
@@ -121,17 +186,11 @@ impl Input for Paced {
         if self.next == SEGMENTS {
             return Ok(Polled::Exhausted);
         }
-        let wait = self.times.due(self.next).saturating_duration_since(now());
-        #[expect(clippy::disallowed_methods, reason = "no virtual time runs here")]
-        if !wait.is_zero() {
-            std::thread::sleep(wait);
+        let end = self.times.wait(self.next, max as u64);
+        for root in self.next..end {
+            floor::fill(read.place(), &self.keys, root, floor::TEXT_MIN);
         }
-        let now = now();
-        let end = SEGMENTS.min(self.next + max as u64);
-        while self.next < end && self.times.due(self.next) <= now {
-            floor::fill(read.place(), &self.keys, self.next, floor::TEXT_MIN);
-            self.next += 1;
-        }
+        self.next = end;
         Ok(Polled::More)
     }
 
@@ -145,10 +204,9 @@ struct Stopwatch(Times);
 impl Output for Stopwatch {
     fn write(&mut self, segments: &[Segment]) -> Result<(), PluginError> {
         let now = now();
-        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         for segment in segments {
             let id = segment.get("id").and_then(Value::as_int).unwrap_or(0);
-            taken.push(now.saturating_duration_since(self.0.due(id as u64)));
+            self.0.note(now, id as u64);
         }
         Ok(())
     }
