@@ -61,6 +61,7 @@ cat <<EOF
 What they log is in $folder. Submit a job to any of them, and ask any other about it:
   $onyx submit $PWD/examples/flights/job.yaml --node ${urls[0]}
   $onyx jobs --node ${urls[$((nodes - 1))]}
+  $onyx log tail --connect $ONYX_COORDINATION__CONNECT
 Kill a node, or the media driver, with kill -9 while it works, and nothing is lost. A media driver that is
 killed is started again here. The processes:
 EOF

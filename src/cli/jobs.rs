@@ -61,6 +61,9 @@ fn described(job: &Value) -> String {
     if let Some(exception) = job["exception"].as_str() {
         shown += &format!("exception: {exception}\n");
     }
+    if job["account"].is_object() {
+        shown += &format!("account: {}\n", account(&job["account"]));
+    }
     const COUNTS: [&str; 6] = [
         "read",
         "received",
@@ -78,8 +81,25 @@ fn described(job: &Value) -> String {
     // Of one that was collected nobody knows the tasks.
     match rows.len() {
         1 => shown.trim_end().to_owned(),
-        _ => shown + &table(&rows),
+        _ => shown + "counted by the peers of this node:\n" + &table(&rows),
     }
+}
+
+/// What became of what the inputs read, on all nodes.
+fn account(account: &Value) -> String {
+    let part = |key: &str| format!("{} {key}", grouped(number(account, key)));
+    let mut parts = ["out", "filtered", "dead-lettered", "in-flight"]
+        .map(part)
+        .to_vec();
+    if number(account, "relinquished") > 0 {
+        parts.push(part("relinquished"));
+    }
+    // Negative where more came out than went in; then, too, something is wrong.
+    match account["unaccounted"].as_i64() {
+        None | Some(0) => {}
+        Some(unaccounted) => parts.push(format!("{unaccounted} unaccounted")),
+    }
+    format!("{} = {}", part("in"), parts.join(" + "))
 }
 
 fn row(name: &str, peers: String, counts: [String; 6]) -> [String; 8] {
@@ -101,6 +121,10 @@ mod tests {
             "state": "killed",
             "why": "killed",
             "exception": "no such column",
+            "account": {
+                "in": 20000, "out": 18000, "filtered": 999, "dead-lettered": 1, "in-flight": 900,
+                "relinquished": 100, "unaccounted": 0,
+            },
             "tasks": [{ "name": "read-flights", "peers": { "0": "p" }, "counts": counts }],
         });
         insta::assert_snapshot!(described(&job));
