@@ -417,6 +417,17 @@ fn the_same_job_under_the_same_id_runs_once() {
     let jobs = node.get("/jobs").body;
     assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1);
     assert_eq!(submit("mine", &job).status, 400);
+    // Who asks late finds neither its files nor more of the job than how it ended.
+    fs::remove_file(folder.path().join("in.csv")).unwrap();
+    assert_eq!(submit(id, &job).status, 200);
+    assert_eq!(node.ask("POST", "/gc", &[], String::new()).status, 200);
+    assert_eq!(node.get("/jobs").body["jobs"], json!([]));
+    assert_eq!(
+        (submit(id, &job).status, submit(id, &other).status),
+        (200, 409)
+    );
+    let unknown = "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c04";
+    assert_eq!(submit(unknown, &job).status, 400);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::log::commands::{Command, LeaveCluster, PrepareJoinCluster};
 use crate::log::wants::{AfterJump, LocalFacts, Standing, Wants, after_jump, wants};
 use crate::log::{PeerContext, Step};
 use crate::messages::log_reader::{Next, NextStep, Snapshot};
-use crate::messages::outbox::{SetGate, WriteAndConfirm, WriteEntry};
+use crate::messages::outbox::{SetGate, WriteAndConfirm, WriteEntry, WriteFailed};
 use crate::messages::pulse_watcher::{CreatePulse, KeepWatches};
 use crate::messages::supervision::{
     ActorReport, Child, ChildDown, Crash, EndReason, Exit, Observe, Stop,
@@ -309,10 +309,13 @@ impl VirtualPeer {
 
     /// The first part of a planned end: the task drains and the children end, but for the pulse.
     /// What is said last goes out before the outbox ends.
-    fn drain(&mut self, last_word: Option<Command>) -> LocalBoxFuture<'static, ()> {
+    fn drain(
+        &mut self,
+        last_word: Option<Command>,
+    ) -> LocalBoxFuture<'static, Result<(), WriteFailed>> {
         let pipeline = self.task.take();
         let Some(children) = self.children.take() else {
-            return async {}.boxed_local();
+            return async { Ok(()) }.boxed_local();
         };
         let Children {
             outbox,
@@ -327,12 +330,17 @@ impl VirtualPeer {
             }
             let _ = log_reader.send(Stop).await;
             let _ = acking_daemon.send(Stop).await;
-            if let Some(last_word) = last_word {
+            let said = match last_word {
                 // Whoever watches this peer reads of its leave before its pulse is gone, and has
                 // nothing to say about it.
-                let _ = outbox.send(WriteAndConfirm(last_word)).await;
-            }
+                Some(last_word) => {
+                    let written = outbox.send(WriteAndConfirm(last_word)).await;
+                    written.unwrap_or(Err(WriteFailed::Ended)).map(|_| ())
+                }
+                None => Ok(()),
+            };
             let _ = outbox.send(Stop).await;
+            said
         }
         .boxed_local()
     }
@@ -445,7 +453,7 @@ impl Handler<Drain> for VirtualPeer {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
-        self.drain(None)
+        self.drain(None).map(|_| ()).boxed_local()
     }
 }
 
@@ -457,15 +465,23 @@ impl Handler<Stop> for VirtualPeer {
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) -> Self::Result {
         let drained = match self.children {
             Some(_) => self.drain(Some(Command::LeaveCluster(LeaveCluster::of(self.me.me)))),
-            None => async {}.boxed_local(),
+            None => async { Ok(()) }.boxed_local(),
         };
         let (pulse_watcher, me) = (self.drained.clone(), ctx.address());
         async move {
-            drained.await;
+            let left = drained.await;
             if let Some(pulse_watcher) = pulse_watcher {
                 let _ = pulse_watcher.send(Stop).await;
             }
-            me.send(Finish).await.ok();
+            match left {
+                Ok(()) => me.send(Finish).await.ok(),
+                // Its group leaves for it.
+                Err(error) => {
+                    let cause = format!("its leave was not written: {error}");
+                    let reason = EndReason::Failed;
+                    me.send(EndIncarnation { reason, cause }).await.ok()
+                }
+            };
         }
         .boxed_local()
     }

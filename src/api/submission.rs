@@ -6,7 +6,7 @@ use crate::functions::check_expression;
 use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
 use crate::job::content::content_hash;
 use crate::job::validation::disk::{files, identity, readable, writable};
-use crate::job::validation::{Checks, accept};
+use crate::job::validation::{Checks, accept, complete};
 use crate::job::vocabulary::{calls_word, function_word, plugin_word};
 use crate::job::{Job, Task, graph};
 use crate::log::commands::{Command, SubmitJob, SubmittedJob};
@@ -51,13 +51,16 @@ impl NodeHandle {
     /// knows what became of it: the same job under the same id runs once. Another job under an id
     /// that is taken is refused.
     pub async fn submit_job_as(&self, id: JobId, job: Job) -> Result<Submitted, ApiError> {
-        let job = check_job(job, &self.registry)?;
-        let content = content_hash(&job);
+        let vocabulary = self.registry.vocabulary();
         let replica = self.snapshot().replica;
         if replica.jobs.is_known(id) {
-            return met(&replica, id, content, None);
+            // What it reads may be gone by now, or never have been here.
+            let mut job = job;
+            complete(&mut job, &vocabulary);
+            return met(&replica, id, content_hash(&job), None);
         }
-        let vocabulary = self.registry.vocabulary();
+        let job = check_job(job, &self.registry)?;
+        let content = content_hash(&job);
         self.files.take(id, &job, &vocabulary, &replica)?;
         let submitted = self.append_job(id, &job, content).await;
         // One whose outcome is unknown may run, and keeps its files until that is known.

@@ -38,7 +38,7 @@ impl Default for PeerConfig {
             restart_back_off_max: Duration::from_secs(60),
             restarts_at_once: count(4),
             step_ring_entries: count(4096),
-            stuck_after: Duration::from_secs(60),
+            stuck_after: Duration::from_secs(120),
         }
     }
 }

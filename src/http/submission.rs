@@ -6,6 +6,7 @@ use crate::api::{Submitted, with_checks};
 use crate::ids::JobId;
 use crate::job::Job;
 use crate::job::file::{Format, JobFile, Problem};
+use crate::job::validation::Checks;
 use crate::task::registry::Registry;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
@@ -35,8 +36,15 @@ pub(super) async fn submit(
     let format = format(&request)?;
     let text = body(payload, served.max_body_bytes).await?;
     let registry = served.node.registry().clone();
+    let replica = served.node.snapshot().replica;
+    // Of one that is known nothing but its content counts: its files may be gone by now.
+    let is_known = id.is_some_and(|id| replica.jobs.is_known(id));
     // Judging a job looks at its files, which may be on a slow disk.
-    let job = web::block(move || job(&text, format, &registry)).await;
+    let read = move || match is_known {
+        true => job(&text, format, &registry, &Checks::NONE),
+        false => with_checks(&registry, |checks| job(&text, format, &registry, checks)),
+    };
+    let job = web::block(read).await;
     let job = job.map_err(|_| Refusal::stopping())?;
     let job = job.map_err(|problems| Refusal::of_problems(&problems))?;
     let name = job.name.clone();
@@ -104,13 +112,16 @@ async fn body(payload: web::Payload, limit: usize) -> Result<String, Refusal> {
     String::from_utf8(bytes.to_vec()).map_err(not_text)
 }
 
-fn job(text: &str, format: Format, registry: &Registry) -> Result<Job, Vec<Problem>> {
+fn job(
+    text: &str,
+    format: Format,
+    registry: &Registry,
+    checks: &Checks<'_>,
+) -> Result<Job, Vec<Problem>> {
     let mut file = JobFile::parse(SOURCE, text, format)?;
     // A client on this machine has made its paths absolute; others mean the node's.
     file.resolve_paths(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")));
-    with_checks(registry, |checks| {
-        file.into_job(&registry.vocabulary(), *checks)
-    })
+    file.into_job(&registry.vocabulary(), *checks)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::ids::ContentHash;
 pub fn content_hash(job: &Job) -> ContentHash {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
+    // Where that failed, so would storing the job, with the reason.
     let canonical = serde_json::to_value(job).unwrap_or_default().to_string();
     let hash = canonical.bytes().fold(BASIS, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(PRIME)

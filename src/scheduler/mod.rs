@@ -22,5 +22,6 @@ mod tasks;
 
 pub use allocate::reallocate;
 pub use explain::{
-    Explanation, JobShare, Serving, Shares, Shortage, TaskReason, TaskShare, explain,
+    Beyond, ByPercentage, Explanation, JobShare, Serving, Shares, Shortage, TaskReason, TaskShare,
+    explain,
 };

@@ -5,12 +5,15 @@ use crate::jobs::{count, has_every_number, line, registry, slow};
 use crate::virtual_time::time_passes;
 use onyx::api::JobOutcome;
 use onyx::codec::from_payload;
+use onyx::config::RetryConfig;
+use onyx::coordination::memory::AppendFault;
 use onyx::ids::{LogPosition, PeerId};
 use onyx::log::commands::{Command, LeaveCluster};
 use onyx::log::{Unreadable, step};
 use onyx::replica::Replica;
 use onyx::testing::{Setup, TestCluster};
 use std::collections::BTreeSet;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,6 +221,21 @@ fn ghosts_in_the_middle_of_their_join_keep_nobody_out() {
             cluster.add_node();
             cluster.joined(3).await.unwrap();
         }
+    });
+}
+
+#[test]
+fn the_leave_that_a_stopped_peer_cannot_write_is_written_by_its_group() {
+    in_virtual_time(async {
+        let cluster = start(1, 3);
+        cluster.joined(3).await.unwrap();
+        let leaver = *peers_of(&cluster, 0).await.first().unwrap();
+        let attempts = RetryConfig::default().attempts.get();
+        let faults = iter::repeat_n(AppendFault::UnknownAndLost, attempts);
+        cluster.server().fail_appends(faults);
+        cluster.node(0).stop_peer(leaver).await.unwrap();
+        cluster.joined(2).await.unwrap();
+        assert_eq!(leaves(&cluster), [LeaveCluster::of(leaver)]);
     });
 }
 

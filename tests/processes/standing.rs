@@ -88,7 +88,7 @@ struct Standing {
 }
 
 impl Stage {
-    fn set(stands: Duration) -> Self {
+    fn set() -> Self {
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name);
         let row = |n: usize| format!("{n:0width$}\n", width = bounds::ROW_BYTES - 1);
@@ -97,12 +97,9 @@ impl Stage {
         }
         let made = Command::new("mkfifo").arg(at("pipe")).status();
         assert!(made.unwrap().success());
-        // Longer than the output stands: it is not stuck.
-        let stuck_after = (10 * stands).as_millis();
         let options = [
             ("MESSAGING__INBOX_BATCHES", bounds::INBOX_BATCHES.into()),
             ("MESSAGING__TERM_BYTES", bounds::TERM_BYTES.into()),
-            ("PEER__STUCK_AFTER_MS", stuck_after),
         ];
         let options = options.map(|(name, value): (_, u128)| (name, value.to_string()));
         let coordination = coordination();
@@ -145,7 +142,7 @@ impl Stage {
 #[test]
 fn memory_stays_within_its_bound_while_an_output_stands_still() {
     let stands = standing_time();
-    let mut stage = Stage::set(stands);
+    let mut stage = Stage::set();
     // Code and arenas that are needed anyway are there when it is counted from here.
     let few = stage.submit("few.txt", "few.jsonl");
     stage.nodes[0].until(&few, |job| job["state"] == "completed");

@@ -260,9 +260,9 @@ fn socket_bytes() -> usize {
     least.chain([SOCKET_BYTES]).min().unwrap_or(SOCKET_BYTES)
 }
 
-/// Whether a driver lives at a directory: it says so now and then, and holds a lock until it is gone.
-/// Its process is no help, since it may be in another container, where numbers are others. A driver of
-/// another make has no such lock, and is dead when it is silent.
+/// Whether a driver lives at a directory: it holds a lock until it is gone, even while it is stopped and
+/// says nothing, since it may go on. Its process is no help: it may be in another container, where
+/// numbers are others. A driver of another make has no such lock, and is dead when it is silent.
 pub(super) fn is_alive(directory: &Path, liveness: Duration) -> bool {
     if !directory.join("cnc.dat").exists() {
         return false;
@@ -270,15 +270,14 @@ pub(super) fn is_alive(directory: &Path, liveness: Duration) -> bool {
     let Ok(counters) = AeronCnc::open(&c_path(directory)) else {
         return false;
     };
-    let heartbeat = counters.get_to_driver_heartbeat_ms().unwrap_or(0);
-    let silence = Aeron::epoch_clock().saturating_sub(heartbeat);
-    let silent = silence > (liveness * SILENCE_FACTOR).as_millis() as i64;
-    !silent && !has_let_go(directory)
-}
-
-/// Whether nobody holds the lock that a driver made.
-fn has_let_go(directory: &Path) -> bool {
-    File::open(directory.join(LIFE)).is_ok_and(|life| life.try_lock_shared().is_ok())
+    match File::open(directory.join(LIFE)).map(|life| life.try_lock_shared()) {
+        Ok(lock) => lock.is_err(),
+        Err(_) => {
+            let heartbeat = counters.get_to_driver_heartbeat_ms().unwrap_or(0);
+            let silence = Aeron::epoch_clock().saturating_sub(heartbeat);
+            silence <= (liveness * SILENCE_FACTOR).as_millis() as i64
+        }
+    }
 }
 
 /// Removes what dead drivers have left.

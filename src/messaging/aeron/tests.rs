@@ -1,5 +1,6 @@
 //! The transport with real drivers: what it promises, what it refuses, what it leaves behind.
 
+use super::driver::is_alive;
 use super::*;
 use crate::config::Compression;
 use crate::ids::IdSource;
@@ -8,6 +9,7 @@ use crate::messaging::{
     Control, Envelope, LinkClosed, Lost, Message, Open, TrySendError, encode_control, encode_frame,
 };
 use std::path::PathBuf;
+use std::time::Duration;
 
 const CLUSTER: u64 = 77;
 
@@ -208,7 +210,7 @@ struct Stranger {
 
 impl Stranger {
     fn at(site: AeronSite, directory: &std::path::Path) -> Self {
-        let wait = std::time::Duration::from_secs(5);
+        let wait = Duration::from_secs(5);
         let aeron = rusteron_client::Aeron::connect(directory.to_str()).unwrap();
         let adding = aeron.async_add_publication(c"aeron:ipc", site.stream);
         let publication = adding.unwrap().poll_blocking(wait).unwrap();
@@ -368,6 +370,27 @@ fn a_driver_lives_as_long_as_it_says_so_and_has_not_let_go() {
     drop(driver);
 }
 
+#[test]
+fn a_driver_that_is_stopped_and_silent_is_not_taken_over() {
+    let settings = settings(LocalPeers::ShortCircuit);
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let place = folder.path().join("driver");
+    let driver = MediaDriver::start_at(&place, &settings).unwrap();
+    let silent = folder.path().join("silent");
+    std::fs::create_dir(&silent).unwrap();
+    std::fs::copy(place.join("cnc.dat"), silent.join("cnc.dat")).unwrap();
+    drop(driver);
+    // Of another make, it is dead once it is silent.
+    while is_alive(&silent, Duration::ZERO) {
+        std::thread::yield_now();
+    }
+    let life = std::fs::File::create(silent.join("life")).unwrap();
+    life.lock().unwrap();
+    assert!(is_alive(&silent, Duration::ZERO));
+    drop(life);
+    assert!(!is_alive(&silent, Duration::ZERO));
+}
+
 #[tokio::test]
 async fn a_transport_survives_a_mistake_of_its_own_thread() {
     let transport = started(LocalPeers::OverAeron);
@@ -453,7 +476,7 @@ async fn drivers_and_transports_follow_each_other_in_one_process() {
 fn a_driver_that_is_not_there_is_named() {
     let settings = AeronSettings {
         driver: DriverChoice::External("/dev/shm/onyx-no-driver-here".into()),
-        liveness: std::time::Duration::from_millis(200),
+        liveness: Duration::from_millis(200),
         ..settings(LocalPeers::ShortCircuit)
     };
     let error = AeronTransport::start(settings).unwrap_err().to_string();

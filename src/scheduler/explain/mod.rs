@@ -123,6 +123,8 @@ pub enum JobShare {
         of: usize,
         /// The running jobs among which they are.
         jobs: usize,
+        /// How many it has beyond that, which the others cannot use.
+        beyond: usize,
     },
     /// What it can use, before any other job.
     First {
@@ -135,12 +137,36 @@ pub enum JobShare {
         of: usize,
     },
     /// By its percentage.
-    Percentage {
-        /// Its percentage.
-        percentage: Percent,
-        /// The peers that are shared.
-        of: usize,
-    },
+    Percentage(ByPercentage),
+}
+
+/// What a job has by its percentage, and beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByPercentage {
+    /// Its percentage.
+    pub percentage: Percent,
+    /// The peers that are shared.
+    pub of: usize,
+    /// The percentages of all running jobs together, in hundredths of a percent. If they are more than
+    /// there is, they are taken in proportion.
+    pub all: u64,
+    /// How many peers that is.
+    pub share: usize,
+    /// What it has besides.
+    pub beyond: Beyond,
+}
+
+/// How the peers of a job compare with its share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beyond {
+    /// It has its share.
+    Nothing,
+    /// It has fewer: not so many can run its tasks.
+    Short,
+    /// Its minimum is more than its share.
+    ToItsMinimum,
+    /// It has so many more, which the others cannot use.
+    By(usize),
 }
 
 /// The peers of a task of a running job.

@@ -1,12 +1,15 @@
 //! Why a running job has the peers it has.
 
-use super::{JobShare, Shares, TaskReason, TaskShare};
+use super::{Beyond, ByPercentage, JobShare, Shares, TaskReason, TaskShare};
 use crate::config::JobScheduler;
 use crate::ids::{JobId, PeerId};
+use crate::job::percent::Percent;
 use crate::job::{FluxPolicy, TaskScheduler};
 use crate::replica::{JobRecord, Member, Replica, Site, TaskRecord};
 use crate::scheduler::classes::can_do;
+use crate::scheduler::jobs::percentage::{self, weight};
 use crate::scheduler::reach::{Crew, crews, home};
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 /// A running job, and the peers among which its own were chosen.
@@ -61,10 +64,7 @@ impl Running<'_> {
         let scheduler = self.replica.agreed.job_scheduler;
         if scheduler == JobScheduler::Percentage {
             return match self.record.percentage {
-                Some(percentage) => match self.peers as u64 == self.record.min_peers() {
-                    true => JobShare::Minimum,
-                    false => JobShare::Percentage { percentage, of },
-                },
+                Some(percentage) => JobShare::Percentage(self.by_percentage(percentage)),
                 None => JobShare::NoPercentage,
             };
         }
@@ -82,16 +82,42 @@ impl Running<'_> {
         match scheduler {
             JobScheduler::Greedy if self.is_first() => JobShare::First { of },
             JobScheduler::Greedy => JobShare::Rest { of },
-            JobScheduler::Balanced | JobScheduler::Percentage => JobShare::Even {
-                of,
-                jobs: self.jobs_of_crew(),
+            JobScheduler::Balanced | JobScheduler::Percentage => {
+                let jobs = self.jobs_of_crew().count();
+                let beyond = self.peers.saturating_sub(of.div_ceil(jobs.max(1)));
+                JobShare::Even { of, jobs, beyond }
+            }
+        }
+    }
+
+    fn by_percentage(&self, percentage: Percent) -> ByPercentage {
+        let records = self.jobs_of_crew().map(|job| self.replica.record(*job));
+        let percentages = records.map(|record| weight(record.and_then(|it| it.percentage)));
+        let percentages: Vec<u64> = percentages.collect();
+        let of = self.crew.len();
+        let mine = self.jobs_of_crew().position(|job| *job == self.id);
+        let shares = percentage::shares(of, &percentages);
+        let share = mine.and_then(|mine| shares.get(mine).copied()).unwrap_or(0);
+        ByPercentage {
+            percentage,
+            of,
+            all: percentages.iter().sum(),
+            share,
+            beyond: match self.peers.cmp(&share) {
+                Ordering::Less => Beyond::Short,
+                Ordering::Equal => Beyond::Nothing,
+                Ordering::Greater if self.peers as u64 == self.record.min_peers() => {
+                    Beyond::ToItsMinimum
+                }
+                Ordering::Greater => Beyond::By(self.peers - share),
             },
         }
     }
 
-    fn jobs_of_crew(&self) -> usize {
-        let jobs = self.replica.allocations.keys();
-        jobs.filter(|job| self.has_peers_of_crew(job)).count()
+    /// The running jobs among which the peers are shared, in the order of their submission.
+    fn jobs_of_crew(&self) -> impl Iterator<Item = &JobId> {
+        let live = self.replica.jobs.live.iter();
+        live.filter(|job| self.has_peers_of_crew(job))
     }
 
     /// Whether no job that was submitted before it has any of the peers.

@@ -1,6 +1,7 @@
 //! Explanations as people read them.
 
-use super::{Explanation, JobShare, Serving, Shortage, TaskReason};
+use super::{Beyond, ByPercentage, Explanation, JobShare, Serving, Shortage, TaskReason};
+use crate::job::percent::Percent;
 use crate::nearest::counted;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -103,15 +104,19 @@ impl fmt::Display for JobShare {
             JobShare::NoPercentage => {
                 f.write_str("its minimum: it has no `percentage`, by which peers are shared here")
             }
-            JobShare::Even { of, jobs: 1 } => {
+            JobShare::Even { of, jobs: 1, .. } => {
                 write!(
                     f,
                     "what it can use of {}; no other job runs",
                     count(*of as u64)
                 )
             }
-            JobShare::Even { of, jobs } => {
-                write!(f, "an even share of {} for {jobs} jobs", count(*of as u64))
+            JobShare::Even { of, jobs, beyond } => {
+                write!(f, "an even share of {} for {jobs} jobs", count(*of as u64))?;
+                match beyond {
+                    0 => Ok(()),
+                    beyond => write!(f, ", and {beyond} that the others cannot use"),
+                }
             }
             JobShare::First { of } => {
                 write!(f, "what it can use of {}: it is first", count(*of as u64))
@@ -123,9 +128,26 @@ impl fmt::Display for JobShare {
                     count(*of as u64)
                 )
             }
-            JobShare::Percentage { percentage, of } => {
-                write!(f, "{percentage} % of {}", count(*of as u64))
-            }
+            JobShare::Percentage(share) => share.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ByPercentage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.beyond == Beyond::ToItsMinimum {
+            f.write_str("its minimum, which is more than ")?;
+        }
+        write!(f, "{} % of {}", self.percentage, count(self.of as u64))?;
+        let whole = u64::from(Percent::WHOLE.parts());
+        if self.all > whole {
+            let all = self.all as f64 / (whole / 100) as f64;
+            write!(f, " in proportion to the {all} % that all jobs ask for")?;
+        }
+        match self.beyond {
+            Beyond::Nothing | Beyond::ToItsMinimum => Ok(()),
+            Beyond::Short => write!(f, ", as far as they can run its tasks"),
+            Beyond::By(more) => write!(f, ", and {more} that the others cannot use"),
         }
     }
 }

@@ -6,7 +6,7 @@
 mod balanced;
 mod cover;
 mod greedy;
-mod percentage;
+pub(super) mod percentage;
 
 pub(super) use cover::{Cover, cover};
 

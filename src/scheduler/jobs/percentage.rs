@@ -45,7 +45,8 @@ pub(super) fn share(roster: &Roster<'_>, capacity: &mut Capacity<'_>) -> Vec<usi
     covered
 }
 
-fn weight(percentage: Option<Percent>) -> u64 {
+/// What a job asks for, in hundredths of a percent.
+pub(in crate::scheduler) fn weight(percentage: Option<Percent>) -> u64 {
     percentage.map_or(0, |percent| u64::from(percent.parts()))
 }
 

@@ -1,5 +1,6 @@
 //! The scheduler by example.
 
+use super::Explanation;
 use crate::config::{JobScheduler, Transport};
 use crate::ids::{GroupId, LogPosition, SlotId};
 use crate::job::percent::Percent;
@@ -365,9 +366,44 @@ fn ackers_follow_the_peers_of_the_job() {
 }
 
 #[test]
+fn a_job_says_what_it_has_beyond_its_share() {
+    let percent = |percent: u32, tasks: &str| JobRecord {
+        percentage: Percent::whole(percent),
+        ..record(tasks)
+    };
+    let shared = |jobs: Vec<JobRecord>| scheduled(&names(10), JobScheduler::Percentage, jobs);
+    let shares = |replica: &Replica| {
+        let jobs = 0..replica.jobs.live.len();
+        let told = jobs.map(|job| match explain(replica, job_id(job as u32)) {
+            Explanation::Allocated(shares) => format!("{}: {}", shares.peers, shares.share),
+            other => other.to_string(),
+        });
+        told.collect::<Vec<_>>().join("\n")
+    };
+    let chain = "in:i>f f:f>out out:o";
+    insta::assert_snapshot!(shares(&shared(vec![percent(30, chain)])), @"3: 30 % of 10 peers");
+    insta::assert_snapshot!(shares(&shared(vec![percent(10, chain)])), @"3: its minimum, which is more than 10 % of 10 peers");
+    let both = vec![percent(80, chain), percent(80, chain)];
+    insta::assert_snapshot!(shares(&shared(both)), @"
+    5: 80 % of 10 peers in proportion to the 160 % that all jobs ask for
+    5: 80 % of 10 peers in proportion to the 160 % that all jobs ask for
+    ");
+    let few = vec![percent(70, "in:i>out:1-1 out:o:1-2"), percent(30, chain)];
+    insta::assert_snapshot!(shares(&shared(few)), @"
+    3: all that it can use
+    7: 30 % of 10 peers, and 4 that the others cannot use
+    ");
+    let few = ["in:i>out:1-1 out:o:1-2", chain];
+    insta::assert_snapshot!(shares(&cluster(&names(12), &few)), @"
+    3: all that it can use
+    9: an even share of 12 peers for 2 jobs, and 3 that the others cannot use
+    ");
+}
+
+#[test]
 fn every_task_says_why_it_has_its_peers() {
     let explained = |replica: &Replica, job: u32| {
-        let super::Explanation::Allocated(shares) = explain(replica, job_id(job)) else {
+        let Explanation::Allocated(shares) = explain(replica, job_id(job)) else {
             panic!("it runs")
         };
         let tasks = shares

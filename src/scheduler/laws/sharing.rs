@@ -8,7 +8,7 @@ use crate::job::{FluxPolicy, TaskScheduler};
 use crate::replica::invariants::violations;
 use crate::replica::sample::{job_id, knowing, record};
 use crate::replica::{Agreed, JobRecord, Member, Outcome, Replica, Site, TaskRecord};
-use crate::scheduler::{explain, reallocate};
+use crate::scheduler::{JobShare, TaskReason, explain, reallocate};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -290,6 +290,33 @@ fn check_flux(changed: &Replica, new: &Replica) {
     }
 }
 
+/// Who has its minimum because all others have work is told so only while that is true.
+fn check_reasons(replica: &Replica) {
+    let group_of = |peer: &PeerId| replica.membership.members[peer].group;
+    let is_local = replica.agreed.messaging == Transport::Local;
+    for job in running(replica) {
+        let Explanation::Allocated(shares) = explain(replica, job) else {
+            panic!("it runs")
+        };
+        if shares.share != JobShare::Minimum {
+            continue;
+        }
+        let home = replica.allocations[&job]
+            .peers()
+            .map(|it| group_of(&it))
+            .next();
+        for idle in replica.unassigned() {
+            let is_near = !is_local || home == Some(group_of(&idle));
+            for (task, share) in replica.record(job).unwrap().tasks.iter().zip(&shares.tasks) {
+                use TaskReason::{Finished, Fixed, Frozen, Saturated, Slots};
+                let is_full = matches!(share.reason, Finished | Fixed | Frozen | Saturated | Slots);
+                let able = can_do(replica, idle, task);
+                assert!(!(is_near && able && !is_full), "{idle} idles: {replica:?}");
+            }
+        }
+    }
+}
+
 /// A leave that takes a peer of a frozen task has killed the job before peers are shared anew.
 fn without_killed(changed: &Replica) -> Replica {
     let mut killed = changed.clone();
@@ -315,6 +342,7 @@ proptest! {
             let new = check(old, &changed, position);
             if tasks != TaskScheduler::Colocated {
                 check_coverage(&changed, &new);
+                check_reasons(&new);
             }
             // Of colocated jobs at the sites where their copies are.
             let most = most_that_stay(&changed, &new, &posts_of(&new));
