@@ -9,6 +9,9 @@
     reason = "of other tests, what it says at its end is asked for"
 )]
 mod aside;
+#[cfg(feature = "aeron")]
+#[path = "processes/cluster_script.rs"]
+mod cluster_script;
 #[path = "support/process.rs"]
 mod process;
 #[cfg(feature = "aeron")]

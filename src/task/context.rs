@@ -7,7 +7,7 @@ use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
 use super::outbound::{Outbound, To};
 use super::retries::RetriesBySource;
-use super::traces::{Here, Traced, Traces, Why, traced_rows};
+use super::traces::{Here, Traced, Traces, Why, is_traced, traced_rows};
 use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
 use crate::clock::Millis;
 use crate::codec::{BatchMeta, Decoder, Encoded};
@@ -266,9 +266,13 @@ impl TaskContext {
             .move_in_flight(before.in_flight, self.told.in_flight);
     }
 
-    /// Writes down what happened to a traced root.
+    /// Writes down what happened to a traced root of this input.
     pub(super) fn note(&self, root: RootId, what: Traced) {
-        self.note_of(root, Why::Sampled, what);
+        let why = match is_traced(self.traces.rate(), root.root) {
+            true => Why::Sampled,
+            false => Why::Troubled,
+        };
+        self.note_of(root, why, what);
     }
 
     fn note_of(&self, root: RootId, why: Why, what: Traced) {

@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many roots of each kind are remembered, the latest.
-const ROOTS_MAX: usize = 1_024;
+/// So many roots that are sampled are remembered, the latest.
+const SAMPLED_MAX: usize = 1_024;
+/// So many of the others. The loss of one peer makes an input play all again that it has pending, 10,000
+/// unless it is told otherwise, and each of these has been two roots then.
+const TROUBLED_MAX: usize = 32_768;
 /// So many things of each, the first.
 const EVENTS_MAX: usize = 64;
 /// So many things wait to be handed over as news; those beyond are known here alone.
@@ -212,6 +215,10 @@ impl Known {
     fn note(&mut self, root: RootId, why: Why, event: TraceEvent) {
         let (mut number, mut moves) = (self.next, true);
         let so_far = self.roots.get(&root).map_or(0, |it| it.events.len());
+        if so_far == 0 && matches!(event.what, Traced::Completed { .. }) {
+            // Nobody hears of the end alone: it was known, and is forgotten.
+            return;
+        }
         if so_far < EVENTS_MAX && self.news.len() < NEWS_MAX {
             self.news.push((root, event.clone()));
         }
@@ -236,12 +243,12 @@ impl Known {
             self.roots.insert(root, course);
         }
         if moves {
-            let kind = match why {
-                Why::Sampled => &mut self.sampled,
-                Why::Troubled => &mut self.troubled,
+            let (kind, most) = match why {
+                Why::Sampled => (&mut self.sampled, SAMPLED_MAX),
+                Why::Troubled => (&mut self.troubled, TROUBLED_MAX),
             };
             kind.insert(number, root);
-            if kind.len() > ROOTS_MAX
+            if kind.len() > most
                 && let Some((_, oldest)) = kind.pop_first()
             {
                 self.roots.remove(&oldest);
@@ -322,13 +329,13 @@ mod tests {
     #[test]
     fn the_latest_roots_are_known_with_the_first_things_that_happened_to_them() {
         let traces = Traces::one_in(1);
-        for number in 0..ROOTS_MAX as u64 + 10 {
+        for number in 0..SAMPLED_MAX as u64 + 10 {
             note(&traces, number, Traced::Asked);
         }
         for _ in 0..2 * EVENTS_MAX {
             note(&traces, 20, Traced::Received);
         }
-        assert_eq!(traces.roots().len(), ROOTS_MAX);
+        assert_eq!(traces.roots().len(), SAMPLED_MAX);
         assert_eq!((traces.of(root(9)), traces.roots()[0]), (None, root(1_033)));
         let events = traces.of(root(20)).unwrap();
         assert_eq!(events.len(), EVENTS_MAX);
@@ -350,7 +357,7 @@ mod tests {
     #[test]
     fn those_that_are_sampled_do_not_push_out_those_that_are_played_again() {
         let traces = Traces::one_in(1);
-        let many = ROOTS_MAX as u64;
+        let many = SAMPLED_MAX as u64;
         note(&traces, 0, Traced::Received);
         note(&traces, 0, given_back("odd"));
         note(&traces, 1, given_back("odd, too"));
@@ -359,13 +366,39 @@ mod tests {
         }
         note(&traces, 0, Traced::Written);
         assert_eq!(traces.of(root(0)).map(|events| events.len()), Some(3));
-        assert_eq!(traces.roots().len(), ROOTS_MAX + 2);
-        assert_eq!(traces.roots()[ROOTS_MAX..], [root(1), root(0)]);
-        for number in 10 + many..10 + 2 * many {
+        assert_eq!(traces.roots().len(), SAMPLED_MAX + 2);
+        assert_eq!(traces.roots()[SAMPLED_MAX..], [root(1), root(0)]);
+        let more = 1_000_000..1_000_000 + TROUBLED_MAX as u64;
+        for number in more {
             note(&traces, number, given_back("bad"));
         }
         assert_eq!((traces.of(root(0)), traces.of(root(1))), (None, None));
-        assert_eq!(traces.roots().len(), ROOTS_MAX);
+        assert_eq!(traces.roots().len(), SAMPLED_MAX + TROUBLED_MAX);
+        // What is forgotten does not come back with its end alone.
+        note(&traces, 0, Traced::Completed { written: true });
+        assert_eq!(traces.of(root(0)), None);
+    }
+
+    #[test]
+    fn all_that_one_loss_plays_again_is_known() {
+        let traces = Traces::one_in(0);
+        const PENDING: u64 = 10_000;
+        for before in 1..=PENDING {
+            let by = root(PENDING + before).to_string();
+            note(&traces, before, Traced::Replaced { by });
+            let again = Traced::PlayedAgain {
+                before: root(before).to_string(),
+                attempt: 1,
+                acker: IdSource::from_seed(3).peer(),
+            };
+            note(&traces, PENDING + before, again);
+        }
+        for number in PENDING + 1..=2 * PENDING {
+            note(&traces, number, Traced::Completed { written: true });
+        }
+        let known = |number| traces.of(root(number)).map(|events| events.len());
+        assert_eq!([1, 5_000, PENDING].map(known), [Some(1); 3]);
+        assert_eq!([PENDING + 1, 15_000, 2 * PENDING].map(known), [Some(2); 3]);
     }
 
     #[test]
