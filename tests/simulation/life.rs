@@ -5,6 +5,7 @@ use crate::coverage;
 use crate::draw::{self, Group};
 use crate::followers::Followers;
 use crate::rest;
+use crate::rumours::Rumours;
 use onyx::ids::{IdSource, JobId, PeerId, WriterId};
 use onyx::log::admission::admitted;
 use onyx::log::commands::{Command, LeaveCluster, SubmitJob, SubmittedJob};
@@ -58,6 +59,7 @@ pub(crate) struct Life<'a> {
     pub(crate) burials: Vec<PeerId>,
     /// Entries whose collectors have not stored an origin yet.
     pub(crate) collections: Vec<usize>,
+    rumours: Option<Rumours>,
     /// After so many entries nothing new is begun.
     entries: usize,
     client: WriterId,
@@ -91,6 +93,7 @@ impl<'a> Life<'a> {
             submitted: Vec::new(),
             burials: Vec::new(),
             collections: Vec::new(),
+            rumours: Rumours::of(seed),
             entries,
             client,
             trace,
@@ -103,6 +106,12 @@ impl<'a> Life<'a> {
         while self.cluster.steps.len() < self.entries && actions < actions_max {
             actions += 1;
             self.act();
+            if let Some(rumours) = &mut self.rumours {
+                rumours.spread(&mut self.cluster);
+            }
+        }
+        if let Some(rumours) = &mut self.rumours {
+            rumours.say_all(&mut self.cluster);
         }
         self.settle();
         assert_eq!(self.followers.read(), self.cluster.steps.len());

@@ -14,6 +14,7 @@ mod draw;
 mod followers;
 mod life;
 mod rest;
+mod rumours;
 mod trouble;
 
 use life::Life;

@@ -10,7 +10,7 @@ use onyx::job::percent::Percent;
 use onyx::job::{FluxPolicy, TaskKind};
 use onyx::log::admission::is_open;
 use onyx::log::commands::{Command, PrepareJoinCluster};
-use onyx::log::departures::{Speaker, departures};
+use onyx::log::departures::{Departure, Speaker, departures};
 use onyx::log::wants::{
     AfterJump, Assignment, LocalFacts, Read, RunningTask, Seal, Standing, TaskPhase, Wants,
     after_jump, wants,
@@ -314,6 +314,33 @@ impl Cluster {
     /// Lets a peer speak of those whom others have not spoken of for a while, too.
     pub(crate) fn speak_up(&mut self, peer: PeerId) -> BTreeSet<PeerId> {
         self.look(peer, Word::InAnyCase)
+    }
+
+    /// Lets a peer look who is gone although nothing new has happened.
+    pub(crate) fn look_again(&mut self, peer: PeerId) {
+        if let Some(state) = self.peers.get(&peer) {
+            let replica = self.replica_before(state.next);
+            self.look_for_ghosts(peer, &replica, Word::WhenItIsMine);
+        }
+    }
+
+    /// Lets a peer say what it found a while ago, as far as nobody of its group has said it yet.
+    pub(crate) fn speak_of(&mut self, peer: PeerId, found: Vec<Departure>) {
+        let Some(state) = self.peers.get(&peer) else {
+            return;
+        };
+        let told = self.told_by(state.me.group());
+        let replica = self.replica_before(state.next);
+        let known = &replica.membership.members;
+        for mut departure in found {
+            let is_news = |peer: &PeerId| known.contains_key(peer) && !told.contains(peer);
+            departure.gone.retain(is_news);
+            let leave = departure.leave(&replica.membership);
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.outbox.extend(leave.map(Command::LeaveCluster));
+                state.reported.extend(departure.gone);
+            }
+        }
     }
 
     fn look(&mut self, peer: PeerId, word: Word) -> BTreeSet<PeerId> {
