@@ -16,7 +16,12 @@ impl Beat {
         self.0.store(before.wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// A number that changes while the task gets on.
+    /// From now on until the next beat nothing is expected.
+    pub(super) fn rest(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// A number that changes while the task gets on; 0 while that is not expected.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -102,7 +102,10 @@ impl TaskRun {
             upstream: assignment.upstream.clone(),
         };
         let counters = services.counters.of(assignment.job, &task.name);
+        services.beat.beat();
         let function = function(services, &task).map_err(fail)?;
+        // A medium may take as long as it takes to open.
+        services.beat.rest();
         let role = medium
             .role(services, &identity, &assignment, seed)
             .map_err(fail)?;
@@ -133,6 +136,7 @@ impl TaskRun {
             rejections_told: 0,
             burials_told: 0,
         };
+        context.beat.beat();
         before_start(&context, &lifecycles).map_err(fail)?;
         context.lifecycles = lifecycles;
         let (batch, clock, phase) = (BatchWork::default(), services.clock, TaskPhase::Ready);

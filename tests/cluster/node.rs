@@ -9,8 +9,10 @@ use onyx::api::{JobOutcome, NodeHandle};
 use onyx::config::{ConnectString, CoordinationMode, NodeConfig};
 use onyx::coordination::Layout;
 use onyx::ids::{JobId, PeerId};
+use onyx::job::{Job, Lifecycle, LifecycleTarget};
 use onyx::messages::supervision::{Child, Exit};
 use onyx::node::Node;
+use onyx::task::lifecycles::LifecycleCalls;
 use onyx::task::registry::Registry;
 use onyx::testing::{Victim, crash};
 use std::collections::BTreeSet;
@@ -190,42 +192,78 @@ fn a_node_whose_log_is_lost_ends_and_says_so() {
     });
 }
 
+/// What hangs the first time that it is called, until the other end is gone.
+fn hang_once() -> (mpsc::Sender<()>, impl Fn() + Send + Sync + 'static) {
+    let (release, released) = mpsc::channel::<()>();
+    let (released, hung) = (std::sync::Mutex::new(released), AtomicBool::new(false));
+    let hang = move || {
+        if !hung.swap(true, Ordering::SeqCst) {
+            let _ = released.lock().map(|released| released.recv());
+        }
+    };
+    (release, hang)
+}
+
+/// A job in which a task hangs is completed by those who come after it.
+async fn goes_on(registry: Registry, change: impl FnOnce(&mut Job), release: mpsc::Sender<()>) {
+    let folder = TempDir::new().unwrap();
+    let mut config = config();
+    config.peer.stuck_after = Duration::from_millis(500);
+    config.node.peers = NonZeroUsize::new(5).unwrap();
+    let node = start(config, registry).await;
+    joined(node.handle(), 5).await;
+    let mut job = flights(folder.path());
+    change(&mut job);
+    let job = node.handle().submit_job(job).await.unwrap();
+    completes(&node, job).await;
+    assert_eq!(written(folder.path()).0, (0..ROWS).collect());
+    let causes = causes(&node, 5).await;
+    let abandoned = "a task was stuck in user code; it is abandoned";
+    assert!(causes.iter().any(|cause| cause == abandoned), "{causes:?}");
+    let restarts = restarts(node.handle()).await;
+    assert!(
+        restarts.iter().any(|(reason, _)| *reason == "stuck"),
+        "{restarts:?}"
+    );
+    drop(release);
+    node.stop().await.unwrap();
+}
+
 #[test]
 fn a_task_that_hangs_while_its_job_runs_is_abandoned_and_the_job_goes_on() {
     onyx::run(async {
-        let folder = TempDir::new().unwrap();
         let (mut registry, _) = passing(1);
-        let (release, released) = mpsc::channel::<()>();
-        let (released, hung) = (std::sync::Mutex::new(released), AtomicBool::new(false));
-        registry
-            .functions
-            .function("hangs-once", move |segment: Segment| {
-                if !hung.swap(true, Ordering::SeqCst) {
-                    // Until the test ends.
-                    let _ = released.lock().map(|released| released.recv());
-                }
-                segment
+        let (release, hang) = hang_once();
+        let functions = &mut registry.functions;
+        functions.function("hangs-once", move |segment: Segment| {
+            hang();
+            segment
+        });
+        let hangs = |job: &mut Job| job.catalog[1].function = Some("hangs-once".into());
+        goes_on(registry, hangs, release).await;
+    });
+}
+
+#[test]
+fn a_task_that_hangs_before_it_starts_is_abandoned_and_the_job_goes_on() {
+    onyx::run(async {
+        let (mut registry, _) = passing(1);
+        let (release, hang) = hang_once();
+        let calls = LifecycleCalls {
+            before_task_start: Some(Arc::new(move |_| {
+                hang();
+                Ok(())
+            })),
+            ..LifecycleCalls::default()
+        };
+        registry.lifecycles.register("hangs-once", calls);
+        let hangs = |job: &mut Job| {
+            job.lifecycles.push(Lifecycle {
+                task: LifecycleTarget::Task(job.catalog[1].name.clone()),
+                calls: "hangs-once".into(),
             });
-        let mut config = config();
-        config.peer.stuck_after = Duration::from_millis(500);
-        config.node.peers = NonZeroUsize::new(5).unwrap();
-        let node = start(config, registry).await;
-        joined(node.handle(), 5).await;
-        let mut job = flights(folder.path());
-        job.catalog[1].function = Some("hangs-once".into());
-        let job = node.handle().submit_job(job).await.unwrap();
-        completes(&node, job).await;
-        assert_eq!(written(folder.path()).0, (0..ROWS).collect());
-        let causes = causes(&node, 5).await;
-        let abandoned = "a task was stuck in user code; it is abandoned";
-        assert!(causes.iter().any(|cause| cause == abandoned), "{causes:?}");
-        let restarts = restarts(node.handle()).await;
-        assert!(
-            restarts.iter().any(|(reason, _)| *reason == "stuck"),
-            "{restarts:?}"
-        );
-        drop(release);
-        node.stop().await.unwrap();
+        };
+        goes_on(registry, hangs, release).await;
     });
 }
 
