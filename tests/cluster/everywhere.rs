@@ -5,9 +5,9 @@ use crate::ground::{ALL_PEERS, Cluster, Ground, NODES, PEERS, peers_of};
 use crate::jobs::*;
 use crate::membership::{is_one_ring, named};
 use crate::reports::watches_of;
-use onyx::api::{JobOutcome, LogEvent, NodeHandle};
-use onyx::ids::{LogPosition, PeerId};
-use onyx::job::{Job, Task};
+use onyx::api::{JobOutcome, LogEvent, NodeHandle, Submitted};
+use onyx::ids::{IdSource, LogPosition, PeerId, SlotId};
+use onyx::job::{FluxPolicy, Job, Task};
 use onyx::log::commands::{Command, LeaveCluster};
 use onyx::messages::log_reader::Snapshot;
 use onyx::replica::Replica;
@@ -59,6 +59,9 @@ scenarios! {
     who_was_cut_off_during_a_collection_goes_on_from_the_origin,
     a_node_whose_session_expires_comes_back_with_other_peers,
     two_jobs_share_three_nodes_and_every_row_is_written,
+    a_node_that_dies_in_the_middle_of_a_job_costs_no_row,
+    collectors_on_two_nodes_at_once_lose_nothing,
+    a_peer_that_leaves_gives_its_slot_to_another_or_ends_the_job,
 }
 
 /// Between two looks at something that nobody tells of.
@@ -315,4 +318,81 @@ async fn two_jobs_share_three_nodes_and_every_row_is_written(ground: Ground) {
     }
     agreed(&cluster, &[0, 1, 2]).await;
     assert_eq!(leaves(&ground).await, []);
+}
+
+async fn a_node_that_dies_in_the_middle_of_a_job_costs_no_row(ground: Ground) {
+    const ROWS: i64 = 1_000;
+    let mut ground = ground.with_short_session_of(1);
+    let (source, sink) = slow(ROWS);
+    let mut cluster = ground.cluster(registry(&source, &sink)).await;
+    let job = cluster.node(0).submit_job(line("identity")).await.unwrap();
+    while sink.segments().len() < 200 {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    ground.kill(&mut cluster, 1).await;
+    let outcome = cluster.await_job(job).await.unwrap();
+    assert_eq!(outcome, JobOutcome::Completed);
+    has_every_number(&sink, ROWS);
+    cluster.joined(ALL_PEERS - PEERS).await.unwrap();
+    assert!(is_one_ring(&*agreed(&cluster, &[0, 2]).await));
+}
+
+async fn collectors_on_two_nodes_at_once_lose_nothing(ground: Ground) {
+    let (source, sink) = (Source::numbers(200), Sink::default());
+    let cluster = ground.cluster(registry(&source, &sink)).await;
+    let id = IdSource::from_entropy().job();
+    let submit = |node: usize| cluster.node(node).submit_job_as(id, line("identity"));
+    assert_eq!(submit(0).await, Ok(Submitted::Now));
+    let outcome = cluster.await_job(id).await.unwrap();
+    assert_eq!(outcome, JobOutcome::Completed);
+    let both = tokio::join!(cluster.node(0).gc(), cluster.node(2).gc());
+    let both = [both.0.unwrap(), both.1.unwrap()];
+    assert!(both.iter().any(Option::is_some), "{both:?}");
+    assert!(!ground.has_entry(LogPosition(0)).await);
+    // Of what is collected everybody knows what became of it.
+    let replica = agreed(&cluster, &[0, 1, 2]).await;
+    assert!(replica.jobs.records.is_empty());
+    assert_eq!(submit(1).await, Ok(Submitted::Before));
+    let outcome = cluster.node(1).await_job_completion(id).await;
+    assert_eq!(outcome, Ok(JobOutcome::Completed));
+    has_every_number(&sink, 200);
+    assert_eq!(members(&replica).len(), ALL_PEERS);
+    assert_eq!(leaves(&ground).await, []);
+}
+
+async fn a_peer_that_leaves_gives_its_slot_to_another_or_ends_the_job(ground: Ground) {
+    const ROWS: i64 = 1_000;
+    let (source, sink) = slow(ROWS);
+    let cluster = ground.cluster(registry(&source, &sink)).await;
+    for policy in [FluxPolicy::Recover, FluxPolicy::Kill] {
+        let mut job = line("identity");
+        let work = &mut job.catalog[1];
+        (work.flux_policy, work.min_peers) = (Some(policy), count(3));
+        work.max_peers = Some(count(3));
+        let id = cluster.node(0).submit_job(job).await.unwrap();
+        let slots = |replica: &Replica| {
+            let allocation = replica.allocations.get(&id);
+            allocation.and_then(|allocation| allocation.tasks.get(&"work".into()).cloned())
+        };
+        let before = slots(&*agreed(&cluster, &[0, 1, 2]).await).unwrap();
+        let leaver = before[&SlotId(1)];
+        for node in 0..NODES {
+            if peers_of(&cluster, node).await.contains(&leaver) {
+                cluster.node(node).stop_peer(leaver).await.unwrap();
+            }
+        }
+        let has_left = |replica: &Replica| !members(replica).contains(&leaver);
+        cluster.until(has_left).await.unwrap();
+        if let Some(after) = slots(&*agreed(&cluster, &[0, 1, 2]).await) {
+            let stayed = before.iter().filter(|(slot, peer)| after[slot] == **peer);
+            assert_eq!((after.len(), stayed.count()), (3, 2));
+        }
+        let why = format!("peer {leaver} of task work left, and the task has the flux-policy kill");
+        let expected = match policy {
+            FluxPolicy::Kill => JobOutcome::Killed(Some(why)),
+            FluxPolicy::Recover | FluxPolicy::Continue => JobOutcome::Completed,
+        };
+        assert_eq!(cluster.await_job(id).await.unwrap(), expected);
+    }
+    has_every_number(&sink, ROWS);
 }
