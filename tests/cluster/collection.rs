@@ -246,7 +246,7 @@ fn crowd(ids: &mut IdSource, jobs: &mut Vec<JobId>) -> Vec<Vec<u8>> {
 async fn shorter(cluster: &TestCluster, length: usize) {
     let collected = async {
         while cluster.server().entries().len() >= length {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            time_passes(Duration::from_millis(1)).await;
         }
     };
     let waited = tokio::time::timeout(Duration::from_secs(10), collected).await;

@@ -1,6 +1,6 @@
 //! The cluster of `./dev cluster`, as a new user starts it, uses it, breaks it and stops it.
 
-use super::process::{Errors, Process};
+use super::process::{Errors, Process, without_settings};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,11 +19,7 @@ impl Script {
         command.current_dir(env!("CARGO_MANIFEST_DIR"));
         command.arg(env!("CARGO_BIN_EXE_onyx-node"));
         command.arg(nodes.to_string()).arg(folder);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ONYX_") {
-                command.env_remove(name);
-            }
-        }
+        without_settings(&mut command);
         let process = Process::start(&mut command, Errors::Kept);
         let mut script = Script {
             process,

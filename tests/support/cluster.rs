@@ -318,10 +318,7 @@ impl Cluster {
 
     /// Lets a peer look who is gone although nothing new has happened.
     pub(crate) fn look_again(&mut self, peer: PeerId) {
-        if let Some(state) = self.peers.get(&peer) {
-            let replica = self.replica_before(state.next);
-            self.look_for_ghosts(peer, &replica, Word::WhenItIsMine);
-        }
+        self.look_around(peer, Word::WhenItIsMine);
     }
 
     /// Lets a peer say what it found a while ago, as far as nobody of its group has said it yet.
@@ -347,7 +344,14 @@ impl Cluster {
         if self.unreported(peer).next().is_none() {
             return BTreeSet::new();
         }
-        let replica = self.replica_before(self.peers[&peer].next);
+        self.look_around(peer, word)
+    }
+
+    fn look_around(&mut self, peer: PeerId, word: Word) -> BTreeSet<PeerId> {
+        let Some(state) = self.peers.get(&peer) else {
+            return BTreeSet::new();
+        };
+        let replica = self.replica_before(state.next);
         self.look_for_ghosts(peer, &replica, word)
     }
 
@@ -406,8 +410,7 @@ impl Cluster {
         };
         let outside = state.standing == Standing::Outside;
         if outside && !is_open(&self.replica_before(state.next).membership) {
-            let replica = self.replica_before(self.peers[&peer].next);
-            self.look_for_ghosts(peer, &replica, Word::InAnyCase);
+            self.look_around(peer, Word::InAnyCase);
             return;
         }
         let Some(state) = self.peers.get_mut(&peer) else {

@@ -57,13 +57,17 @@ pub(crate) fn onyx_within(around: &[&str], words: &[&str]) -> Command {
     let line = [around, &[env!("CARGO_BIN_EXE_onyx-node")], words].concat();
     let mut command = Command::new(line[0]);
     command.args(&line[1..]).stdin(Stdio::null());
-    // What the shell of a developer has set is none of the tests' business.
+    without_settings(&mut command);
+    command
+}
+
+/// What the shell of a developer has set is none of the tests' business.
+pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ONYX_") {
             command.env_remove(name);
         }
     }
-    command
 }
 
 impl Process {
