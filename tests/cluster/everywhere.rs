@@ -1,6 +1,7 @@
 //! What holds of a cluster of three nodes wherever its log is. Each scenario is written once and runs
 //! in real time on coordination in memory, on an embedded server, and on Apache ZooKeeper.
 
+use crate::flights::passing;
 use crate::ground::{ALL_PEERS, Cluster, Ground, NODES, PEERS, peers_of};
 use crate::jobs::*;
 use crate::membership::{is_one_ring, named};
@@ -323,12 +324,12 @@ async fn two_jobs_share_three_nodes_and_every_row_is_written(ground: Ground) {
 async fn a_node_that_dies_in_the_middle_of_a_job_costs_no_row(ground: Ground) {
     const ROWS: i64 = 1_000;
     let mut ground = ground.with_short_session_of(1);
-    let (source, sink) = slow(ROWS);
-    let mut cluster = ground.cluster(registry(&source, &sink)).await;
-    let job = cluster.node(0).submit_job(line("identity")).await.unwrap();
-    while sink.segments().len() < 200 {
-        tokio::time::sleep(BETWEEN_LOOKS).await;
-    }
+    let ((source, sink), (mut registry, passed)) = (slow(ROWS), passing(200));
+    source.register(&mut registry, "source");
+    sink.register(&mut registry, "sink");
+    let mut cluster = ground.cluster(registry).await;
+    let job = cluster.node(0).submit_job(line("passes")).await.unwrap();
+    passed.notified().await;
     ground.kill(&mut cluster, 1).await;
     let outcome = cluster.await_job(job).await.unwrap();
     assert_eq!(outcome, JobOutcome::Completed);
