@@ -13,6 +13,7 @@ use crate::actors::peer_group::{CollectionPolicy, Connector, GroupSettings, Peer
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
 use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
+use crate::actors::task_threads::TaskThreads;
 use crate::api::NodeHandle;
 use crate::clock::Clock;
 use crate::config::{CoordinationMode, NodeConfig};
@@ -84,6 +85,9 @@ pub enum NodeError {
     /// The HTTP server did not start.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The system gives no threads to run tasks on.
+    #[error("no thread for tasks can be started: {0}; see the limits of processes and memory")]
+    Threads(std::io::Error),
 }
 
 impl NodeBuilder {
@@ -144,7 +148,7 @@ impl NodeBuilder {
             transport: transport::start(&config, cluster, &mut ids)?,
             registry: Arc::new(self.registry),
             ids,
-            placement: Placement::OwnArbiter,
+            placement: Placement::On(TaskThreads::start().map_err(NodeError::Threads)?),
             census: Census::default(),
         };
         let (handle, ended) = assemble(&config, parts);

@@ -23,6 +23,7 @@ pub mod running_task;
 pub mod services;
 pub mod supervision;
 pub mod task_pipeline;
+pub mod task_threads;
 pub mod virtual_peer;
 #[cfg(test)]
 mod virtual_time;

@@ -4,14 +4,15 @@
 
 use super::supervision::Obituary;
 use super::task_pipeline::{TaskPipeline, TaskStart};
+use super::task_threads::{TaskThreads, Watch};
 use super::virtual_peer::VirtualPeer;
 use crate::ids::JobId;
 use crate::log::wants::{self, Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, EndReason, Observe, Stop};
-use crate::messages::task_pipeline::Reassign;
+use crate::messages::task_pipeline::{Abandon, Reassign};
 use crate::task::{Beat, TaskServices};
 use actix::fut::wrap_future;
-use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, MailboxError};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, MailboxError};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
@@ -30,7 +31,8 @@ pub struct RunningTask {
 pub struct Pipeline {
     addr: Addr<TaskPipeline>,
     beat: Beat,
-    arbiter: Option<Arbiter>,
+    /// Of a task on threads of its own.
+    watch: Option<Watch>,
     incarnation: u64,
     assignment: Assignment,
     phase: TaskPhase,
@@ -52,12 +54,12 @@ enum Seen {
 }
 
 /// Where pipelines run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Placement {
-    /// Each on a thread of its own: user code takes as long as it takes.
-    OwnArbiter,
+    /// On threads that run nothing else: user code takes as long as it takes.
+    On(TaskThreads),
     /// With everything else, so that a test has one clock.
-    SystemArbiter,
+    Here,
 }
 
 impl RunningTask {
@@ -114,9 +116,9 @@ impl RunningTask {
             (None, Some(wanted)) => {
                 let wanted = wanted.clone();
                 let pipeline = start(peer, wanted, ctx);
-                if pipeline.arbiter.is_some() {
+                if let Some(watch) = pipeline.watch() {
                     let incarnation = pipeline.incarnation;
-                    let watch = wrap_future::<_, VirtualPeer>(pipeline.watch());
+                    let watch = wrap_future::<_, VirtualPeer>(watch);
                     ctx.spawn(watch.map(move |seen, peer, ctx| match seen {
                         Seen::Stuck => give_up_on(peer, incarnation, ctx),
                         Seen::Ended => {}
@@ -163,10 +165,8 @@ impl RunningTask {
         {
             return false;
         }
-        self.running.take().is_some_and(|gone| {
-            gone.stop_arbiter();
-            gone.course == Course::Running
-        })
+        let gone = self.running.take();
+        gone.is_some_and(|gone| gone.course == Course::Running)
     }
 
     /// The pipeline, for a planned end of the peer.
@@ -178,12 +178,11 @@ impl RunningTask {
     /// The end of the peer: nobody waits for the pipeline any more.
     pub(super) fn abandon(&mut self) {
         if let Some(pipeline) = self.take() {
-            let _ = pipeline.addr.try_send(Stop);
-            pipeline.stop_arbiter();
+            pipeline.abandon();
         }
     }
 
-    /// A pipeline that does not come out of user code is left behind with its arbiter. Whether it
+    /// A pipeline that does not come out of user code is left behind with its thread. Whether it
     /// was the one that runs.
     fn gave_up_on(&mut self, incarnation: u64) -> bool {
         let stuck = self
@@ -192,7 +191,7 @@ impl RunningTask {
         let Some(running) = stuck else { return false };
         let Assignment { job, task, .. } = &running.assignment;
         tracing::error!(%job, %task, after = ?running.stuck_after, "a task is stuck in user code; it is abandoned with its thread");
-        running.stop_arbiter();
+        running.abandon();
         true
     }
 
@@ -201,17 +200,13 @@ impl RunningTask {
         &self,
     ) -> Option<LocalBoxFuture<'static, Result<ActorReport, MailboxError>>> {
         let running = self.running.as_ref()?;
-        // A pipeline that is inside user code does not answer; the report must not wait for it.
-        let phase = format!("{:?}", running.phase).to_lowercase();
+        let is_held = |watch: &Watch| watch.held_for() >= HELD_MAX;
+        let state = match running.watch.as_ref().is_some_and(is_held) {
+            true => "busy".to_owned(),
+            false => format!("{:?}", running.phase).to_lowercase(),
+        };
         let asked = running.addr.send(Observe);
-        let stuck = ActorReport::of(Child::TaskPipeline, "busy", serde_json::Value::Null);
-        let answer = tokio::time::timeout(OBSERVE_MAX, asked).map(move |answer| match answer {
-            Ok(report) => report.map(|report| ActorReport {
-                state: phase,
-                ..report
-            }),
-            Err(_) => Ok(stuck),
-        });
+        let answer = asked.map(|answer| answer.map(|report| ActorReport { state, ..report }));
         Some(answer.boxed_local())
     }
 
@@ -230,7 +225,8 @@ fn give_up_on(peer: &mut VirtualPeer, incarnation: u64, ctx: &mut Context<Virtua
     }
 }
 
-const OBSERVE_MAX: Duration = Duration::from_millis(500);
+/// A task that has been in user code for so long is called busy.
+const HELD_MAX: Duration = Duration::from_millis(500);
 
 fn start(
     peer: &mut VirtualPeer,
@@ -261,23 +257,21 @@ fn start(
         supervisor,
         &services.census,
     );
-    let (addr, arbiter) = match services.placement {
-        Placement::SystemArbiter => (TaskPipeline::new(start, obituary).start(), None),
-        Placement::OwnArbiter => {
-            let arbiter = Arbiter::new();
-            let addr = TaskPipeline::start_in_arbiter(&arbiter.handle(), move |_| {
-                TaskPipeline::new(start, obituary)
-            });
-            (addr, Some(arbiter))
+    let (pipeline, watch) = match &services.placement {
+        Placement::Here => (TaskPipeline::here(start, obituary), None),
+        Placement::On(threads) => {
+            let (pipeline, watch) = TaskPipeline::on(threads, start, obituary);
+            (pipeline, Some(watch))
         }
     };
+    let addr = pipeline.start();
     tracing::info!(peer = %peer.me.me, job = %assignment.job, task = %assignment.task, slot = %assignment.slot, position = %assignment.version, "task starts");
     let stuck_after = services.stuck_after;
     let (phase, course) = (TaskPhase::Starting, Course::Running);
     Pipeline {
         addr,
         beat,
-        arbiter,
+        watch,
         incarnation,
         assignment,
         phase,
@@ -312,32 +306,37 @@ impl Pipeline {
             .is_err()
         {
             tracing::error!(job = %self.assignment.job, task = %self.assignment.task, "a task did not stop; it is abandoned with its thread");
+            self.abandon();
         }
-        self.stop_arbiter();
     }
 
-    /// Comes back when the task ends, or when it has neither answered nor come through a segment for
-    /// `stuck_after`. Opening a medium may take as long as it takes.
-    fn watch(&self) -> impl Future<Output = Seen> + use<> {
-        let (addr, beat, stuck_after) = (self.addr.clone(), self.beat.clone(), self.stuck_after);
-        async move {
+    /// Comes back when the task ends, or when it has neither come out of user code nor come through a
+    /// segment for `stuck_after`. Opening a medium may take as long as it takes.
+    fn watch(&self) -> Option<impl Future<Output = Seen> + use<>> {
+        let watch = self.watch.clone()?;
+        let (beat, stuck_after) = (self.beat.clone(), self.stuck_after);
+        Some(async move {
             loop {
                 tokio::time::sleep(stuck_after / 2).await;
                 let before = beat.count();
-                match tokio::time::timeout(stuck_after, addr.send(Observe)).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(_)) => return Seen::Ended,
-                    Err(_) if before > 0 && beat.count() == before => return Seen::Stuck,
-                    // It is slow, and gets on.
-                    Err(_) => {}
+                tokio::time::sleep(stuck_after).await;
+                if watch.has_ended() {
+                    return Seen::Ended;
+                }
+                let stands = before > 0 && beat.count() == before;
+                // Otherwise it is slow, and gets on.
+                if stands && watch.held_for() >= stuck_after {
+                    return Seen::Stuck;
                 }
             }
-        }
+        })
     }
 
-    fn stop_arbiter(&self) {
-        if let Some(arbiter) = &self.arbiter {
-            arbiter.stop();
-        }
+    fn abandon(&self) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a pipeline that does not hear of it would go on"
+        )]
+        self.addr.do_send(Abandon);
     }
 }

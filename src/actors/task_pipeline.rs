@@ -1,12 +1,13 @@
-//! The task pipeline: runs the task that the replica gives its peer, on an arbiter of its own.
+//! The task pipeline: runs the task that the replica gives its peer, on the threads of tasks.
 
 use super::supervision::{Obituary, runtime_has_ended};
+use super::task_threads::{NoOutcome, Running, TaskThreads, Watch};
 use crate::clock::Millis;
 use crate::coordination::CoordinationError;
 use crate::ids::{AllocationVersion, PeerId};
 use crate::log::wants::{Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
-use crate::messages::task_pipeline::Reassign;
+use crate::messages::task_pipeline::{Abandon, Reassign};
 use crate::messages::virtual_peer::{TaskFailed, TaskProgressed, TaskVerdict};
 use crate::plugins::Position;
 use crate::task::exception::Exception;
@@ -23,11 +24,21 @@ use tokio::sync::{mpsc, oneshot};
 
 /// One start of one task. It ends when it is stopped or its task fails; a new start is a new actor.
 pub struct TaskPipeline {
-    drive: Option<Drive>,
+    course: Course,
     orders: mpsc::UnboundedSender<Order>,
     assignment: Assignment,
-    /// Kept for its drop.
-    _obituary: Obituary,
+    failed: Recipient<TaskFailed>,
+    incarnation: u64,
+}
+
+/// Where the drive is.
+enum Course {
+    /// With the actor, as soon as it starts.
+    Here(Box<Drive>),
+    /// On threads of its own.
+    There(Running<Ended>),
+    /// Under way in the actor's context.
+    Started,
 }
 
 /// What a pipeline needs to start.
@@ -53,31 +64,65 @@ pub struct TaskStart {
 enum Order {
     Reassign(Assignment),
     Stop(oneshot::Sender<()>),
+    /// A test wants to see it panic.
+    Crash,
 }
 
 impl TaskPipeline {
-    /// A pipeline that starts its task as soon as it runs.
-    pub fn new(start: TaskStart, obituary: Obituary) -> Self {
-        // Orders are newer views of one assignment and one stop: few, and never refused.
+    /// A pipeline that starts its task as soon as it runs, in the same thread.
+    pub fn here(start: TaskStart, obituary: Obituary) -> Self {
+        let (mut pipeline, drive) = Self::new(start, obituary);
+        pipeline.course = Course::Here(Box::new(drive));
+        pipeline
+    }
+
+    /// A pipeline whose task starts now, on these threads; and a watch of it.
+    pub fn on(threads: &TaskThreads, start: TaskStart, obituary: Obituary) -> (Self, Watch) {
+        let (mut pipeline, drive) = Self::new(start, obituary);
+        let running = threads.run(drive.run());
+        let watch = running.watch();
+        pipeline.course = Course::There(running);
+        (pipeline, watch)
+    }
+
+    fn new(start: TaskStart, obituary: Obituary) -> (Self, Drive) {
+        // Orders are newer views of one assignment, one stop, and questions: few, and never refused.
         let (orders, received) = mpsc::unbounded_channel();
         let assignment = start.assignment.clone();
+        let (failed, incarnation) = (start.failed.clone(), start.incarnation);
         let drive = Drive {
             start,
             orders: received,
             saving: None,
             saved: None,
             failed_saves: 0,
+            _obituary: obituary,
         };
-        TaskPipeline {
-            drive: Some(drive),
+        let pipeline = TaskPipeline {
+            course: Course::Started,
             orders,
             assignment,
-            _obituary: obituary,
-        }
+            failed,
+            incarnation,
+        };
+        (pipeline, drive)
+    }
+
+    fn tell_failure(&self, verdict: TaskVerdict, exception: String) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a failure that is not told stalls the job"
+        )]
+        self.failed.do_send(TaskFailed {
+            incarnation: self.incarnation,
+            job: self.assignment.job,
+            verdict,
+            exception,
+        });
     }
 }
 
-/// The loop of a pipeline. It runs inside the actor, so that a bug in it is the actor's death.
+/// The loop of a pipeline. A bug in it is the actor's death.
 struct Drive {
     start: TaskStart,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -87,6 +132,8 @@ struct Drive {
     saved: Option<Position>,
     /// How many saves have failed since.
     failed_saves: u64,
+    /// Dropped after everything that the task holds: nothing is left of it when that is told.
+    _obituary: Obituary,
 }
 
 /// How a drive ended.
@@ -157,6 +204,7 @@ impl Drive {
                     return None;
                 }
                 Some(Order::Reassign(_)) => {}
+                Some(Order::Crash) => crash(),
                 // The actor is gone, and with it this future.
                 None => std::future::pending().await,
             }
@@ -227,6 +275,7 @@ impl Drive {
             match order {
                 Some(Order::Reassign(assignment)) => run.reassign(assignment),
                 Some(Order::Stop(confirm)) => return Ok(confirm),
+                Some(Order::Crash) => crash(),
                 None => {}
             }
             if let Some((position, result)) = self
@@ -350,6 +399,10 @@ impl Stretch {
     }
 }
 
+fn crash() -> ! {
+    panic!("crashed by a test");
+}
+
 fn threw(run: &TaskRun, exception: &Exception) -> Round {
     let verdict = verdict(run.handling(exception));
     Round::Ended(Ended::Failed(verdict, exception.to_string()))
@@ -394,34 +447,23 @@ impl Actor for TaskPipeline {
         if runtime_has_ended() {
             return;
         }
-        let Some(drive) = self.drive.take() else {
-            return;
+        let outcome = match std::mem::replace(&mut self.course, Course::Started) {
+            Course::Here(drive) => drive.run().map(Ok).boxed_local(),
+            Course::There(running) => running.boxed_local(),
+            Course::Started => return,
         };
-        let failed = drive.start.failed.clone();
-        let (incarnation, job) = (drive.start.incarnation, drive.start.assignment.job);
-        ctx.spawn(
-            wrap_future::<_, Self>(drive.run()).map(move |ended, _, ctx| {
-                match ended {
-                    Ended::Stopped(confirm) => {
-                        // The asker may have stopped waiting; it is as well.
-                        let _ = confirm.send(());
-                    }
-                    Ended::Failed(verdict, exception) => {
-                        #[expect(
-                            clippy::disallowed_methods,
-                            reason = "a failure that is not told stalls the job"
-                        )]
-                        failed.do_send(TaskFailed {
-                            incarnation,
-                            job,
-                            verdict,
-                            exception,
-                        });
-                    }
+        ctx.spawn(wrap_future::<_, Self>(outcome).map(|outcome, this, ctx| {
+            match outcome {
+                Ok(Ended::Stopped(confirm)) => {
+                    // The asker may have stopped waiting; it is as well.
+                    let _ = confirm.send(());
                 }
-                ctx.stop();
-            }),
-        );
+                Ok(Ended::Failed(verdict, exception)) => this.tell_failure(verdict, exception),
+                // Its obituary has told why.
+                Err(NoOutcome) => {}
+            }
+            ctx.stop();
+        }));
     }
 }
 
@@ -445,6 +487,15 @@ impl Handler<Stop> for TaskPipeline {
     }
 }
 
+impl Handler<Abandon> for TaskPipeline {
+    type Result = ();
+
+    /// Nobody waits for the task any more: it ends where it next comes out of user code.
+    fn handle(&mut self, _: Abandon, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
 impl Handler<Observe> for TaskPipeline {
     type Result = MessageResult<Observe>;
 
@@ -462,6 +513,6 @@ impl Handler<Crash> for TaskPipeline {
     type Result = ();
 
     fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
-        panic!("crashed by a test");
+        let _ = self.orders.send(Order::Crash);
     }
 }

@@ -52,7 +52,7 @@ impl From<&NodeError> for Exit {
             | NodeError::Embedded(_)
             | NodeError::Transport(_)
             | NodeError::OtherLog { .. } => Exit::BadInput,
-            NodeError::Coordination(_) => Exit::Failed,
+            NodeError::Coordination(_) | NodeError::Threads(_) => Exit::Failed,
         }
     }
 }

@@ -7,3 +7,8 @@ use actix::Message;
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Reassign(pub Assignment);
+
+/// The peer to its pipeline: nobody waits for you any more.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Abandon;

@@ -2,8 +2,8 @@
 //!
 //! The runtime owns what is pending, retries, time-outs and checkpoints. An input only polls, says
 //! where it is, is told how far everything has completed, and can start again at a position it
-//! gave. An output writes and seals. Both are called from one thread, that of their task, and may
-//! block it for as long as one read or write takes.
+//! gave. An output writes and seals. Both are called by one thread at a time, not always the same, and
+//! may block it for as long as one read or write takes: their task's neighbours go on elsewhere.
 
 pub mod conformance;
 mod file;

@@ -21,7 +21,7 @@ pub(super) struct GatheredAcks {
 const ACKS_MAX: usize = 256;
 
 /// Fewer wait until this long after the last. Sources count time-outs in seconds.
-const INTERVAL: Duration = Duration::from_millis(1);
+const INTERVAL: Duration = Duration::from_millis(2);
 
 impl GatheredAcks {
     /// Puts the acks of a batch to the others.
@@ -113,8 +113,8 @@ mod tests {
         assert_eq!((acks.due(), take(&mut acks, 5)), (None, Vec::new()));
         acks.add(batch(2, 1));
         acks.add(batch(3, 1));
-        assert_eq!(acks.due(), Some(Millis(6)));
-        assert_eq!(take(&mut acks, 6), [(2, 2)]);
+        assert_eq!(acks.due(), Some(Millis(7)));
+        assert_eq!(take(&mut acks, 7), [(2, 2)]);
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         acks.add(batch(1, 1));
         take(&mut acks, 5);
         acks.add(batch(2, ACKS_MAX - 1));
-        assert_eq!(acks.due(), Some(Millis(6)));
+        assert_eq!(acks.due(), Some(Millis(7)));
         acks.add(batch(900, 1));
         assert!(acks.due() <= Some(Millis(5)));
         assert_eq!(take(&mut acks, 5), [(2, ACKS_MAX)]);

@@ -11,7 +11,7 @@ impl Beat {
     /// Another segment, or another turn.
     #[inline]
     pub(super) fn beat(&self) {
-        // Only the task's own thread writes: no need to lock the bus for it.
+        // Only the thread that runs the task writes: no need to lock the bus for it.
         let before = self.0.load(Ordering::Relaxed);
         self.0.store(before.wrapping_add(1), Ordering::Relaxed);
     }

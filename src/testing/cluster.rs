@@ -156,7 +156,7 @@ impl<S: Servers> TestCluster<S> {
             transport: self.transport(failures.clone()),
             registry: Arc::new(self.setup.registry.clone()),
             ids: IdSource::from_seed(self.ids.bits()),
-            placement: Placement::SystemArbiter,
+            placement: Placement::Here,
             census: self.census.clone(),
         };
         let (handle, ended) = assemble(config, parts);
