@@ -79,6 +79,8 @@ impl Times {
 /// Runs the chain at that rate, through the floor and through the runtime, and tells the percentiles.
 pub(crate) fn run() {
     println!("== latency: {SECONDS} s at 10,000 segments/s, in process");
+    let pace = pace_alone();
+    println!("the pace alone, on one thread: {pace:.2} cores");
     let floor = through_floor();
     println!("floor: {floor}");
     let runtime = through_runtime();
@@ -116,6 +118,17 @@ impl fmt::Display for Lateness {
             self.cores
         )
     }
+}
+
+/// The cores that waiting for each segment takes, whoever does something with it.
+fn pace_alone() -> f64 {
+    let times = Times::default();
+    let (start, cpu_before) = (now(), cpu_seconds("self"));
+    let mut taken = 0;
+    while taken < SEGMENTS / 3 {
+        taken = times.wait(taken, u64::MAX);
+    }
+    (cpu_seconds("self") - cpu_before) / start.elapsed().as_secs_f64()
 }
 
 fn through_floor() -> Lateness {

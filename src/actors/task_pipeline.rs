@@ -1,7 +1,7 @@
 //! The task pipeline: runs the task that the replica gives its peer, on the threads of tasks.
 
 use super::supervision::{Obituary, runtime_has_ended};
-use super::task_threads::{NoOutcome, Running, TaskThreads, Watch};
+use super::task_threads::{Running, TaskThreads, Watch};
 use crate::clock::Millis;
 use crate::coordination::CoordinationError;
 use crate::ids::{AllocationVersion, PeerId};
@@ -27,8 +27,6 @@ pub struct TaskPipeline {
     course: Course,
     orders: mpsc::UnboundedSender<Order>,
     assignment: Assignment,
-    failed: Recipient<TaskFailed>,
-    incarnation: u64,
 }
 
 /// Where the drive is.
@@ -36,7 +34,7 @@ enum Course {
     /// With the actor, as soon as it starts.
     Here(Box<Drive>),
     /// On threads of its own.
-    There(Running<Ended>),
+    There(Running<()>),
     /// Under way in the actor's context.
     Started,
 }
@@ -89,7 +87,6 @@ impl TaskPipeline {
         // Orders are newer views of one assignment, one stop, and questions: few, and never refused.
         let (orders, received) = mpsc::unbounded_channel();
         let assignment = start.assignment.clone();
-        let (failed, incarnation) = (start.failed.clone(), start.incarnation);
         let drive = Drive {
             start,
             orders: received,
@@ -102,23 +99,8 @@ impl TaskPipeline {
             course: Course::Started,
             orders,
             assignment,
-            failed,
-            incarnation,
         };
         (pipeline, drive)
-    }
-
-    fn tell_failure(&self, verdict: TaskVerdict, exception: String) {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a failure that is not told stalls the job"
-        )]
-        self.failed.do_send(TaskFailed {
-            incarnation: self.incarnation,
-            job: self.assignment.job,
-            verdict,
-            exception,
-        });
     }
 }
 
@@ -164,7 +146,30 @@ impl From<StartFailed> for Round {
 }
 
 impl Drive {
-    async fn run(mut self) -> Ended {
+    async fn run(mut self) {
+        match self.end().await {
+            Ended::Stopped(confirm) => {
+                // The asker may have stopped waiting; it is as well.
+                let _ = confirm.send(());
+            }
+            Ended::Failed(verdict, exception) => {
+                let failed = TaskFailed {
+                    incarnation: self.start.incarnation,
+                    job: self.start.assignment.job,
+                    verdict,
+                    exception,
+                };
+                // Before its obituary, so that it is known why.
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a failure that is not told stalls the job"
+                )]
+                self.start.failed.do_send(failed);
+            }
+        }
+    }
+
+    async fn end(&mut self) -> Ended {
         loop {
             let TaskStart {
                 services,
@@ -452,18 +457,8 @@ impl Actor for TaskPipeline {
             Course::There(running) => running.boxed_local(),
             Course::Started => return,
         };
-        ctx.spawn(wrap_future::<_, Self>(outcome).map(|outcome, this, ctx| {
-            match outcome {
-                Ok(Ended::Stopped(confirm)) => {
-                    // The asker may have stopped waiting; it is as well.
-                    let _ = confirm.send(());
-                }
-                Ok(Ended::Failed(verdict, exception)) => this.tell_failure(verdict, exception),
-                // Its obituary has told why.
-                Err(NoOutcome) => {}
-            }
-            ctx.stop();
-        }));
+        // Of a panic its obituary has told.
+        ctx.spawn(wrap_future::<_, Self>(outcome).map(|_, _, ctx| ctx.stop()));
     }
 }
 
