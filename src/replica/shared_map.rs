@@ -16,9 +16,13 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct SharedMap<K, V> {
     /// Empty, or one for each value of an id's first six bits.
-    parts: Arc<Vec<Arc<BTreeMap<K, V>>>>,
+    parts: Arc<Vec<Arc<Part<K, V>>>>,
     len: usize,
 }
+
+/// Sorted by key. A part is copied more often than it is changed in place, and walked through more
+/// often than either: both are quickest when it is one piece of memory.
+type Part<K, V> = Vec<(K, V)>;
 
 /// What the map is ordered by.
 pub trait RandomId: Copy + Ord {
@@ -50,6 +54,23 @@ fn part_of<K: RandomId>(key: &K) -> usize {
     usize::from(key.uuid().as_bytes()[0] >> 2)
 }
 
+/// Where a key stands in its part, or would stand.
+fn place_in<K: RandomId, V>(part: &Part<K, V>, key: &K) -> Result<usize, usize> {
+    part.binary_search_by(|(other, _)| other.cmp(key))
+}
+
+/// Puts a new entry into a part. When it is shared, the copy is made with room for it.
+fn add<K: Copy, V: Clone>(part: &mut Arc<Part<K, V>>, place: usize, entry: (K, V)) {
+    if let Some(part) = Arc::get_mut(part) {
+        return part.insert(place, entry);
+    }
+    let mut copy = Vec::with_capacity(part.len() + 1);
+    copy.extend_from_slice(&part[..place]);
+    copy.push(entry);
+    copy.extend_from_slice(&part[place..]);
+    *part = Arc::new(copy);
+}
+
 impl<K: RandomId, V: Clone> SharedMap<K, V> {
     /// How many entries there are.
     pub fn len(&self) -> usize {
@@ -63,7 +84,9 @@ impl<K: RandomId, V: Clone> SharedMap<K, V> {
 
     /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.parts.get(part_of(key))?.get(key)
+        let part = self.parts.get(part_of(key))?;
+        let place = place_in(part, key).ok()?;
+        Some(&part[place].1)
     }
 
     /// Whether there is a value of the key.
@@ -73,7 +96,8 @@ impl<K: RandomId, V: Clone> SharedMap<K, V> {
 
     /// Every entry, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.parts.iter().flat_map(|part| part.iter())
+        let entries = self.parts.iter().flat_map(|part| part.iter());
+        entries.map(|(key, value)| (key, value))
     }
 
     /// Every key, in order.
@@ -89,25 +113,32 @@ impl<K: RandomId, V: Clone> SharedMap<K, V> {
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let part = Arc::make_mut(&mut self.parts).get_mut(part_of(key))?;
-        Arc::make_mut(part).get_mut(key)
+        let place = place_in(part, key).ok()?;
+        Some(&mut Arc::make_mut(part)[place].1)
     }
 
     /// Puts a value in the place of the one that the key had.
     pub fn insert(&mut self, key: K, value: V) {
         let parts = Arc::make_mut(&mut self.parts);
         parts.resize_with(PARTS, Arc::default);
-        let replaced = Arc::make_mut(&mut parts[part_of(&key)]).insert(key, value);
-        self.len += usize::from(replaced.is_none());
+        let part = &mut parts[part_of(&key)];
+        match place_in(part, &key) {
+            Ok(place) => Arc::make_mut(part)[place].1 = value,
+            Err(place) => {
+                add(part, place, (key, value));
+                self.len += 1;
+            }
+        }
     }
 
     /// Removes a key, and gives back the value it had.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        if !self.contains_key(key) {
-            return None;
-        }
+        let part = part_of(key);
+        let place = place_in(self.parts.get(part)?, key).ok()?;
         let parts = Arc::make_mut(&mut self.parts);
         self.len -= 1;
-        Arc::make_mut(&mut parts[part_of(key)]).remove(key)
+        let (_, value) = Arc::make_mut(&mut parts[part]).remove(place);
+        Some(value)
     }
 
     /// Removes the entries of the lowest rank among those that have one, until so many are left
@@ -118,9 +149,17 @@ impl<K: RandomId, V: Clone> SharedMap<K, V> {
         let mut ranked: Vec<(R, K)> = ranked.collect();
         let surplus = ranked.len().saturating_sub(keep);
         ranked.sort_unstable();
-        for (_, key) in &ranked[..surplus] {
-            self.remove(key);
+        let mut lowest: Vec<K> = ranked[..surplus].iter().map(|(_, key)| *key).collect();
+        lowest.sort_unstable();
+        for part in Arc::make_mut(&mut self.parts) {
+            if part
+                .iter()
+                .any(|(key, _)| lowest.binary_search(key).is_ok())
+            {
+                Arc::make_mut(part).retain(|(key, _)| lowest.binary_search(key).is_err());
+            }
         }
+        self.len -= surplus;
     }
 }
 
@@ -137,7 +176,9 @@ impl<K: RandomId, V: Clone> Index<&K> for SharedMap<K, V> {
     type Output = V;
 
     fn index(&self, key: &K) -> &V {
-        &self.parts[part_of(key)][key]
+        let part = &self.parts[part_of(key)];
+        let place = place_in(part, key);
+        &part[place.expect("the map has the key")].1
     }
 }
 

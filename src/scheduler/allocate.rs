@@ -2,7 +2,7 @@
 
 use super::ackers::choose_ackers;
 use super::jobs;
-use super::placement::{Placed, place};
+use super::placement::{Fate, Placed, place};
 use super::reach::{Candidate, Crew, JobState, crews, live_jobs};
 use super::roster::{Roster, RosterJob};
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
@@ -24,11 +24,9 @@ pub fn reallocate(replica: &Replica, position: LogPosition) -> Replica {
         let candidates = offers.to(crew);
         if !candidates.is_empty() {
             let roster = offers.roster(replica, crew, &candidates);
-            let given = allocate(replica, &roster, position);
-            offers
-                .waiting
-                .retain(|waiting| !given.contains_key(&waiting.id));
-            allocations.extend(given);
+            allocate(replica, &roster, position, &mut allocations);
+            let is_given = |waiting: &Candidate<'_>| allocations.contains_key(&waiting.id);
+            offers.waiting.retain(|waiting| !is_given(waiting));
         }
     }
     let mut new = replica.clone();
@@ -135,32 +133,26 @@ fn keeps_peers(record: &JobRecord) -> bool {
     policies.any(keeps)
 }
 
-/// The allocations of the jobs that a crew covers.
-fn allocate(replica: &Replica, roster: &Roster<'_>, position: LogPosition) -> Allocations {
+/// Adds the allocations of the jobs that a crew covers.
+fn allocate(
+    replica: &Replica,
+    roster: &Roster<'_>,
+    position: LogPosition,
+    allocations: &mut Allocations,
+) {
     let capacity = jobs::plan(roster);
     let placed = place(roster, &capacity);
-    let mut allocations = Allocations::new();
     for (index, job) in roster.jobs.iter().enumerate() {
         if capacity.of_job(index) == 0 {
             continue;
         }
         let old = replica.allocations.get(&job.id);
-        let allocation = match old {
-            Some(old) if is_unchanged(roster, job, &placed) => Arc::clone(old),
+        let allocation = match (old, placed.fates[index]) {
+            (Some(old), Fate::Unchanged) => Arc::clone(old),
             _ => allocation(replica, job, old, slots(roster, job, &placed), position),
         };
         allocations.insert(job.id, allocation);
     }
-    allocations
-}
-
-/// Whether everybody who holds a slot of the job stays, and nobody comes.
-fn is_unchanged(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &Placed) -> bool {
-    roster.tasks[job.tasks.clone()].iter().all(|task| {
-        let mut posts = task.posts.clone();
-        let staying: usize = posts.clone().map(|post| placed.stay[post].len()).sum();
-        staying == task.slots && posts.all(|post| placed.come[post].is_empty())
-    })
 }
 
 /// Those who stay keep their slots, the others take the smallest that are free.
@@ -204,17 +196,15 @@ fn allocation(
             ..Allocation::default()
         });
     };
-    let stayed = |task: &TaskName, slot: &SlotId, peer: &PeerId| {
-        tasks.get(task).and_then(|slots| slots.get(slot)) == Some(peer)
-    };
-    let mut ready = BTreeSet::new();
+    let mut ready = Vec::with_capacity(old.ready.len());
     let mut last_loss = old.last_loss;
     for (task, slots) in &old.tasks {
+        let now = tasks.get(task);
         for (slot, peer) in slots {
-            if !stayed(task, slot, peer) {
+            if now.and_then(|now| now.get(slot)) != Some(peer) {
                 last_loss = Some(at);
             } else if old.ready.contains(peer) {
-                ready.insert(*peer);
+                ready.push(*peer);
             }
         }
     }
@@ -222,7 +212,7 @@ fn allocation(
         version: at,
         last_loss,
         tasks,
-        ready,
+        ready: ready.into_iter().collect(),
         ackers,
     })
 }

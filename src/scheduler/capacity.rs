@@ -86,6 +86,22 @@ impl<'a> Capacity<'a> {
 
     /// Promises one more peer to a post, if need be by exchanging the promises of others.
     pub(super) fn grow(&mut self, post: usize) -> Growth {
+        if self.free_in_all == 0 {
+            return Growth::Impossible;
+        }
+        let mut classes = self.roster.able[post].iter().enumerate();
+        if let Some((rank, class)) = classes.find(|(_, class)| self.free[**class] > 0) {
+            self.free[*class] -= 1;
+            self.free_in_all -= 1;
+            self.promised[post][rank] += 1;
+            self.counts[post] += 1;
+            return Growth::Grown;
+        }
+        self.grow_by_exchange(post)
+    }
+
+    /// Promises one more peer to a post that can have none of those that are free.
+    fn grow_by_exchange(&mut self, post: usize) -> Growth {
         let Some(mut found) = self.nearest_free_class(post) else {
             return Growth::Impossible;
         };
@@ -139,16 +155,6 @@ impl<'a> Capacity<'a> {
 
     /// The fewest exchanges that free a peer for a post, breadth first.
     fn nearest_free_class(&self, post: usize) -> Option<FreeClass> {
-        let mut classes = self.roster.able[post].iter();
-        if let Some(class) = classes.find(|class| self.free[**class] > 0) {
-            return Some(FreeClass {
-                class: *class,
-                exchanges: Vec::new(),
-            });
-        }
-        if self.free_in_all == 0 {
-            return None;
-        }
         // For each post reached: the post before it, and the rank of the class it would give up.
         let mut reached: Vec<Option<(usize, usize)>> = vec![None; self.counts.len()];
         let mut seen_class = vec![false; self.free.len()];

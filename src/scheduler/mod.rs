@@ -16,6 +16,7 @@ mod jobs;
 mod laws;
 mod placement;
 mod reach;
+mod register;
 mod roster;
 mod rows;
 mod tasks;

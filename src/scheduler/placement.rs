@@ -7,17 +7,27 @@
 //! augmenting path of least cost keeps it so.
 
 use super::capacity::Capacity;
-use super::roster::Roster;
+use super::roster::{Roster, RosterTask};
 use super::rows::Rows;
 use std::collections::VecDeque;
 
-/// Who is at each post of the roster, each row in a fixed order.
+/// Who is at each post of the jobs that change, each row in a fixed order.
 #[derive(Debug)]
 pub(super) struct Placed {
+    /// What becomes of each job.
+    pub(super) fates: Vec<Fate>,
     /// Those that stay, by index.
     pub(super) stay: Rows<usize>,
     /// Those that come.
     pub(super) come: Rows<usize>,
+}
+
+/// What becomes of the peers of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Everybody who holds a slot stays, and nobody comes.
+    Unchanged,
+    Changed,
 }
 
 /// The peers of each post of the roster.
@@ -234,38 +244,73 @@ struct Paths {
     to_classes: Vec<Option<(i64, usize, usize)>>,
 }
 
+/// What becomes of each job when so many peers of each class are at each post.
+fn fates(roster: &Roster<'_>, placed: &Rows<usize>) -> Vec<Fate> {
+    let is_unchanged = |task: &RosterTask<'_>| {
+        let posts = task.posts.clone();
+        let holders: usize = posts.clone().map(|post| roster.holders(post)).sum();
+        holders == task.slots
+            && posts
+                .into_iter()
+                .all(|post| placed[post] == roster.held[post])
+    };
+    let jobs = roster.jobs.iter();
+    jobs.map(
+        |job| match roster.tasks[job.tasks.clone()].iter().all(is_unchanged) {
+            true => Fate::Unchanged,
+            false => Fate::Changed,
+        },
+    )
+    .collect()
+}
+
 /// From numbers to peers: those with the smallest slots stay, those with the smallest ids come.
+/// Nearly always most jobs go on as they are, and those who work for them need no names.
 fn name_peers(roster: &Roster<'_>, placed: &Rows<usize>) -> Placed {
-    let seated = roster.peers.iter().enumerate();
-    let seated = seated.filter_map(|(index, peer)| {
-        let (post, slot) = peer.holds?;
-        Some((post, (slot, index)))
-    });
-    let mut holders = Rows::grouped(placed.len(), seated);
-    let mut stays = vec![false; roster.peers.len()];
+    let fates = fates(roster, placed);
+    let fate_of = |post: usize| fates[roster.tasks[roster.posts[post].task].job];
+    let mut seated = Vec::new();
+    let mut idle = Vec::new();
+    for (index, peer) in roster.peers.iter().enumerate() {
+        match peer.holds {
+            Some((post, _)) if fate_of(post) == Fate::Unchanged => {}
+            Some((post, slot)) => seated.push((post, (slot, index))),
+            None => idle.push((peer.class, index)),
+        }
+    }
+    let mut holders = Rows::grouped(placed.len(), seated.iter().copied());
     let mut stay = Rows::with_capacity(placed.len());
     let mut comers = placed.clone();
     for post in 0..placed.len() {
         holders[post].sort_unstable();
         stay.push(holders[post].iter().filter_map(|(_, index)| {
-            let rank = roster.rank(post, roster.peers[*index].class)?;
-            comers[post][rank] = comers[post][rank].checked_sub(1)?;
-            stays[*index] = true;
-            Some(*index)
+            let class = roster.peers[*index].class;
+            let rank = roster.rank(post, class);
+            let stays = rank.and_then(|rank| {
+                comers[post][rank] = comers[post][rank].checked_sub(1)?;
+                Some(*index)
+            });
+            if stays.is_none() {
+                idle.push((class, *index));
+            }
+            stays
         }));
     }
-    let idle = roster.peers.iter().enumerate();
-    let idle = idle.filter(|(index, _)| !stays[*index]);
-    let idle = idle.map(|(index, peer)| (peer.class, index));
-    let idle = Rows::grouped(roster.class_sizes.len(), idle);
+    // Those who leave a post are at their place among the others again.
+    idle.sort_unstable_by_key(|(_, index)| *index);
+    let idle = Rows::grouped(roster.class_sizes.len(), idle.iter().copied());
     let mut taken = vec![0; idle.len()];
     let mut come = Rows::with_capacity(placed.len());
-    for (classes, comers) in roster.able.iter().zip(comers.iter()) {
+    for (post, (classes, comers)) in roster.able.iter().zip(comers.iter()).enumerate() {
+        if fate_of(post) == Fate::Unchanged {
+            come.push([]);
+            continue;
+        }
         come.push(classes.iter().zip(comers).flat_map(|(&class, amount)| {
             let first = taken[class];
             taken[class] = idle[class].len().min(first + amount);
             idle[class][first..taken[class]].iter().copied()
         }));
     }
-    Placed { stay, come }
+    Placed { fates, stay, come }
 }

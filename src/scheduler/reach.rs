@@ -4,7 +4,7 @@
 use crate::config::Transport;
 use crate::ids::{GroupId, JobId, PeerId};
 use crate::replica::{JobRecord, Member, Membership, Replica};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Joined peers that can send segments to each other, sorted.
 #[derive(Debug)]
@@ -44,15 +44,18 @@ pub(super) fn crews(replica: &Replica) -> Vec<Crew<'_>> {
 pub(super) fn everybody(replica: &Replica) -> Crew<'_> {
     Crew {
         group: None,
-        peers: joined(&replica.membership).collect(),
+        peers: joined(&replica.membership),
     }
 }
 
 fn one_for_each_group(replica: &Replica) -> Vec<Crew<'_>> {
     let membership = &replica.membership;
     let mut groups: BTreeMap<GroupId, Vec<(PeerId, &Member)>> = BTreeMap::new();
-    for (peer, member) in joined(membership) {
-        groups.entry(member.group).or_default().push((peer, member));
+    let joined = joined(membership);
+    // A cluster of one process is one run of peers.
+    for peers in joined.chunk_by(|(_, one), (_, next)| one.group == next.group) {
+        let group = peers[0].1.group;
+        groups.entry(group).or_default().extend_from_slice(peers);
     }
     let mut crews = Vec::with_capacity(groups.len());
     for peer in &membership.peers {
@@ -70,16 +73,18 @@ fn one_for_each_group(replica: &Replica) -> Vec<Crew<'_>> {
 }
 
 /// All joined peers, sorted.
-fn joined(membership: &Membership) -> impl Iterator<Item = (PeerId, &Member)> {
+fn joined(membership: &Membership) -> Vec<(PeerId, &Member)> {
     let on_their_way = membership
         .prepared
         .values()
         .chain(membership.accepted.values());
-    let on_their_way: BTreeSet<PeerId> = on_their_way.copied().collect();
+    let mut on_their_way: Vec<PeerId> = on_their_way.copied().collect();
+    on_their_way.sort_unstable();
     let members = membership.members.iter();
-    members
-        .filter(move |(peer, _)| !on_their_way.contains(peer))
-        .map(|(peer, member)| (*peer, member))
+    let joined = members.filter(|(peer, _)| on_their_way.binary_search(peer).is_err());
+    let mut peers = Vec::with_capacity(membership.members.len());
+    peers.extend(joined.map(|(peer, member)| (*peer, member)));
+    peers
 }
 
 /// The process in which a job runs: that of its peers.

@@ -3,6 +3,7 @@
 
 use super::classes::{Classes, Kinds};
 use super::reach::{Candidate, Crew, JobState};
+use super::register::Register;
 use super::rows::Rows;
 use crate::config::JobScheduler;
 use crate::ids::{JobId, PeerId, SlotId};
@@ -53,6 +54,7 @@ pub(super) struct RosterJob<'a> {
 #[derive(Debug, PartialEq)]
 pub(super) struct RosterTask<'a> {
     pub(super) record: &'a TaskRecord,
+    pub(super) job: usize,
     pub(super) posts: Range<usize>,
     /// The fewest peers it may have: its minimum; while it is frozen, those that it has.
     pub(super) least: usize,
@@ -82,12 +84,13 @@ pub(super) struct Post {
 impl<'a> Roster<'a> {
     /// The question of one crew, if these are the jobs.
     pub(super) fn new(replica: &'a Replica, crew: &Crew<'a>, candidates: &[Candidate<'a>]) -> Self {
+        let amount = candidates.iter().map(|it| it.record.tasks.len()).sum();
         let mut jobs = Vec::with_capacity(candidates.len());
-        let mut tasks = Vec::new();
+        let mut tasks = Vec::with_capacity(amount);
         let mut holders = Vec::with_capacity(crew.peers.len());
         for candidate in candidates {
             let first = tasks.len();
-            add_tasks(replica, candidate, &mut tasks, &mut holders);
+            add_tasks(replica, candidate, jobs.len(), &mut tasks, &mut holders);
             jobs.push(RosterJob {
                 id: candidate.id,
                 record: candidate.record,
@@ -102,9 +105,15 @@ impl<'a> Roster<'a> {
         };
         let classes = Classes::of(crew, &tasks, kinds);
         let (posts, able) = posts(&jobs, &mut tasks, &classes);
+        let peers = crew.peers.iter().zip(&classes.of_peers);
+        let peers = peers.map(|((id, _), class)| RosterPeer {
+            id: *id,
+            class: *class,
+            holds: None,
+        });
         let mut roster = Roster {
             job_scheduler: replica.agreed.job_scheduler,
-            peers: Vec::new(),
+            peers: peers.collect(),
             class_sizes: classes.sizes,
             jobs,
             tasks,
@@ -112,7 +121,7 @@ impl<'a> Roster<'a> {
             held: able.filled(0),
             able,
         };
-        roster.seat(crew, &classes.of_peers, holders);
+        roster.seat(holders);
         roster
     }
 
@@ -145,20 +154,17 @@ impl<'a> Roster<'a> {
         self.held[post].iter().sum()
     }
 
-    /// Lists the peers, each with what it holds. Both lists are walked in the order of ids.
-    fn seat(&mut self, crew: &Crew<'_>, classes: &[usize], mut holders: Vec<Holder>) {
-        holders.sort_unstable_by_key(|holder| holder.peer);
-        let mut holders = holders.into_iter().peekable();
-        self.peers.reserve(crew.peers.len());
-        for ((id, _), &class) in crew.peers.iter().zip(classes) {
-            while holders.next_if(|holder| holder.peer < *id).is_some() {}
-            let held = holders.next_if(|holder| holder.peer == *id);
-            let holds = held.and_then(|held| Some((self.hold(held.task, class)?, held.slot)));
-            self.peers.push(RosterPeer {
-                id: *id,
-                class,
-                holds,
-            });
+    /// Notes what each peer holds. Who is not of this crew, or gone, holds nothing here.
+    fn seat(&mut self, holders: Vec<Holder>) {
+        let register = Register::of(&self.peers);
+        for Holder { peer, task, slot } in holders {
+            let Some(index) = register.find(&self.peers, peer) else {
+                continue;
+            };
+            if self.peers[index].holds.is_none() {
+                let post = self.hold(task, self.peers[index].class);
+                self.peers[index].holds = post.map(|post| (post, slot));
+            }
         }
     }
 
@@ -183,6 +189,7 @@ struct Holder {
 fn add_tasks<'a>(
     replica: &'a Replica,
     candidate: &Candidate<'a>,
+    job: usize,
     tasks: &mut Vec<RosterTask<'a>>,
     holders: &mut Vec<Holder>,
 ) {
@@ -217,6 +224,7 @@ fn add_tasks<'a>(
         };
         tasks.push(RosterTask {
             record: task,
+            job,
             posts: 0..0,
             least: if is_frozen { min.max(has) } else { min },
             // A copy has a peer of every task, whether that has anything left to do or not.
@@ -256,13 +264,18 @@ fn posts(
     let mut posts = Vec::with_capacity(tasks.len());
     let mut able = Rows::with_capacity(tasks.len());
     for job in jobs {
-        let sites: Vec<Option<usize>> = match is_colocated(job.record) {
-            true => classes.sites_of(job.tasks.len()).map(Some).collect(),
-            false => vec![None],
+        let anywhere = [None];
+        let here: Vec<Option<usize>>;
+        let sites: &[Option<usize>] = match is_colocated(job.record) {
+            true => {
+                here = classes.sites_of(job.tasks.len()).map(Some).collect();
+                &here
+            }
+            false => &anywhere,
         };
         for index in job.tasks.clone() {
             let first = posts.len();
-            for &site in &sites {
+            for &site in sites {
                 able.push(classes.able(index, site));
                 posts.push(Post { task: index });
             }

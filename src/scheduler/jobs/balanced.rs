@@ -9,6 +9,7 @@ use crate::scheduler::roster::Roster;
 use crate::scheduler::tasks::{Grower, Step};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// Promises peers to jobs. Answers with those that are covered.
 pub(super) fn share(roster: &Roster<'_>, capacity: &mut Capacity<'_>) -> Vec<usize> {
@@ -21,12 +22,16 @@ pub(super) fn share(roster: &Roster<'_>, capacity: &mut Capacity<'_>) -> Vec<usi
     let mut turns: BinaryHeap<_> = sizes
         .map(|(index, grower)| Reverse((grower.size_after(), index)))
         .collect();
-    while let Some(Reverse((_, index))) = turns.pop() {
-        if capacity.free() == 0 {
-            break;
-        }
-        if growers[index].grow(roster, capacity) == Step::Grown {
-            turns.push(Reverse((growers[index].size_after(), index)));
+    while capacity.free() > 0
+        && let Some(mut turn) = turns.peek_mut()
+    {
+        let Reverse((size, index)) = &mut *turn;
+        let grower = &mut growers[*index];
+        match grower.grow(roster, capacity) {
+            Step::Grown => *size = grower.size_after(),
+            Step::Full => {
+                PeekMut::pop(turn);
+            }
         }
     }
     covered

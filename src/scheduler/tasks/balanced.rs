@@ -4,7 +4,8 @@
 /// topological order when they are equal.
 pub(super) fn next(open: &[bool], count: impl Fn(usize) -> usize) -> Option<usize> {
     let tasks = (0..open.len()).filter(|task| open[*task]);
-    tasks.min_by_key(|task| (count(*task), *task))
+    // The first of equals.
+    tasks.min_by_key(|task| count(*task))
 }
 
 #[cfg(test)]
