@@ -237,7 +237,7 @@ fn a_membership() -> impl Strategy<Value = Arc<Membership>> {
             peers,
             prepared,
             accepted,
-            pairs,
+            pairs: pairs.into_iter().collect(),
             members: members.into_iter().collect(),
         })
     })

@@ -199,11 +199,11 @@ fn standing(membership: &Membership, me: PeerId) -> Standing {
 /// I am going to watch: whichever of them dies, somebody who depends on it says so.
 fn watches(membership: &Membership, me: PeerId) -> BTreeSet<PeerId> {
     let mine = [
-        &membership.pairs,
-        &membership.prepared,
-        &membership.accepted,
+        membership.pairs.get(&me),
+        membership.prepared.get(&me),
+        membership.accepted.get(&me),
     ];
-    let mut watches: BTreeSet<PeerId> = mine.iter().filter_map(|m| m.get(&me)).copied().collect();
+    let mut watches: BTreeSet<PeerId> = mine.into_iter().flatten().copied().collect();
     if let Some(observer) = membership.observer_of(me) {
         watches.insert(observer);
         watches.extend(membership.pairs.get(&observer));

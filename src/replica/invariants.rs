@@ -416,6 +416,7 @@ fn check_sites(
 mod tests {
     use super::*;
     use crate::ids::{SlotId, StateLogId};
+    use crate::replica::SharedMap;
     use crate::replica::sample::{job_id, joined, member, peer, record};
     use std::sync::Arc;
 
@@ -497,7 +498,7 @@ mod tests {
             broken(|replica| spoil(Arc::make_mut(&mut replica.membership)))
         };
         assert_eq!(
-            with(|m| m.pairs.clear()),
+            with(|m| m.pairs = SharedMap::default()),
             [Invariant::OneRing, Invariant::OneRing]
         );
         assert_eq!(

@@ -35,20 +35,24 @@ impl Membership {
     /// ones, whose watch is about to be taken over.
     pub fn disallowed(&self) -> BTreeSet<PeerId> {
         let busy = self.prepared.keys().chain(self.accepted.keys()).copied();
-        let prepared = |(_, watched): &(&PeerId, &PeerId)| self.prepared.contains_key(watched);
-        let watchers = self
-            .pairs
-            .iter()
-            .filter(prepared)
-            .map(|(watcher, _)| *watcher);
-        busy.chain(watchers).collect()
+        let mut disallowed: BTreeSet<PeerId> = busy.collect();
+        // Mostly nobody is, and the ring need not be walked.
+        if !self.prepared.is_empty() {
+            let watches = self.pairs.iter();
+            let watchers = watches.filter(|(_, watched)| self.prepared.contains_key(watched));
+            disallowed.extend(watchers.map(|(watcher, _)| *watcher));
+        }
+        disallowed
     }
 
     /// Joined peers that can take a joiner now, in the order in which they joined.
     pub fn candidates(&self) -> Vec<PeerId> {
         let disallowed = self.disallowed();
-        let free = self.peers.iter().filter(|peer| !disallowed.contains(peer));
-        free.copied().collect()
+        let mut candidates = self.peers.clone();
+        if !disallowed.is_empty() {
+            candidates.retain(|peer| !disallowed.contains(peer));
+        }
+        candidates
     }
 
     /// The first peer joins an empty cluster without anybody's help.

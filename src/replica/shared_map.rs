@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
 use std::ops::Index;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 /// A map by random ids, in the order of the ids.
 #[derive(Clone)]
 pub struct SharedMap<K, V> {
-    /// Empty, or one for each value of an id's first six bits.
+    /// Empty, or one for each value of an id's first five bits.
     parts: Arc<Vec<Arc<Part<K, V>>>>,
     len: usize,
 }
@@ -48,10 +49,12 @@ impl RandomId for WriterId {
     }
 }
 
-const PARTS: usize = 64;
+/// A change copies a part, and the list of all parts: this many are a balance of the two for maps
+/// of some hundreds to some thousands.
+const PARTS: usize = 32;
 
 fn part_of<K: RandomId>(key: &K) -> usize {
-    usize::from(key.uuid().as_bytes()[0] >> 2)
+    usize::from(key.uuid().as_bytes()[0] >> 3)
 }
 
 /// Where a key stands in its part, or would stand.
@@ -117,16 +120,17 @@ impl<K: RandomId, V: Clone> SharedMap<K, V> {
         Some(&mut Arc::make_mut(part)[place].1)
     }
 
-    /// Puts a value in the place of the one that the key had.
-    pub fn insert(&mut self, key: K, value: V) {
+    /// Puts a value in the place of the one that the key had, and gives that back.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let parts = Arc::make_mut(&mut self.parts);
         parts.resize_with(PARTS, Arc::default);
         let part = &mut parts[part_of(&key)];
         match place_in(part, &key) {
-            Ok(place) => Arc::make_mut(part)[place].1 = value,
+            Ok(place) => Some(mem::replace(&mut Arc::make_mut(part)[place].1, value)),
             Err(place) => {
                 add(part, place, (key, value));
                 self.len += 1;
+                None
             }
         }
     }
@@ -201,10 +205,16 @@ impl<K: RandomId + fmt::Debug, V: Clone + fmt::Debug> fmt::Debug for SharedMap<K
 impl<K: RandomId, V: Clone> FromIterator<(K, V)> for SharedMap<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut map = SharedMap::default();
-        entries
-            .into_iter()
-            .for_each(|(key, value)| map.insert(key, value));
+        for (key, value) in entries {
+            map.insert(key, value);
+        }
         map
+    }
+}
+
+impl<K: RandomId, V: Clone, const N: usize> From<[(K, V); N]> for SharedMap<K, V> {
+    fn from(entries: [(K, V); N]) -> Self {
+        entries.into_iter().collect()
     }
 }
 

@@ -66,7 +66,7 @@ pub struct Membership {
     /// Observer to joiner: the second phase is done.
     pub accepted: BTreeMap<PeerId, PeerId>,
     /// Watcher to watched: the ring; empty when there are fewer than two peers.
-    pub pairs: BTreeMap<PeerId, PeerId>,
+    pub pairs: SharedMap<PeerId, PeerId>,
     /// What each joined or joining peer said of itself.
     pub members: SharedMap<PeerId, Member>,
 }

@@ -9,6 +9,7 @@
 
 use super::roster::{Keeps, Roster};
 use super::rows::Rows;
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 
 /// Peers promised to posts, by class; which ones is decided later.
@@ -19,8 +20,9 @@ pub(super) struct Capacity<'a> {
     promised: Rows<usize>,
     /// Those of them that are not exchanged.
     kept: Rows<usize>,
-    /// Who can be at a class: post and rank of the class there.
-    of_class: Rows<(usize, usize)>,
+    /// Who can be at a class: post and rank of the class there. Found out when peers have to be
+    /// exchanged.
+    of_class: OnceCell<Rows<(usize, usize)>>,
     /// Peers of each class that are promised to no post.
     free: Vec<usize>,
     free_in_all: usize,
@@ -30,16 +32,11 @@ pub(super) struct Capacity<'a> {
 
 impl<'a> Capacity<'a> {
     pub(super) fn new(roster: &'a Roster<'a>) -> Self {
-        let classes = roster.able.iter().enumerate();
-        let classes = classes.flat_map(|(post, classes)| {
-            let ranks = classes.iter().enumerate();
-            ranks.map(move |(rank, class)| (*class, (post, rank)))
-        });
         let mut capacity = Capacity {
             roster,
             promised: roster.able.filled(0),
             kept: roster.able.filled(0),
-            of_class: Rows::grouped(roster.class_sizes.len(), classes),
+            of_class: OnceCell::new(),
             free: roster.class_sizes.clone(),
             free_in_all: roster.peers.len(),
             counts: vec![0; roster.posts.len()],
@@ -76,7 +73,18 @@ impl<'a> Capacity<'a> {
 
     /// Who can be at a class: post and rank of the class there.
     pub(super) fn of_class(&self, class: usize) -> &[(usize, usize)] {
-        &self.of_class[class]
+        let Roster {
+            able, class_sizes, ..
+        } = self.roster;
+        let of_class = self.of_class.get_or_init(|| {
+            let classes = able.iter().enumerate();
+            let classes = classes.flat_map(|(post, classes)| {
+                let ranks = classes.iter().enumerate();
+                ranks.map(move |(rank, class)| (*class, (post, rank)))
+            });
+            Rows::grouped(class_sizes.len(), classes)
+        });
+        &of_class[class]
     }
 
     /// Of each class at a post, how many peers may not be moved away.
@@ -170,7 +178,7 @@ impl<'a> Capacity<'a> {
                         exchanges: path(&reached, at, post),
                     });
                 }
-                for &(holder, rank) in &self.of_class[class] {
+                for &(holder, rank) in self.of_class(class) {
                     let gives = self.promised[holder][rank] > self.kept[holder][rank];
                     if gives && holder != post && reached[holder].is_none() {
                         reached[holder] = Some((at, rank));

@@ -35,7 +35,8 @@ pub(super) enum Kinds {
 
 /// Whether a peer knows the words of a task and has its tags.
 pub(super) fn can_do(member: &Member, task: &TaskRecord) -> bool {
-    task.words.is_subset(&member.words) && task.required_tags.is_subset(&member.tags)
+    let knows = |words: &BTreeSet<String>, all| words.is_empty() || words.is_subset(all);
+    knows(&task.words, &member.words) && knows(&task.required_tags, &member.tags)
 }
 
 impl Classes {
@@ -158,10 +159,8 @@ impl<'a> Known<'a> {
         if let Some(kind) = self.by_content.get(&content) {
             return *kind;
         }
-        let ability: Vec<bool> = tasks
-            .iter()
-            .map(|task| can_do(member, task.record))
-            .collect();
+        let ability = tasks.iter().map(|task| can_do(member, task.record));
+        let ability: Vec<bool> = ability.collect();
         let kind = *self.by_ability.entry(ability.clone()).or_insert_with(|| {
             kinds.push(ability);
             kinds.len() - 1

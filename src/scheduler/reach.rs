@@ -3,7 +3,7 @@
 
 use crate::config::Transport;
 use crate::ids::{GroupId, JobId, PeerId};
-use crate::replica::{JobRecord, Member, Membership, Replica};
+use crate::replica::{Allocation, JobRecord, Member, Membership, Replica};
 use std::collections::BTreeMap;
 
 /// Joined peers that can send segments to each other, sorted.
@@ -21,6 +21,8 @@ pub(super) struct Candidate<'a> {
     pub(super) index: usize,
     pub(super) id: JobId,
     pub(super) record: &'a JobRecord,
+    /// Who runs it, those that are gone included.
+    pub(super) allocation: Option<&'a Allocation>,
     pub(super) state: JobState,
 }
 
@@ -89,8 +91,12 @@ fn joined(membership: &Membership) -> Vec<(PeerId, &Member)> {
 
 /// The process in which a job runs: that of its peers.
 pub(super) fn home(replica: &Replica, job: JobId) -> Option<GroupId> {
-    let mut peers = replica.allocations.get(&job)?.peers();
-    peers.find_map(|peer| Some(replica.membership.members.get(&peer)?.group))
+    home_of(&replica.membership, replica.allocations.get(&job)?)
+}
+
+fn home_of(membership: &Membership, allocation: &Allocation) -> Option<GroupId> {
+    let mut peers = allocation.peers();
+    peers.find_map(|peer| Some(membership.members.get(&peer)?.group))
 }
 
 /// The live jobs in the order of their submission, each with the process in which it runs.
@@ -99,7 +105,8 @@ pub(super) fn live_jobs(
 ) -> impl Iterator<Item = (Option<GroupId>, Candidate<'_>)> {
     let live = replica.jobs.live.iter().enumerate();
     live.filter_map(|(index, job)| {
-        let home = home(replica, *job);
+        let allocation = replica.allocations.get(job).map(|it| &**it);
+        let home = allocation.and_then(|it| home_of(&replica.membership, it));
         let state = match home {
             Some(_) => JobState::Running,
             None => JobState::Waiting,
@@ -108,6 +115,7 @@ pub(super) fn live_jobs(
             index,
             id: *job,
             record: replica.record(*job)?,
+            allocation,
             state,
         };
         Some((home, candidate))

@@ -194,9 +194,12 @@ fn add_tasks<'a>(
     holders: &mut Vec<Holder>,
 ) {
     let Candidate {
-        id, record, state, ..
+        id,
+        record,
+        allocation,
+        state,
+        ..
     } = candidate;
-    let allocation = replica.allocations.get(id);
     let progress = replica.progress.get(id);
     let finished = progress.map(|progress| progress.finished_tasks(record));
     let copies = match is_colocated(record) {

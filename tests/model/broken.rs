@@ -17,7 +17,8 @@ pub(crate) fn leave_without_inheritance() -> Rules {
         change(position, payload, old, |command, old, new| {
             if let Command::LeaveCluster(leave) = command {
                 let watched = old.pairs.get(&leave.id);
-                new.pairs.retain(|_, to| Some(&*to) != watched);
+                let watches = new.pairs.iter().filter(|(_, to)| Some(*to) != watched);
+                new.pairs = watches.map(|(from, to)| (*from, *to)).collect();
             }
         })
     }

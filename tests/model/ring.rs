@@ -294,7 +294,7 @@ fn hash_membership<H: Hasher>(membership: &Membership, state: &mut H) {
     membership.peers.hash(state);
     membership.prepared.hash(state);
     membership.accepted.hash(state);
-    membership.pairs.hash(state);
+    membership.pairs.iter().for_each(|pair| pair.hash(state));
     membership.members.len().hash(state);
     membership.members.keys().for_each(|id| id.hash(state));
 }

@@ -9,8 +9,8 @@ use crate::ids::{
 use crate::nearest::{hint, listed};
 use crate::replica::flat_job::FlatJob;
 use crate::replica::{
-    Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, Site, StateLogs,
-    Writers,
+    Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, SharedMap, Site,
+    StateLogs, Writers,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -147,9 +147,9 @@ fn read_membership(keys: &Keys<'_>) -> Result<Membership, Misread> {
 }
 
 /// Each watches the next, and the last one the first.
-fn ring(peers: &[PeerId]) -> BTreeMap<PeerId, PeerId> {
+fn ring(peers: &[PeerId]) -> SharedMap<PeerId, PeerId> {
     if peers.len() < 2 {
-        return BTreeMap::new();
+        return SharedMap::default();
     }
     let next = peers.iter().cycle().skip(1);
     peers.iter().copied().zip(next.copied()).collect()

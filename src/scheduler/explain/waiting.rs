@@ -30,6 +30,7 @@ pub(super) fn explain(replica: &Replica, id: JobId, record: &JobRecord) -> Expla
         index: 0,
         id,
         record,
+        allocation: replica.allocations.get(&id).map(|it| &**it),
         state: JobState::Waiting,
     };
     if !could_cover(replica, &all, alone) {
