@@ -2,10 +2,10 @@
 
 use super::KILLED_BY_A_CLIENT;
 use crate::coordination::SessionState;
-use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
+use crate::ids::{GroupId, JobId, LogPosition, PeerId, TaskName};
 use crate::messages::peer_group::GroupStatus;
 use crate::nearest::counted;
-use crate::replica::{JobState, Replica};
+use crate::replica::{JobState, Replica, Slots};
 use crate::scheduler::{Explanation, explain};
 use crate::task::counters::{Account, TaskFigures};
 use crate::task::exception::shortened;
@@ -101,7 +101,7 @@ pub struct TaskReport {
     /// Its name.
     pub name: TaskName,
     /// Who runs it.
-    pub peers: BTreeMap<SlotId, PeerId>,
+    pub peers: Slots,
     /// Why so many, while the job runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

@@ -18,7 +18,8 @@ use crate::replica::invariants::violations;
 use crate::replica::sample::{job_id, knowing, peer};
 use crate::replica::view::view;
 use crate::replica::{
-    Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, StateLogs, TaskRecord,
+    Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, Slots, StateLogs,
+    TaskRecord,
 };
 use crate::scheduler::explain;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -198,6 +199,7 @@ fn an_entry() -> impl Strategy<Value = Entry> {
 
 fn an_allocation() -> impl Strategy<Value = Arc<Allocation>> {
     let slots = btree_map(a_slot(), a_peer(), 0..3);
+    let slots = slots.prop_map(|slots| slots.into_iter().collect::<Slots>());
     let tasks = btree_map(a_task_name(), slots, 0..3);
     let parts = (
         a_position(),

@@ -234,7 +234,7 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
         version: allocation.version,
         last_loss: allocation.last_loss,
         slots: slots.len() as u32,
-        rank: slots.range(..slot).count() as u32,
+        rank: slots.keys().filter(|before| **before < slot).count() as u32,
         held: slots.keys().copied().collect(),
         read: read(task_record.kind, allocation, progress, &task, slot),
         downstream: downstream

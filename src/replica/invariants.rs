@@ -4,9 +4,9 @@
 //! every entry, and by release builds after a sample of them. They are never the reason for a crash
 //! of a running node.
 
-use super::{Allocation, JobRecord, Jobs, Membership, Replica, Site, TaskRecord};
+use super::{Allocation, JobRecord, Jobs, Membership, Replica, Site, Slots, TaskRecord};
 use crate::config::Transport;
-use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId};
+use crate::ids::{GroupId, JobId, LogPosition, PeerId};
 use crate::job::TaskScheduler;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -319,7 +319,7 @@ fn check_allocation(
     }
     for task in &record.tasks {
         let slots = allocation.tasks.get(&task.name);
-        let count = slots.map_or(0, BTreeMap::len) as u64;
+        let count = slots.map_or(0, Slots::len) as u64;
         let most = task.max_peers.map_or(u64::MAX, u64::from);
         let within = (u64::from(task.min_peers).max(1)..=most).contains(&count);
         found.require(within, Invariant::CountsWithinBounds, || {
@@ -397,7 +397,7 @@ fn check_sites(
         });
     }
     if record.task_scheduler == TaskScheduler::Colocated {
-        let at_sites = |slots: &BTreeMap<SlotId, PeerId>| {
+        let at_sites = |slots: &Slots| {
             let mut sites: BTreeMap<&Site, usize> = BTreeMap::new();
             for member in slots.values().filter_map(member) {
                 *sites.entry(&member.site).or_default() += 1;
@@ -427,7 +427,7 @@ mod tests {
             ..Replica::default()
         };
         Arc::make_mut(&mut replica.jobs).submit(job_id(0), record("in:i>out:1-1 out:o"));
-        let slot = |name| BTreeMap::from([(SlotId(0), peer(name))]);
+        let slot = |name| Slots::from([(SlotId(0), peer(name))]);
         let allocation = Allocation {
             tasks: [("in".into(), slot("a")), ("out".into(), slot("b"))].into(),
             ..Allocation::default()
@@ -473,7 +473,7 @@ mod tests {
 
     #[test]
     fn spoiled_allocations_are_found() {
-        let slot = |slot, name| BTreeMap::from([(SlotId(slot), peer(name))]);
+        let slot = |slot, name| Slots::from([(SlotId(slot), peer(name))]);
         let with = |task: &str, slots| {
             spoil_allocation(|allocation| {
                 allocation.tasks.insert(task.into(), slots);
@@ -482,8 +482,11 @@ mod tests {
         assert!(with("in", slot(0, "z")).contains(&Invariant::AllocatedPeersAreJoined));
         assert_eq!(with("in", slot(0, "b")), [Invariant::OneSlotPerPeer]);
         assert_eq!(with("in", slot(1, "a")), [Invariant::SlotsAreSmall]);
-        assert_eq!(with("in", BTreeMap::new()), [Invariant::CountsWithinBounds]);
-        assert!(with("other", BTreeMap::new()).contains(&Invariant::OnlyLiveJobsRun));
+        assert_eq!(
+            with("in", Slots::default()),
+            [Invariant::CountsWithinBounds]
+        );
+        assert!(with("other", Slots::default()).contains(&Invariant::OnlyLiveJobsRun));
         let ready = spoil_allocation(|allocation| {
             allocation.ready.insert(peer("z"));
         });

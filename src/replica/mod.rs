@@ -12,6 +12,7 @@ mod queries;
 #[cfg(test)]
 pub(crate) mod sample;
 mod shared_map;
+mod slots;
 mod state_logs;
 #[cfg(test)]
 mod task_words;
@@ -22,6 +23,7 @@ mod writers;
 pub use jobs::Outcome;
 pub use queries::{JobState, Place};
 pub use shared_map::{RandomId, SharedMap};
+pub use slots::Slots;
 pub use value::{
     Agreed, Allocation, JobRecord, Jobs, Loss, Member, Membership, Progress, Replica, Site,
     StateLogs, TaskRecord, Tombstone, Writers,

@@ -1,6 +1,6 @@
 //! Questions that span sections: where a peer works, what state a job is in.
 
-use super::{Allocation, JobRecord, Outcome, Replica};
+use super::{Allocation, JobRecord, Outcome, Replica, Slots};
 use crate::ids::{JobId, PeerId, SlotId, TaskName};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,8 +125,7 @@ impl Allocation {
 
     /// Whether every task has a peer that can receive.
     pub fn is_ready(&self) -> bool {
-        let has_ready =
-            |slots: &BTreeMap<SlotId, PeerId>| slots.values().any(|peer| self.ready.contains(peer));
+        let has_ready = |slots: &Slots| slots.values().any(|peer| self.ready.contains(peer));
         self.tasks.values().all(has_ready)
     }
 }

@@ -1,6 +1,6 @@
 //! The sections of the replica as plain values.
 
-use super::{Outcome, SharedMap};
+use super::{Outcome, SharedMap, Slots};
 use crate::config::{JobScheduler, Transport};
 use crate::ids::{
     AllocationVersion, ContentHash, GroupId, JobId, LogPosition, PeerId, SlotId, StateLogId,
@@ -258,7 +258,7 @@ pub struct Allocation {
     /// may be gone; inputs replay what they had emitted before.
     pub last_loss: Option<LogPosition>,
     /// Slots of every task. While a job runs, no task is without one.
-    pub tasks: BTreeMap<TaskName, BTreeMap<SlotId, PeerId>>,
+    pub tasks: BTreeMap<TaskName, Slots>,
     /// Peers that have said, for their present slot, that they can receive.
     pub ready: BTreeSet<PeerId>,
     /// Those of its peers that keep ledgers, sorted; none when each source keeps its own.

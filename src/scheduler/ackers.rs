@@ -1,7 +1,7 @@
 //! Which peers of a job keep the ledgers of its segments.
 
-use crate::ids::{PeerId, SlotId, TaskName};
-use crate::replica::{JobRecord, Membership, Site};
+use crate::ids::{PeerId, TaskName};
+use crate::replica::{JobRecord, Membership, Site, Slots};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The ackers of a job with these slots, sorted; none when each source is its own.
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn choose_ackers(
     membership: &Membership,
     record: &JobRecord,
-    tasks: &BTreeMap<TaskName, BTreeMap<SlotId, PeerId>>,
+    tasks: &BTreeMap<TaskName, Slots>,
 ) -> Vec<PeerId> {
     let Some(percentage) = record.ackers.percentage else {
         return Vec::new();
@@ -21,13 +21,13 @@ pub(super) fn choose_ackers(
     let mut spared: BTreeSet<&Site> = BTreeSet::new();
     let mut eligible = Vec::new();
     for task in &record.tasks {
-        let peers = tasks.get(&task.name).into_iter().flat_map(BTreeMap::values);
+        let peers = tasks.get(&task.name).into_iter().flat_map(Slots::values);
         match record.ackers.spares(task) {
             true => spared.extend(peers.filter_map(site)),
             false => eligible.extend(peers.copied()),
         }
     }
-    let count = tasks.values().map(BTreeMap::len).sum();
+    let count = tasks.values().map(Slots::len).sum();
     let beside_exempt = |peer: &PeerId| site(peer).is_some_and(|site| spared.contains(site));
     eligible.sort_unstable_by_key(|peer| (beside_exempt(peer), *peer));
     eligible.truncate(percentage.of_rounded_up(count));
@@ -38,6 +38,7 @@ pub(super) fn choose_ackers(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::SlotId;
     use crate::job::percent::Percent;
     use crate::replica::sample::{joined, peer, record};
 

@@ -7,11 +7,11 @@ use super::reach::{Candidate, Crew, JobState, crews, live_jobs};
 use super::roster::{Roster, RosterJob};
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::FluxPolicy;
-use crate::replica::{Allocation, JobRecord, Progress, Replica};
+use crate::replica::{Allocation, JobRecord, Progress, Replica, Slots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-type Slots = BTreeMap<TaskName, BTreeMap<SlotId, PeerId>>;
+type Tasks = BTreeMap<TaskName, Slots>;
 type Allocations = BTreeMap<JobId, Arc<Allocation>>;
 
 /// Shares the joined peers among the live jobs anew. Nothing moves that does not have to: when
@@ -156,7 +156,7 @@ fn allocate(
 }
 
 /// Those who stay keep their slots, the others take the smallest that are free.
-fn slots(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &Placed) -> Slots {
+fn slots(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &Placed) -> Tasks {
     let mut tasks = BTreeMap::new();
     for task in &roster.tasks[job.tasks.clone()] {
         let posts = task.posts.clone();
@@ -173,9 +173,9 @@ fn slots(roster: &Roster<'_>, job: &RosterJob<'_>, placed: &Placed) -> Slots {
         let is_free = |slot: &SlotId| kept.binary_search_by_key(slot, |(slot, _)| *slot).is_err();
         let free = (0..).map(SlotId).filter(is_free);
         let taken: Vec<(SlotId, PeerId)> = free.zip(coming).collect();
-        // A map that is made of all at once is packed, and takes no time to grow.
-        let slots = kept.into_iter().chain(taken).collect();
-        tasks.insert(task.record.name.clone(), slots);
+        kept.extend(taken);
+        kept.sort_unstable();
+        tasks.insert(task.record.name.clone(), kept.into_iter().collect());
     }
     tasks
 }
@@ -184,7 +184,7 @@ fn allocation(
     replica: &Replica,
     job: &RosterJob<'_>,
     old: Option<&Arc<Allocation>>,
-    tasks: Slots,
+    tasks: Tasks,
     at: LogPosition,
 ) -> Arc<Allocation> {
     let ackers = choose_ackers(&replica.membership, job.record, &tasks);

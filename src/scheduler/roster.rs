@@ -8,8 +8,7 @@ use super::rows::Rows;
 use crate::config::JobScheduler;
 use crate::ids::{JobId, PeerId, SlotId};
 use crate::job::{FluxPolicy, TaskScheduler};
-use crate::replica::{JobRecord, Replica, TaskRecord};
-use std::collections::BTreeMap;
+use crate::replica::{JobRecord, Replica, Slots, TaskRecord};
 use std::ops::Range;
 
 /// Peers and jobs. Peers, classes, posts, tasks and jobs go by their index here.
@@ -215,7 +214,7 @@ fn add_tasks<'a>(
                 slot: *slot,
             });
         }
-        let has = slots.map_or(0, BTreeMap::len);
+        let has = slots.map_or(0, Slots::len);
         let policy = task.flux_policy.filter(|_| *state == JobState::Running);
         let is_finished = finished.as_ref().is_some_and(|f| f.contains(&task.name));
         let is_frozen = policy == Some(FluxPolicy::Kill);

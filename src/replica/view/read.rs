@@ -10,7 +10,7 @@ use crate::nearest::{hint, listed};
 use crate::replica::flat_job::FlatJob;
 use crate::replica::{
     Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, SharedMap, Site,
-    StateLogs, Writers,
+    Slots, StateLogs, Writers,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -234,7 +234,7 @@ fn read_allocations(keys: &Keys<'_>) -> Result<BTreeMap<JobId, Allocation>, Misr
     let jobs: BTreeSet<JobId> = peers.keys().chain(slots.keys()).copied().collect();
     for job in jobs {
         let tasks = read_slots(job, peers.get(&job), slots.get(&job))?;
-        if tasks.values().all(BTreeMap::is_empty) {
+        if tasks.values().all(Slots::is_empty) {
             continue;
         }
         let mut allocation = Allocation {
@@ -258,14 +258,14 @@ fn read_slots(
     job: JobId,
     peers: Option<&BTreeMap<TaskName, Vec<PeerId>>>,
     slots: Option<&BTreeMap<TaskName, BTreeMap<PeerId, SlotId>>>,
-) -> Result<BTreeMap<TaskName, BTreeMap<SlotId, PeerId>>, Misread> {
+) -> Result<BTreeMap<TaskName, Slots>, Misread> {
     let turned = |slots: &BTreeMap<PeerId, SlotId>| {
         let slots = slots.iter().map(|(peer, slot)| (*slot, *peer));
-        slots.collect::<BTreeMap<SlotId, PeerId>>()
+        slots.collect::<Slots>()
     };
     let numbered = |peers: &Vec<PeerId>| {
         let slots = (0..).map(SlotId).zip(peers.iter().copied());
-        slots.collect::<BTreeMap<SlotId, PeerId>>()
+        slots.collect::<Slots>()
     };
     let mut tasks = BTreeMap::new();
     for (task, slots) in slots.into_iter().flatten() {
@@ -301,7 +301,7 @@ fn read_progress(
         let held = allocations.get(job).map(|allocation| &allocation.tasks);
         let marks = tasks.flat_map(|task| {
             let slots = held.and_then(|tasks| tasks.get(task));
-            let slots = slots.into_iter().flat_map(BTreeMap::keys);
+            let slots = slots.into_iter().flat_map(Slots::keys);
             slots.map(|slot| (task.clone(), *slot)).collect::<Vec<_>>()
         });
         marks.collect::<BTreeSet<(TaskName, SlotId)>>()

@@ -2,12 +2,12 @@
 
 use super::{Explanation, World, batches, check_slots, live, running, stayed};
 use crate::config::{JobScheduler, Transport};
-use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
+use crate::ids::{GroupId, JobId, LogPosition, PeerId, TaskName};
 use crate::job::percent::Percent;
 use crate::job::{FluxPolicy, TaskScheduler};
 use crate::replica::invariants::violations;
 use crate::replica::sample::{job_id, knowing, record};
-use crate::replica::{Agreed, JobRecord, Member, Outcome, Replica, Site, TaskRecord};
+use crate::replica::{Agreed, JobRecord, Member, Outcome, Replica, Site, Slots, TaskRecord};
 use crate::scheduler::{JobShare, TaskReason, explain, reallocate};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,7 +60,6 @@ fn any_world() -> impl Strategy<Value = (JobScheduler, TaskScheduler, Transport)
     )
 }
 
-type Slots = BTreeMap<SlotId, PeerId>;
 type Tasks<'a> = BTreeMap<(JobId, &'a TaskName), Slots>;
 
 fn is_there(replica: &Replica, peer: PeerId) -> bool {
