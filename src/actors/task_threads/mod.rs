@@ -46,7 +46,6 @@ struct Owner(Arc<Pool>);
 /// What the threads share.
 struct Pool {
     state: Mutex<State>,
-    called: Condvar,
     /// Of the thread that looks around.
     look_again: Notify,
     /// Drives the timers of all strands: it never runs one, so that nobody holds it up.
@@ -55,6 +54,9 @@ struct Pool {
 
 struct State {
     rota: Rota<Arc<Strand>>,
+    /// The bells of those who rest. The last one is called first: what it needs is still at hand, and
+    /// those who are one too many are never called, and end.
+    resting: Vec<Arc<Condvar>>,
     strands: usize,
     is_closed: bool,
 }
@@ -67,10 +69,10 @@ impl TaskThreads {
         let pool = Arc::new(Pool {
             state: Mutex::new(State {
                 rota: Rota::new(processors),
+                resting: Vec::new(),
                 strands: 0,
                 is_closed: false,
             }),
-            called: Condvar::new(),
             look_again: Notify::new(),
             timers: timers.handle().clone(),
         });
@@ -139,8 +141,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.is_closed = true;
-        drop(state);
-        self.0.called.notify_all();
+        state.resting.iter().for_each(|bell| bell.notify_one());
         self.0.look_again.notify_one();
     }
 }
@@ -153,15 +154,24 @@ impl Pool {
 
     /// A strand has become ready.
     fn add(self: &Arc<Self>, strand: Arc<Strand>) {
-        let call = self.state().rota.add(strand);
-        self.call(call);
+        let mut state = self.state();
+        let call = state.rota.add(strand);
+        self.call(state, call);
     }
 
-    fn call(self: &Arc<Self>, call: Call) {
-        match call.thread {
-            None => {}
-            Some(Who::Idle) => self.called.notify_one(),
-            Some(Who::New) => self.start_thread(),
+    /// Tells whoever is called, without holding him up.
+    fn call(self: &Arc<Self>, mut state: MutexGuard<'_, State>, call: Call) {
+        let bell = match call.thread {
+            // One that is being started will answer if nobody rests yet.
+            Some(Who::Idle) => state.resting.pop(),
+            Some(Who::New) | None => None,
+        };
+        drop(state);
+        if let Some(bell) = bell {
+            bell.notify_one();
+        }
+        if call.thread == Some(Who::New) {
+            self.start_thread();
         }
         if call.lookout {
             self.look_again.notify_one();
@@ -182,11 +192,11 @@ impl Pool {
     /// What a thread does.
     fn serve(self: Arc<Self>) {
         let _timers = self.timers.enter();
-        let mut next = self.rest(self.state());
+        let bell = Arc::new(Condvar::new());
+        let mut next = self.rest(self.state(), &bell);
         while let Some((mut state, mut duty)) = next {
             while let Some((strand, call)) = state.rota.take(&mut duty, |it| it.was_long()) {
-                drop(state);
-                self.call(call);
+                self.call(state, call);
                 let after = strand.run();
                 state = self.state();
                 let again = (after == AfterTurn::Ready).then_some(strand);
@@ -196,7 +206,7 @@ impl Pool {
                 }
             }
             state.rota.rest();
-            next = self.rest(state);
+            next = self.rest(state, &bell);
         }
     }
 
@@ -209,7 +219,11 @@ impl Pool {
     }
 
     /// Waits for a call; none when it is time to end.
-    fn rest<'a>(&self, mut state: MutexGuard<'a, State>) -> Option<(MutexGuard<'a, State>, Duty)> {
+    fn rest<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        bell: &Arc<Condvar>,
+    ) -> Option<(MutexGuard<'a, State>, Duty)> {
         loop {
             if let Some(duty) = state.rota.answer() {
                 return Some((state, duty));
@@ -218,9 +232,12 @@ impl Pool {
                 state.rota.leave();
                 return None;
             }
-            let waited = self.called.wait_timeout(state, REST_MAX);
+            state.resting.push(bell.clone());
+            let waited = bell.wait_timeout(state, REST_MAX);
             let (woken, waited) = waited.unwrap_or_else(PoisonError::into_inner);
             state = woken;
+            // Whoever called took it out; nobody did when the time is over.
+            state.resting.retain(|other| !Arc::ptr_eq(other, bell));
             if waited.timed_out() && !state.rota.is_called() {
                 state.rota.leave();
                 return None;
@@ -232,20 +249,21 @@ impl Pool {
     async fn look_around(self: Arc<Self>) {
         while let Some(look) = self.look() {
             match look {
-                Look::Again(call) => {
-                    self.call(call);
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
+                Look::Again => tokio::time::sleep(LOOK_EVERY).await,
                 Look::Stop => self.look_again.notified().await,
             }
         }
     }
 
     /// None when there will never be anything to see.
-    fn look(&self) -> Option<Look> {
+    fn look(self: &Arc<Self>) -> Option<Look> {
         let mut state = self.state();
-        let is_over = state.is_closed && state.strands == 0;
-        (!is_over).then(|| state.rota.look())
+        if state.is_closed && state.strands == 0 {
+            return None;
+        }
+        let (look, call) = state.rota.look();
+        self.call(state, call);
+        Some(look)
     }
 }
 

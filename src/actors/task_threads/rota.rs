@@ -56,7 +56,7 @@ pub(super) enum Who {
 /// What a look around comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    Again(Call),
+    Again,
     /// Nothing has happened for a while: no look until the next call.
     Stop,
 }
@@ -148,17 +148,18 @@ impl<T> Rota<T> {
     }
 
     /// Looks whether something waits for threads that are held up, or for more than there are.
-    pub(super) fn look(&mut self) -> Look {
+    pub(super) fn look(&mut self) -> (Look, Call) {
         let stood_still = self.taken == self.taken_before;
         self.taken_before = self.taken;
         let is_crowded = !self.ready.is_empty();
         let was_crowded = std::mem::replace(&mut self.was_crowded, is_crowded);
         if !is_crowded {
             self.quiet_looks = if stood_still { self.quiet_looks + 1 } else { 0 };
-            return match self.quiet_looks >= QUIET_LOOKS_MAX {
+            let look = match self.quiet_looks >= QUIET_LOOKS_MAX {
                 true => Look::Stop,
-                false => Look::Again(Call::default()),
+                false => Look::Again,
             };
+            return (look, Call::default());
         }
         if stood_still && self.on_duty > self.called {
             // Who has answered has taken something, and is not back since the last look.
@@ -171,7 +172,7 @@ impl<T> Rota<T> {
             _ => None,
         };
         let lookout = false;
-        Look::Again(Call { thread, lookout })
+        (Look::Again, Call { thread, lookout })
     }
 
     /// Calls somebody when something is ready and nobody is on duty.

@@ -67,9 +67,8 @@ impl Life {
     }
 
     fn look(&mut self) {
-        if let Look::Again(call) = self.rota.look() {
-            self.called(call);
-        }
+        let (_, call) = self.rota.look();
+        self.called(call);
     }
 
     /// What a thread does until it lets others look at the rota. Whether it did anything.
@@ -226,7 +225,7 @@ fn nobody_looks_for_ever_where_nothing_happens() {
     assert_eq!(call, Call::default());
     rota.back(&mut duty, None);
     rota.rest();
-    let looks = std::iter::from_fn(|| Some(rota.look())).take_while(|look| *look != Look::Stop);
+    let looks = std::iter::from_fn(|| Some(rota.look().0)).take_while(|look| *look != Look::Stop);
     assert_eq!(looks.count(), 50);
     assert!(rota.add(()).lookout);
     assert!(!rota.add(()).lookout);
