@@ -195,7 +195,7 @@ impl Pool {
         let bell = Arc::new(Condvar::new());
         let mut next = self.rest(self.state(), &bell);
         while let Some((mut state, mut duty)) = next {
-            while let Some((strand, call)) = state.rota.take(&mut duty, |it| it.was_long()) {
+            while let Some((strand, call)) = state.rota.take(&mut duty, |it| it.is_tardy()) {
                 self.call(state, call);
                 let after = strand.run();
                 state = self.state();

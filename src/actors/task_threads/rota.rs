@@ -2,7 +2,7 @@
 //!
 //! Waking a thread costs more than a small batch takes, so that a thread that will be free in a moment is
 //! better than another one at once. What holds a thread up for long must hold up nobody else. So a
-//! thread that takes something that was long the last time leaves its duty to another before, and one that
+//! thread that takes something that is expected to be long leaves its duty to another before, and one that
 //! turns out to be held up is relieved at the next look around. Counts only: threads and time are outside.
 
 use std::collections::VecDeque;

@@ -15,8 +15,8 @@ pub(super) struct Strand {
     stage: AtomicU8,
     /// Nobody wants it any more.
     is_cancelled: AtomicBool,
-    /// Whether its last turn took long.
-    was_long: AtomicBool,
+    /// How many of its last turns took long, in a measure of its own.
+    tardiness: AtomicU8,
     /// When the turn began in which it is, in nanoseconds since it was made; 0 in none.
     turn_began: AtomicU64,
     made: Instant,
@@ -46,15 +46,16 @@ impl Strand {
             future: Mutex::new(Some(future)),
             stage: AtomicU8::new(stage::WAITS),
             is_cancelled: AtomicBool::new(false),
-            was_long: AtomicBool::new(false),
+            tardiness: AtomicU8::new(0),
             turn_began: AtomicU64::new(0),
             made: now(),
             pool,
         })
     }
 
-    pub(super) fn was_long(&self) -> bool {
-        self.was_long.load(Ordering::Relaxed)
+    /// Whether its next turn is expected to take long.
+    pub(super) fn is_tardy(&self) -> bool {
+        self.tardiness.load(Ordering::Relaxed) > TARDINESS_OF_ONE
     }
 
     /// For how long it has been in this turn.
@@ -91,8 +92,12 @@ impl Strand {
             self.stage.store(stage::HAS_ENDED, Ordering::SeqCst);
             return AfterTurn::HasEnded;
         }
-        let was_long = self.age() - began >= LONG;
-        self.was_long.store(was_long, Ordering::Relaxed);
+        let before = self.tardiness.load(Ordering::Relaxed);
+        let tardiness = match self.age() - began >= LONG {
+            true => TARDINESS_MAX.min(before + TARDINESS_OF_ONE),
+            false => before.saturating_sub(1),
+        };
+        self.tardiness.store(tardiness, Ordering::Relaxed);
         let (runs, waits) = (stage::RUNS, stage::WAITS);
         let waits = self
             .stage
@@ -152,3 +157,8 @@ fn now() -> Instant {
 
 /// A turn of this length holds up others: some twenty times what waking a thread takes.
 const LONG: Duration = Duration::from_micros(100);
+
+/// One long turn says little: the system may have given the processor to others meanwhile. Two of three
+/// are expected to go on, and so is every second one.
+const TARDINESS_OF_ONE: u8 = 2;
+const TARDINESS_MAX: u8 = 4 * TARDINESS_OF_ONE;
