@@ -31,7 +31,7 @@ pub struct RunningTask {
 pub struct Pipeline {
     addr: Addr<TaskPipeline>,
     beat: Beat,
-    /// Of a task on threads of its own.
+    /// Of a task on threads that it may hold up.
     watch: Option<Watch>,
     incarnation: u64,
     assignment: Assignment,
@@ -169,17 +169,10 @@ impl RunningTask {
         gone.is_some_and(|gone| gone.course == Course::Running)
     }
 
-    /// The pipeline, for a planned end of the peer.
+    /// The pipeline, for an end of the peer. Whoever drops it abandons it.
     pub(super) fn take(&mut self) -> Option<Pipeline> {
         self.wanted = None;
         self.running.take()
-    }
-
-    /// The end of the peer: nobody waits for the pipeline any more.
-    pub(super) fn abandon(&mut self) {
-        if let Some(pipeline) = self.take() {
-            pipeline.abandon();
-        }
     }
 
     /// A pipeline that does not come out of user code is left behind with its thread. Whether it
@@ -191,7 +184,6 @@ impl RunningTask {
         let Some(running) = stuck else { return false };
         let Assignment { job, task, .. } = &running.assignment;
         tracing::error!(%job, %task, after = ?running.stuck_after, "a task is stuck in user code; it is abandoned with its thread");
-        running.abandon();
         true
     }
 
@@ -306,7 +298,6 @@ impl Pipeline {
             .is_err()
         {
             tracing::error!(job = %self.assignment.job, task = %self.assignment.task, "a task did not stop; it is abandoned with its thread");
-            self.abandon();
         }
     }
 
@@ -332,7 +323,11 @@ impl Pipeline {
         })
     }
 
-    fn abandon(&self) {
+}
+
+impl Drop for Pipeline {
+    /// Nobody waits for it any more. One that has ended does not hear of it.
+    fn drop(&mut self) {
         #[expect(
             clippy::disallowed_methods,
             reason = "a pipeline that does not hear of it would go on"

@@ -33,7 +33,7 @@ pub struct TaskPipeline {
 enum Course {
     /// With the actor, as soon as it starts.
     Here(Box<Drive>),
-    /// On threads of its own.
+    /// On the threads of tasks, already.
     There(Running<()>),
     /// Under way in the actor's context.
     Started,

@@ -370,7 +370,7 @@ impl Actor for VirtualPeer {
 
     /// One for all: whatever still lives of this incarnation ends with it, the last started first.
     fn stopped(&mut self, _: &mut Context<Self>) {
-        self.task.abandon();
+        drop(self.task.take());
         if let Some(children) = self.children.take() {
             let Children {
                 outbox,
