@@ -322,7 +322,6 @@ impl Pipeline {
             }
         })
     }
-
 }
 
 impl Drop for Pipeline {
