@@ -220,7 +220,7 @@ async fn goes_on(registry: Registry, change: impl FnOnce(&mut Job), release: mps
     // Others may complete the job before it has hung for long enough.
     let is_stuck = |(reason, _): &(&str, u64)| *reason == "stuck";
     while !restarts(node.handle()).await.iter().any(is_stuck) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
     }
     let causes = causes(&node, 5).await;
     let abandoned = "a task was stuck in user code; it is abandoned";

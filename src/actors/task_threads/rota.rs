@@ -82,7 +82,7 @@ impl<T> Rota<T> {
     /// Something has become ready.
     pub(super) fn add(&mut self, item: T) -> Call {
         self.ready.push_back(item);
-        let lookout = self.quiet_looks >= QUIET_LOOKS_MAX;
+        let lookout = self.is_unwatched();
         if lookout {
             self.quiet_looks = 0;
         }
@@ -155,7 +155,7 @@ impl<T> Rota<T> {
         let was_crowded = std::mem::replace(&mut self.was_crowded, is_crowded);
         if !is_crowded {
             self.quiet_looks = if stood_still { self.quiet_looks + 1 } else { 0 };
-            let look = match self.quiet_looks >= QUIET_LOOKS_MAX {
+            let look = match self.is_unwatched() {
                 true => Look::Stop,
                 false => Look::Again,
             };
@@ -173,6 +173,11 @@ impl<T> Rota<T> {
         };
         let lookout = false;
         (Look::Again, Call { thread, lookout })
+    }
+
+    /// Whether nobody looks any more, until the next call.
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.quiet_looks >= QUIET_LOOKS_MAX
     }
 
     /// Calls somebody when something is ready and nobody is on duty.

@@ -377,8 +377,10 @@ async fn no_thread_is_left_when_nobody_has_them_and_nothing_runs() {
     drop(threads);
     wake.send(()).unwrap();
     assert_eq!(waits.await, Ok(true));
-    // Long enough that nobody looks around any more.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let is_unwatched = || pool.upgrade().unwrap().state().rota.is_unwatched();
+    while !is_unwatched() {
+        tokio::task::yield_now().await;
+    }
     release.send(()).unwrap();
     assert_eq!(held.await, Ok(true));
     while pool.strong_count() > 0 {
