@@ -1,7 +1,7 @@
 //! The task pipeline: runs the task that the replica gives its peer, on the threads of tasks.
 
 use super::supervision::{Obituary, runtime_has_ended};
-use super::task_threads::{Running, TaskThreads, Watch};
+use super::task_threads::{TaskThreads, Watch};
 use crate::clock::Millis;
 use crate::coordination::CoordinationError;
 use crate::ids::{AllocationVersion, PeerId};
@@ -17,26 +17,17 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use actix::{Recipient, ResponseFuture};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use serde_json::json;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// One start of one task. It ends when it is stopped or its task fails; a new start is a new actor.
 pub struct TaskPipeline {
-    course: Course,
+    /// The drive, here or elsewhere; none once the actor has started.
+    running: Option<LocalBoxFuture<'static, ()>>,
     orders: mpsc::UnboundedSender<Order>,
     assignment: Assignment,
-}
-
-/// Where the drive is.
-enum Course {
-    /// With the actor, as soon as it starts.
-    Here(Box<Drive>),
-    /// On the threads of tasks, already.
-    There(Running<()>),
-    /// Under way in the actor's context.
-    Started,
 }
 
 /// What a pipeline needs to start.
@@ -69,38 +60,28 @@ enum Order {
 impl TaskPipeline {
     /// A pipeline that starts its task as soon as it runs, in the same thread.
     pub fn here(start: TaskStart, obituary: Obituary) -> Self {
-        let (mut pipeline, drive) = Self::new(start, obituary);
-        pipeline.course = Course::Here(Box::new(drive));
-        pipeline
+        let assignment = start.assignment.clone();
+        let (drive, orders) = Drive::new(start, obituary);
+        TaskPipeline {
+            running: Some(drive.run().boxed_local()),
+            orders,
+            assignment,
+        }
     }
 
     /// A pipeline whose task starts now, on these threads; and a watch of it.
     pub fn on(threads: &TaskThreads, start: TaskStart, obituary: Obituary) -> (Self, Watch) {
-        let (mut pipeline, drive) = Self::new(start, obituary);
+        let assignment = start.assignment.clone();
+        let (drive, orders) = Drive::new(start, obituary);
         let running = threads.run(drive.run());
         let watch = running.watch();
-        pipeline.course = Course::There(running);
-        (pipeline, watch)
-    }
-
-    fn new(start: TaskStart, obituary: Obituary) -> (Self, Drive) {
-        // Orders are newer views of one assignment, one stop, and questions: few, and never refused.
-        let (orders, received) = mpsc::unbounded_channel();
-        let assignment = start.assignment.clone();
-        let drive = Drive {
-            start,
-            orders: received,
-            saving: None,
-            saved: None,
-            failed_saves: 0,
-            _obituary: obituary,
-        };
         let pipeline = TaskPipeline {
-            course: Course::Started,
+            // Of a panic its obituary tells.
+            running: Some(running.map(drop).boxed_local()),
             orders,
             assignment,
         };
-        (pipeline, drive)
+        (pipeline, watch)
     }
 }
 
@@ -146,6 +127,21 @@ impl From<StartFailed> for Round {
 }
 
 impl Drive {
+    /// A drive, and where it takes orders.
+    fn new(start: TaskStart, obituary: Obituary) -> (Self, mpsc::UnboundedSender<Order>) {
+        // Newer views of one assignment, and one stop: few, and never refused.
+        let (orders, received) = mpsc::unbounded_channel();
+        let drive = Drive {
+            start,
+            orders: received,
+            saving: None,
+            saved: None,
+            failed_saves: 0,
+            _obituary: obituary,
+        };
+        (drive, orders)
+    }
+
     async fn run(mut self) {
         match self.end().await {
             Ended::Stopped(confirm) => {
@@ -452,13 +448,9 @@ impl Actor for TaskPipeline {
         if runtime_has_ended() {
             return;
         }
-        let outcome = match std::mem::replace(&mut self.course, Course::Started) {
-            Course::Here(drive) => drive.run().map(Ok).boxed_local(),
-            Course::There(running) => running.boxed_local(),
-            Course::Started => return,
-        };
-        // Of a panic its obituary has told.
-        ctx.spawn(wrap_future::<_, Self>(outcome).map(|_, _, ctx| ctx.stop()));
+        if let Some(running) = self.running.take() {
+            ctx.spawn(wrap_future::<_, Self>(running).map(|(), _, ctx| ctx.stop()));
+        }
     }
 }
 
