@@ -63,39 +63,40 @@ pub struct Completions {
     pub roots: Vec<u64>,
 }
 
-/// A source asks an acker about roots whose time has come.
+/// A source asks everybody who works on its job about roots whose time has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inquiry {
     /// Who read the roots, and asks.
     pub source: PeerId,
     /// The epoch of that source's task.
     pub epoch: u64,
+    /// The how-manieth inquiry of that epoch it is.
+    pub number: u64,
     /// A tree without an ack for so many milliseconds stands still.
     pub quiet_ms: u32,
-    /// The sequences of the roots.
+    /// The sequences of the roots; at most [`Inquiry::ROOTS_MAX`].
     pub roots: Vec<u64>,
 }
 
-/// What an acker answers.
+impl Inquiry {
+    /// It is answered as a whole, and so never cut: so many roots fit into any frame.
+    pub const ROOTS_MAX: usize = 1024;
+}
+
+/// What a peer answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Who asked.
     pub source: PeerId,
     /// The epoch of that source's task.
     pub epoch: u64,
-    /// What is true of all of these roots.
-    pub pace: Pace,
-    /// The sequences of the roots.
-    pub roots: Vec<u64>,
-}
-
-/// Whether a tree makes progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Acks came lately.
-    Moving,
-    /// They did not, or the acker knows nothing of the root.
-    Still,
+    /// The number of the inquiry.
+    pub number: u64,
+    /// Who answers.
+    pub by: PeerId,
+    /// Of the roots asked about, those whose trees had an ack here lately, or of which a segment
+    /// waits here or is being worked on.
+    pub alive: Vec<u64>,
 }
 
 /// Roots of one source that somebody could not bring to an end.

@@ -5,7 +5,7 @@
 //! promises: epochs of one peer grow, links keep the order of messages but for the few around a
 //! reconnect, and a source has fewer roots in flight than the ring covers.
 
-use super::acks::{AckGroup, AckMessage, Completions, Inquiry, Pace, Progress, Reach};
+use super::acks::{AckGroup, AckMessage, Completions, Inquiry, Reach};
 use super::ring::{Ring, RingAck, Tick};
 use super::sequence_window::SequenceWindow;
 use crate::clock::Millis;
@@ -88,36 +88,21 @@ impl Ledger {
         Applied::Once
     }
 
-    /// Which of the roots that a source asks about move: at most two answers, of which none is
-    /// empty. A root that is complete is said to stand still. Its completion went out before this
-    /// answer. What is asked about is waited for, and no sweep gives it up before it is as long
-    /// ago.
-    pub fn answer(&mut self, inquiry: Inquiry, now: Millis) -> Vec<Progress> {
-        let Inquiry {
-            source,
-            epoch,
-            quiet_ms,
-            roots,
-        } = inquiry;
-        let kept = self.sources.get_mut(&source);
-        let mut kept = kept.filter(|it| it.epoch == epoch);
-        let limit = tick(Millis(now.0.saturating_sub(quiet_ms.into())));
-        let moves = |root: &u64| {
-            let kept = kept.as_mut();
-            let last = kept.and_then(|source| source.ring.asked(*root, tick(now)));
+    /// Which of the roots that a source asks about move. One that is complete is said to stand
+    /// still: its completion went out before this answer. What is asked about is waited for, and no
+    /// sweep gives it up before it is as long ago.
+    pub fn moving(&mut self, inquiry: &Inquiry, now: Millis) -> Vec<u64> {
+        let kept = self.sources.get_mut(&inquiry.source);
+        let Some(kept) = kept.filter(|it| it.epoch == inquiry.epoch) else {
+            return Vec::new();
+        };
+        let limit = tick(Millis(now.0.saturating_sub(inquiry.quiet_ms.into())));
+        let mut moves = |root: u64| {
+            let last = kept.ring.asked(root, tick(now));
             last.is_some_and(|last| last >= limit)
         };
-        let (moving, still): (Vec<u64>, Vec<u64>) = roots.into_iter().partition(moves);
-        [(Pace::Moving, moving), (Pace::Still, still)]
-            .into_iter()
-            .filter(|(_, roots)| !roots.is_empty())
-            .map(|(pace, roots)| Progress {
-                source,
-                epoch,
-                pace,
-                roots,
-            })
-            .collect()
+        let roots = inquiry.roots.iter().copied();
+        roots.filter(|root| moves(*root)).collect()
     }
 
     /// Gives up roots whose last ack or question is older than this, and forgets sources without
@@ -450,16 +435,12 @@ mod tests {
         let ask = |epoch| Inquiry {
             source: peer(100),
             epoch,
+            number: 1,
             quiet_ms: 2_000,
             roots: vec![1, 2, 3, 4],
         };
-        let mut answers = |epoch| {
-            let answers = ledger.answer(ask(epoch), Millis(6_000)).into_iter();
-            answers.map(|it| (it.pace, it.roots)).collect::<Vec<_>>()
-        };
-        let (moving, still) = ((Pace::Moving, vec![2]), (Pace::Still, vec![1, 3, 4]));
-        assert_eq!(answers(1), [moving, still]);
-        assert_eq!(answers(2), [(Pace::Still, vec![1, 2, 3, 4])]);
+        assert_eq!(ledger.moving(&ask(1), Millis(6_000)), [2]);
+        assert!(ledger.moving(&ask(2), Millis(6_000)).is_empty());
     }
 
     #[test]

@@ -21,16 +21,16 @@ mod ring;
 mod sequence_window;
 #[cfg(test)]
 mod simulation;
-mod standstill;
 mod timeout_pool;
 mod troubles;
 
 pub use ackers::Ackers;
-pub use acks::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, NoRootId, Pace, Progress};
+pub use acks::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, NoRootId, Progress};
 pub use acks::{Reach, Retries, RootId};
 pub use fuse::{AckerAcks, Fuse};
 pub use latency::{BOUNDS_MS, Latencies};
 pub use ledger::{Applied, Ledger, LedgerCounters};
+pub use pending::overdue::Question;
 pub use pending::{Condemned, Pending, PendingCounters, PendingRules, Replay};
 pub use retry_rule::RetryRule;
 pub use timeout_pool::Timeouts;

@@ -1,13 +1,12 @@
 //! What an input task has read and not yet seen completed.
 //!
-//! A read is handed out as consecutive roots. A root whose tree stands still, or that is given
+//! A read is handed out as consecutive roots. A root of which nobody knows any more, or that is given
 //! back, is replayed as a new root, so that the acks of its old tree no longer mean anything; after
 //! too many tries it goes to the dead letters. The position up to which every read is complete,
 //! replays and dead letters included, is where the input can start again.
 //!
-//! After its time-out a root is not replayed at once: its acker is asked whether its tree moves,
-//! and is asked again as long as it does. An acker that does not answer is taken for gone. What
-//! stands still while nothing passes it waits with the rest of the job: see `standstill`.
+//! After its time-out a root is not replayed at once: everybody who works on the job is asked
+//! whether it is alive, and is asked again as long as it is. See `overdue`.
 
 use super::acks::{Cause, Reach};
 use super::byte_limit::ByteLimit;
@@ -15,13 +14,13 @@ use super::latency::Latencies;
 use super::limit::Limit;
 use super::open_roots::{OpenRoots, Reads};
 use super::retry_rule::RetryRule;
-use super::standstill::Standstill;
 use super::timeout_pool::{TimeoutPool, Timeouts};
-use super::troubles::{Then, Troubles};
+use super::troubles::Troubles;
 use crate::clock::Millis;
 use crate::codec::{Encoded, EncodedBuilder};
 use crate::ids::PeerId;
-use std::collections::{BTreeMap, VecDeque};
+use overdue::Doubted;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -47,9 +46,7 @@ pub struct Pending<P> {
     completed: Option<P>,
     timeouts: TimeoutPool,
     troubles: Troubles,
-    standstill: Standstill,
-    /// What ackers are to be asked.
-    inquiries: BTreeMap<PeerId, Vec<u64>>,
+    doubted: Doubted,
     /// Roots marked for replay; some may have completed since.
     waiting: VecDeque<(u64, Try)>,
     /// Roots for the dead letters, with the reason; some may have completed since.
@@ -90,7 +87,7 @@ pub struct PendingCounters {
     pub dead_lettered: u64,
     /// Segments sent again.
     pub replayed: u64,
-    /// Roots that stood still for too long.
+    /// Roots of which nobody knew any more after their time-out.
     pub timed_out: u64,
     /// Completions and retries of roots that are not open: completed before, or replayed since.
     pub unknown: u64,
@@ -166,8 +163,7 @@ impl<P> Pending<P> {
             completed: None,
             timeouts: TimeoutPool::new(rules.timeouts, now),
             troubles: Troubles::default(),
-            standstill: Standstill::new(timeout),
-            inquiries: BTreeMap::new(),
+            doubted: Doubted::new(),
             waiting: VecDeque::new(),
             condemned: VecDeque::new(),
             limit: Limit::new(rules.pending_max, rules.batch_size, timeout, now),
@@ -203,11 +199,10 @@ impl<P> Pending<P> {
     /// The tree of a root is complete. False when the root is not open, which is counted.
     #[inline]
     pub fn complete(&mut self, root: u64, reach: Reach, now: Millis) -> bool {
-        let Some(sent_at) = self.close(root, now) else {
+        if !self.close(root, now) {
             self.counters.unknown += 1;
             return false;
-        };
-        self.standstill.completed(sent_at);
+        }
         match reach {
             Reach::Written => self.counters.written += 1,
             Reach::Inside => self.counters.filtered += 1,
@@ -228,7 +223,7 @@ impl<P> Pending<P> {
             Cause::GivenBack => self.mark(root, Try::TheSame),
             Cause::Unacked => {
                 let soon = now.plus(self.rules.timeouts.tick.max(ONE_MS));
-                self.troubles.at(soon, root, Then::Repeat);
+                self.troubles.repeat_at(soon, root);
             }
         }
         true
@@ -311,7 +306,7 @@ impl<P> Pending<P> {
 
     /// The dead letters have a segment: nothing waits for it any more.
     pub fn bury(&mut self, root: u64, now: Millis) {
-        if self.close(root, now).is_some() {
+        if self.close(root, now) {
             self.counters.dead_lettered += 1;
         }
     }
@@ -391,15 +386,16 @@ impl<P> Pending<P> {
         first_root
     }
 
-    /// Answers when the root was sent, if it was open.
+    /// Answers whether the root was open.
     #[inline]
-    fn close(&mut self, root: u64, now: Millis) -> Option<Millis> {
-        let at = self.find(root)?;
+    fn close(&mut self, root: u64, now: Millis) -> bool {
+        let Some(at) = self.find(root) else {
+            return false;
+        };
         let sent = &mut self.sent[at];
         if !sent.close(root) {
-            return None;
+            return false;
         }
-        let sent_at = sent.sent_at;
         self.in_flight -= 1;
         let finished = match &sent.reads {
             Reads::First(read) if sent.is_done() => Some(*read),
@@ -414,7 +410,7 @@ impl<P> Pending<P> {
             self.release(read, now);
             self.tidy();
         }
-        Some(sent_at)
+        true
     }
 
     /// The root closes here and opens again in the replay that is being made.
@@ -529,6 +525,6 @@ impl<P> Pending<P> {
     }
 }
 
-mod overdue;
+pub(super) mod overdue;
 #[cfg(test)]
 mod tests;

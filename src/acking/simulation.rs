@@ -23,12 +23,16 @@ struct Network {
     lost: u64,
     repeated: u64,
     ackers: usize,
+    /// One worker does nothing for so long.
+    pause_ms: u64,
 }
 
 /// What is on its way.
 #[derive(Clone)]
 enum Parcel {
+    /// In the inbox of a worker.
     Segment {
+        to: PeerId,
         root: u64,
         draw: u64,
         acker: PeerId,
@@ -152,7 +156,10 @@ impl World {
             if let Some(truth) = self.truth.get_mut(&root) {
                 truth.unprocessed += 1;
             }
+            let which = 1 + self.draw() % WORKERS;
+            let to = self.workers[which as usize];
             self.post(Parcel::Segment {
+                to,
                 root,
                 draw,
                 acker,
@@ -172,9 +179,26 @@ impl World {
         }
     }
 
-    fn process(&mut self, (root, acker): (u64, PeerId), draw: u64, depth: u32) {
-        let which = 1 + self.draw() % WORKERS;
-        let worker = self.workers[which as usize];
+    /// What a peer knows of the roots that it is asked about.
+    fn look_for(&mut self, peer: PeerId, inquiry: &Inquiry) -> Progress {
+        let ledger = self.ledgers.get_mut(&peer);
+        let mut alive = ledger.map_or_else(Vec::new, |it| it.moving(inquiry, self.now));
+        let asked = &inquiry.roots;
+        alive.extend(self.bag.iter().filter_map(|parcel| match parcel {
+            Parcel::Segment { to, root, .. } if *to == peer => Some(*root),
+            _ => None,
+        }));
+        alive.retain(|root| asked.contains(root));
+        Progress {
+            source: inquiry.source,
+            epoch: inquiry.epoch,
+            number: inquiry.number,
+            by: peer,
+            alive,
+        }
+    }
+
+    fn process(&mut self, worker: PeerId, (root, acker): (u64, PeerId), draw: u64, depth: u32) {
         if self.draw().is_multiple_of(500) {
             // It has a bad day.
             return self.post(Parcel::Retries(Retries {
@@ -205,12 +229,18 @@ impl World {
 
     fn deliver(&mut self, parcel: Parcel) {
         match parcel {
+            Parcel::Segment { to, .. }
+                if to == self.workers[1] && self.now.0 < self.network.pause_ms =>
+            {
+                self.bag.push(parcel);
+            }
             Parcel::Segment {
+                to,
                 root,
                 draw,
                 acker,
                 depth,
-            } => self.process((root, acker), draw, depth),
+            } => self.process(to, (root, acker), draw, depth),
             Parcel::Acks(acker, message) => {
                 let mut completed = Vec::new();
                 let ledger = self.ledgers.get_mut(&acker).unwrap();
@@ -220,14 +250,8 @@ impl World {
                     .for_each(|it| self.post(Parcel::Completions(it)));
             }
             Parcel::Inquiry(acker, inquiry) => {
-                let answers = self
-                    .ledgers
-                    .get_mut(&acker)
-                    .unwrap()
-                    .answer(inquiry, self.now);
-                answers
-                    .into_iter()
-                    .for_each(|it| self.post(Parcel::Progress(it)));
+                let answer = self.look_for(acker, &inquiry);
+                self.post(Parcel::Progress(answer));
             }
             Parcel::Completions(done) => {
                 for root in done.roots {
@@ -238,7 +262,7 @@ impl World {
                     }
                 }
             }
-            Parcel::Progress(it) => self.pending.answered(it.pace, &it.roots, self.now),
+            Parcel::Progress(it) => self.pending.answered(it.number, it.by, &it.alive, self.now),
             Parcel::Retries(it) => {
                 for root in it.roots {
                     self.pending.give_back(root, it.cause, "", self.now);
@@ -249,18 +273,18 @@ impl World {
 
     fn source(&mut self, batch: &Encoded) {
         self.pending.expire(self.now);
-        for (acker, roots) in self.pending.take_inquiries() {
-            let source = self.workers[0];
-            let (epoch, quiet_ms) = (1, 4_000);
-            self.post(Parcel::Inquiry(
-                acker,
-                Inquiry {
-                    source,
-                    epoch,
-                    quiet_ms,
-                    roots,
-                },
-            ));
+        let workers = self.workers.iter().copied().collect();
+        for Question { number, of, roots } in self.pending.take_questions(&workers, self.now) {
+            for peer in of {
+                let inquiry = Inquiry {
+                    source: self.workers[0],
+                    epoch: 1,
+                    number,
+                    quiet_ms: 4_000,
+                    roots: roots.clone(),
+                };
+                self.post(Parcel::Inquiry(peer, inquiry));
+            }
         }
         let acker = self.ackers.keeper(self.pending.next_root());
         if let Some(replay) = self.pending.replay(BATCH as usize, acker, self.now) {
@@ -317,10 +341,25 @@ fn without_faults_only_what_asks_for_it_is_played_again() {
             lost: 0,
             repeated: 0,
             ackers,
+            pause_ms: 0,
         };
         let counters = simulate(network, seed);
         assert_eq!(counters.timed_out, 0);
         assert!(counters.replayed > 0 && counters.replayed < TREES_EACH / 50);
+    }
+}
+
+#[test]
+fn trees_that_stand_before_a_worker_that_pauses_are_not_played_again() {
+    for (seed, ackers) in [(9, 0), (10, 3)] {
+        let network = Network {
+            lost: 0,
+            repeated: 0,
+            ackers,
+            // Ten time-outs.
+            pause_ms: 40_000,
+        };
+        assert_eq!(simulate(network, seed).timed_out, 0);
     }
 }
 
@@ -331,6 +370,7 @@ fn trees_whose_acks_are_repeated_complete_in_time_and_not_before() {
             lost: 0,
             repeated: 50,
             ackers,
+            pause_ms: 0,
         };
         assert_eq!(simulate(network, seed).timed_out, 0);
     }
@@ -348,6 +388,7 @@ fn trees_of_which_something_is_lost_or_repeated_complete_in_the_end_and_not_befo
             lost,
             repeated,
             ackers,
+            pause_ms: 0,
         };
         assert!(simulate(network, seed).timed_out > 0);
     }

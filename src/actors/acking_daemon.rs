@@ -1,7 +1,8 @@
-//! The acking daemon: owns the XOR ledger of the roots that its peer reads, and its sweep.
+//! The acking daemon: owns the XOR ledger of the roots that its peer reads, and its sweep. It answers,
+//! too, when a source asks what this peer knows of its roots, since its task may be blocked.
 
 use super::supervision::{Obituary, runtime_has_ended};
-use crate::acking::{Completions, Ledger, LedgerCounters, Progress, Reach};
+use crate::acking::{Completions, Inquiry, Ledger, LedgerCounters, Progress, Reach};
 use crate::clock::Clock;
 use crate::ids::PeerId;
 use crate::messages::log_reader::Snapshot;
@@ -40,6 +41,7 @@ struct Told {
 
 /// Applies acks and tells sources what is complete.
 pub struct AckingDaemon {
+    me: PeerId,
     ledger: Ledger,
     inbox: Option<Inbox>,
     transport: Arc<dyn Transport>,
@@ -78,6 +80,7 @@ impl AckingDaemon {
             .open_inbox(me, InboxKind::Acker, settings.inbox_messages)
             .map_err(|error| error.to_string())?;
         Ok(AckingDaemon {
+            me,
             ledger: Ledger::default(),
             inbox: Some(inbox),
             broken: transport.broken(),
@@ -149,10 +152,34 @@ impl AckingDaemon {
                 self.ledger.apply(&acks, self.clock.now(), completed);
             }
             Message::Inquiry(inquiry) => {
-                let answers = self.ledger.answer(inquiry, self.clock.now());
-                self.answers.extend(answers);
+                let answer = self.look_for(&inquiry);
+                self.answers.push(answer);
             }
             _ => self.misdirected += 1,
+        }
+    }
+
+    /// Which of the roots of an inquiry move by the ledger, or are with the peer's task.
+    fn look_for(&mut self, inquiry: &Inquiry) -> Progress {
+        let &Inquiry {
+            source,
+            epoch,
+            number,
+            ..
+        } = inquiry;
+        let mut alive = self.ledger.moving(inquiry, self.clock.now());
+        let held = self
+            .transport
+            .held(self.me, (source, epoch), &inquiry.roots);
+        alive.extend(held);
+        alive.sort_unstable();
+        alive.dedup();
+        Progress {
+            source,
+            epoch,
+            number,
+            by: self.me,
+            alive,
         }
     }
 

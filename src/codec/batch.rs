@@ -47,6 +47,14 @@ pub struct BatchMeta {
     ack_values: Vec<u64>,
 }
 
+/// From which roots the segments of a batch descend. Cloning shares everything.
+#[derive(Clone, Debug)]
+pub struct BatchRoots {
+    origins: Arc<[Origin]>,
+    lineage: Lineage,
+    len: usize,
+}
+
 /// From which root each segment descends.
 #[derive(Clone, Debug)]
 enum Lineage {
@@ -237,10 +245,7 @@ impl BatchMeta {
     #[inline]
     pub fn row(&self, index: usize) -> Row {
         let ack_value = self.ack_values[index];
-        let (origin, root) = match &self.lineage {
-            Lineage::Consecutive(first) => (0, first.wrapping_add(index as u64)),
-            Lineage::Listed(columns) => (columns.origin[index], columns.roots[index]),
-        };
+        let (origin, root) = self.lineage.at(index);
         Row {
             origin,
             root,
@@ -251,6 +256,15 @@ impl BatchMeta {
     /// All rows.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = Row> {
         (0..self.len()).map(|index| self.row(index))
+    }
+
+    /// From which roots the segments descend, without the rest.
+    pub fn roots(&self) -> BatchRoots {
+        BatchRoots {
+            origins: self.origins.clone(),
+            lineage: self.lineage.clone(),
+            len: self.len(),
+        }
     }
 
     /// The ack values alone.
@@ -267,6 +281,17 @@ impl BatchMeta {
     }
 }
 
+impl BatchRoots {
+    /// The roots that this source read in this epoch: one for each segment that descends from them.
+    pub fn of(&self, source: PeerId, epoch: u64) -> impl Iterator<Item = u64> {
+        let rows = (0..self.len).map(|index| self.lineage.at(index));
+        rows.filter_map(move |(origin, root)| {
+            let origin = &self.origins[usize::from(origin)];
+            ((origin.source, origin.epoch) == (source, epoch)).then_some(root)
+        })
+    }
+}
+
 /// Equal when the same rows name the same origins, however they are kept.
 impl PartialEq for BatchMeta {
     fn eq(&self, other: &Self) -> bool {
@@ -275,6 +300,15 @@ impl PartialEq for BatchMeta {
 }
 
 impl Lineage {
+    /// The origin and the root of one segment.
+    #[inline]
+    fn at(&self, index: usize) -> (u16, u64) {
+        match self {
+            Lineage::Consecutive(first) => (0, first.wrapping_add(index as u64)),
+            Lineage::Listed(columns) => (columns.origin[index], columns.roots[index]),
+        }
+    }
+
     fn slice(&self, range: Range<usize>) -> Self {
         match self {
             Lineage::Consecutive(first) => {

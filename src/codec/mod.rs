@@ -13,7 +13,7 @@ mod payload;
 mod reader;
 mod wire;
 
-pub use batch::{Batch, BatchError, BatchMeta, Children, Origin, Row};
+pub use batch::{Batch, BatchError, BatchMeta, BatchRoots, Children, Origin, Row};
 pub use columns::{ColumnReader, put_column, put_count, put_text};
 pub use decode::Decoder;
 pub use encode::encode;

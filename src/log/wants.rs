@@ -67,6 +67,8 @@ pub struct Assignment {
     pub seal: Seal,
     /// Who keeps the ledgers of the job; none when each source is its own acker. Only inputs ask.
     pub ackers: Vec<PeerId>,
+    /// Who holds a slot of any task of the job. Only inputs ask.
+    pub workers: BTreeSet<PeerId>,
 }
 
 /// Whether a slot reads its medium.
@@ -228,6 +230,7 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
     let upstream = record
         .upstream(&task)
         .filter_map(|from| allocation.tasks.get(&from.name));
+    let workers = allocation.tasks.values().flat_map(|slots| slots.values());
     Some(Assignment {
         job,
         slot,
@@ -245,6 +248,10 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
         ackers: match task_record.kind {
             TaskKind::Input => allocation.ackers.clone(),
             TaskKind::Function | TaskKind::Output => Vec::new(),
+        },
+        workers: match task_record.kind {
+            TaskKind::Input => workers.copied().collect(),
+            TaskKind::Function | TaskKind::Output => BTreeSet::new(),
         },
         task,
     })

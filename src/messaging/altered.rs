@@ -50,6 +50,10 @@ impl<A: Altered> Transport for A {
         self.bytes_max()
     }
 
+    fn held(&self, by: PeerId, of: (PeerId, u64), roots: &[u64]) -> Vec<u64> {
+        self.inner().held(by, of, roots)
+    }
+
     fn shut(&self, peer: PeerId) {
         self.inner().shut(peer);
     }

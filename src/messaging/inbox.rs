@@ -1,6 +1,7 @@
 //! The receiving end, the same for every transport, and the door through which they deliver.
 
 use super::Message;
+use super::held::{Held, Ticket};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,8 @@ use super::aeron::Takings;
 pub struct Inbox {
     parcels: mpsc::UnboundedReceiver<Parcel>,
     room: Arc<Room>,
+    /// Of the batches that were taken out and not settled.
+    unsettled: Vec<Ticket>,
     on_close: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -41,11 +44,14 @@ struct Room {
     places: Semaphore,
     capacity: u32,
     counts: InboxCounts,
+    held: Held,
 }
 
 /// A message, and who is told when it was taken out.
 struct Parcel {
     message: Message,
+    /// Of a batch of segments, which is held from now on.
+    ticket: Option<Ticket>,
     receipt: Receipt,
 }
 
@@ -73,10 +79,12 @@ impl Inbox {
             places: Semaphore::new(capacity as usize),
             capacity,
             counts: InboxCounts::default(),
+            held: Held::default(),
         });
         let inbox = Inbox {
             parcels,
             room: room.clone(),
+            unsettled: Vec::new(),
             on_close: Some(Box::new(on_close)),
         };
         let parcels = sender;
@@ -126,7 +134,15 @@ impl Inbox {
         &self.room.counts
     }
 
-    fn take(&self, parcel: Parcel) -> Message {
+    /// Everything that was taken out has come to its end. Until then it counts as held.
+    pub fn settle(&mut self) {
+        if !self.unsettled.is_empty() {
+            self.room.held.settle(self.unsettled.drain(..));
+        }
+    }
+
+    fn take(&mut self, parcel: Parcel) -> Message {
+        self.unsettled.extend(parcel.ticket);
         self.room.counts.received.fetch_add(1, Ordering::Relaxed);
         match parcel.receipt {
             Receipt::Places(places) => self.room.places.add_permits(places as usize),
@@ -169,8 +185,7 @@ impl Door {
             Err(TryAcquireError::Closed) => return Err(Turned::Closed(message)),
         }
         let receipt = Receipt::Places(places);
-        let put = self.parcels.send(Parcel { message, receipt });
-        put.map_err(|back| Turned::Closed(back.0.message))
+        self.put(message, receipt).map_err(Turned::Closed)
     }
 
     /// Waits until there are places for what was turned away last; false when the inbox has closed.
@@ -182,7 +197,33 @@ impl Door {
     #[cfg(feature = "aeron")]
     pub(super) fn put_granted(&self, message: Message, takings: &Arc<Takings>) -> bool {
         let receipt = Receipt::Link(takings.clone(), message.places());
-        !self.is_closed() && self.parcels.send(Parcel { message, receipt }).is_ok()
+        !self.is_closed() && self.put(message, receipt).is_ok()
+    }
+
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused message goes back as it came, without an allocation"
+    )]
+    fn put(&self, message: Message, receipt: Receipt) -> Result<(), Message> {
+        let held = &self.room.held;
+        let ticket = match &message {
+            Message::Segments(it) => Some(held.put(it.batch.meta().roots())),
+            _ => None,
+        };
+        let parcel = Parcel {
+            message,
+            ticket,
+            receipt,
+        };
+        self.parcels.send(parcel).map_err(|back| {
+            held.settle(ticket);
+            back.0.message
+        })
+    }
+
+    /// What the task behind the inbox has to work on.
+    pub(super) fn held(&self) -> &Held {
+        &self.room.held
     }
 
     /// How many places there are for messages of other processes.

@@ -92,6 +92,11 @@ impl Transport for LocalTransport {
         usize::MAX
     }
 
+    fn held(&self, by: PeerId, of: (PeerId, u64), roots: &[u64]) -> Vec<u64> {
+        let door = self.door(by, InboxKind::Task);
+        door.map_or_else(Vec::new, |door| door.held().any_of(of, roots))
+    }
+
     fn shut(&self, peer: PeerId) {
         let mut doors = self.write();
         for kind in [InboxKind::Task, InboxKind::Acker] {

@@ -9,6 +9,7 @@ mod altered;
 #[cfg(test)]
 mod contract;
 mod frames;
+mod held;
 mod inbox;
 mod links;
 mod local;
@@ -41,7 +42,7 @@ pub enum Message {
     Completions(Completions),
     /// From any task to the source: these roots could not be brought to an end.
     Retries(Retries),
-    /// From the source to an acking daemon: do these roots move?
+    /// From the source to an acking daemon: are these roots alive?
     Inquiry(Inquiry),
     /// The answer.
     Progress(Progress),
@@ -96,7 +97,7 @@ impl Message {
             Message::Completions(it) => &it.roots,
             Message::Retries(it) => &it.roots,
             Message::Inquiry(it) => &it.roots,
-            Message::Progress(it) => &it.roots,
+            Message::Progress(it) => &it.alive,
         }
     }
 
@@ -138,6 +139,10 @@ pub trait Transport: Send + Sync {
 
     /// The longest segment, encoded, that can be sent at all.
     fn segment_bytes_max(&self) -> usize;
+
+    /// Which of these roots of a source and its epoch a peer of this process has segments of: its
+    /// task has them in its inbox, or has not come to an end with them.
+    fn held(&self, by: PeerId, of: (PeerId, u64), roots: &[u64]) -> Vec<u64>;
 
     /// Closes the inboxes of a dead peer of this process for every sender, although they may still
     /// be held. What is sent to it after its death is told as closed, not lost.

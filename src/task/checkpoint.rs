@@ -224,6 +224,7 @@ mod tests {
     fn assignment(version: u64, slots: u32) -> Assignment {
         Assignment {
             ackers: Vec::new(),
+            workers: [].into(),
             job: IdSource::from_seed(1).job(),
             task: "read".into(),
             slot: SlotId(1),

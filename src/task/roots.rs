@@ -7,7 +7,7 @@ use super::exception::{Fault, Phase};
 use super::outbound::To;
 use super::run::TaskRun;
 use super::traces::Traced;
-use crate::acking::{Inquiry, RootId};
+use crate::acking::{Inquiry, Question, RootId};
 use crate::ids::PeerId;
 use crate::messaging::Message;
 
@@ -48,7 +48,7 @@ impl TaskRun {
                     }
                 }
                 Message::Progress(answer) if is_mine((answer.source, answer.epoch)) => {
-                    pending.answered(answer.pace, &answer.roots, now);
+                    pending.answered(answer.number, answer.by, &answer.alive, now);
                 }
                 other => strangers.push(other),
             }
@@ -62,33 +62,30 @@ impl TaskRun {
         context.tell_roots();
     }
 
-    /// Asks ackers about roots that have pended for their time-out.
+    /// Asks who works on the job about roots that have pended for their time-out.
     pub(super) fn expire_pending(&mut self) {
         let context = &mut self.context;
         let Role::Input(input) = &mut context.role else {
             return;
         };
         let mut asked = Vec::new();
-        input.pending.expire(context.now);
-        for (acker, roots) in input.pending.take_inquiries() {
-            let traced: Vec<u64> = match input.traced.is_empty() {
-                true => Vec::new(),
-                false => roots
-                    .iter()
-                    .filter(|root| input.traced.contains(root))
-                    .copied()
-                    .collect(),
-            };
-            asked.extend(traced);
+        let now = context.now;
+        input.pending.expire(now);
+        for question in input.pending.take_questions(&self.assignment.workers, now) {
+            let Question { number, of, roots } = question;
+            let is_traced = |root: &&u64| input.traced.contains(root);
+            asked.extend(roots.iter().filter(is_traced).copied());
             let inquiry = Inquiry {
                 source: context.identity.peer,
                 epoch: context.identity.epoch,
+                number,
                 quiet_ms: context.identity.task.pending_timeout_ms.get(),
                 roots,
             };
-            context
-                .outbound
-                .push(To::Acker(acker), Message::Inquiry(inquiry));
+            for peer in of {
+                let message = Message::Inquiry(inquiry.clone());
+                context.outbound.push(To::Acker(peer), message);
+            }
         }
         for root in asked {
             context.note(context.root_id(root), Traced::Asked);

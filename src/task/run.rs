@@ -194,6 +194,8 @@ impl TaskRun {
         }
         let context = &mut self.context;
         if context.arrived.is_empty() {
+            // All that came of what was here before has left.
+            context.inbox.settle();
             context.arrived.extend(context.inbox.try_next());
         }
         !context.arrived.is_empty()

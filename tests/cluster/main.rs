@@ -24,6 +24,7 @@ mod node;
 mod placement;
 mod reports;
 mod sharing;
+mod standing;
 
 #[path = "../support/flights.rs"]
 mod flights;

@@ -1,19 +1,33 @@
-//! Roots that have pended for their time-out: their ackers are asked, and what stands still is
-//! played again when it is lost.
+//! Roots that have pended for their time-out: everybody who works on the job is asked about them,
+//! and what nobody knows is played again.
 
 use super::{ONE_MS, Pending, Try};
-use crate::acking::acks::Pace;
+use crate::acking::acks::Inquiry;
 use crate::acking::open_roots::Attempt;
-use crate::acking::standstill::Standing;
-use crate::acking::troubles::Then;
+use crate::acking::troubles::{Then, Told};
 use crate::clock::Millis;
 use crate::ids::PeerId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A root that moves, or stands still with all others, is asked about again after this part of the
+/// A root that is alive, or of which nobody knows, is asked about again after this part of the
 /// time-out.
 pub(super) const ASK_AGAIN: u32 = 4;
+
+/// When somebody did not answer so often in a row, for about a time-out, its silence counts as an
+/// answer. Whoever is gone for so long has left the cluster, mostly.
+pub(super) const SILENCES_MAX: u32 = 4;
+
+/// What is to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The how-manieth it is.
+    pub number: u64,
+    /// Everybody who is asked.
+    pub of: BTreeSet<PeerId>,
+    /// The roots; at most [`Inquiry::ROOTS_MAX`].
+    pub roots: Vec<u64>,
+}
 
 impl<P> Pending<P> {
     /// Looks at what has pended for too long and at what has waited for its next try. Then there
@@ -22,89 +36,102 @@ impl<P> Pending<P> {
         let due = self.timeouts.due(now);
         if !due.is_empty() {
             for root in self.under_way(due) {
-                self.ask(root, now);
+                self.doubt(root, 0, now);
             }
         }
-        while let Some((root, then)) = self.troubles.due(now) {
-            let Some(at) = self.find(root) else { continue };
-            if !self.sent[at].is_under_way(root) {
-                continue;
-            }
+        while let Some(then) = self.troubles.due(now) {
             match then {
-                Then::Ask => self.ask(root, now),
-                Then::NoAnswer => self.stood_still(root, "its acker did not answer", now),
-                Then::Retry => self.mark(root, Try::Another),
-                Then::Repeat => self.mark(root, Try::TheSame),
-            }
-        }
-    }
-
-    /// Takes what ackers are to be asked: which of these roots have had an ack within the time-out?
-    pub fn take_inquiries(&mut self) -> BTreeMap<PeerId, Vec<u64>> {
-        std::mem::take(&mut self.inquiries)
-    }
-
-    /// An acker has answered. What was not asked, or is not open any more, means nothing.
-    pub fn answered(&mut self, pace: Pace, roots: &[u64], now: Millis) {
-        for &root in roots {
-            let found = self.find(root);
-            let is_open = found.is_some_and(|at| self.sent[at].is_under_way(root));
-            if !self.troubles.answered(root) || !is_open {
-                continue;
-            }
-            match pace {
-                Pace::Still => self.stood_still(root, "no ack came within its time-out", now),
-                Pace::Moving => {
-                    self.standstill.moves(root);
-                    self.ask_again(root, now);
+                Then::Ask(root, silences) if self.is_under_way(root) => {
+                    self.doubt(root, silences, now);
                 }
+                Then::Retry(root) if self.is_under_way(root) => self.mark(root, Try::Another),
+                Then::Repeat(root) if self.is_under_way(root) => self.mark(root, Try::TheSame),
+                Then::Unknown(roots, silences) => {
+                    for root in roots {
+                        self.unknown(root, silences, now);
+                    }
+                }
+                Then::Ask(..) | Then::Retry(_) | Then::Repeat(_) => {}
             }
         }
     }
 
-    fn ask(&mut self, root: u64, now: Millis) {
-        let Some(at) = self.find(root) else { return };
-        let acker = self.sent[at].acker;
-        let patience = self.rules.timeouts.tick.max(ONE_MS);
-        self.troubles.ask(root, now.plus(patience));
-        self.inquiries.entry(acker).or_default().push(root);
+    /// Takes what is to be asked, of these peers and of the ackers of the roots: which of the roots
+    /// are alive? A root is when it had an ack within the time-out, or when somebody has a segment
+    /// of it.
+    pub fn take_questions(&mut self, peers: &BTreeSet<PeerId>, now: Millis) -> Vec<Question> {
+        let until = now.plus(self.rules.timeouts.tick.max(ONE_MS));
+        let mut questions = Vec::new();
+        for (silences, roots) in std::mem::take(&mut self.doubted) {
+            for roots in roots.chunks(Inquiry::ROOTS_MAX) {
+                let roots = roots.to_vec();
+                let ackers = roots.iter().filter_map(|root| self.acker(*root));
+                let of: BTreeSet<PeerId> = ackers.chain(peers.iter().copied()).collect();
+                let number = self.troubles.ask(&roots, &of, until, silences);
+                questions.push(Question { number, of, roots });
+            }
+        }
+        questions
     }
 
-    fn ask_again(&mut self, root: u64, now: Millis) {
+    /// A peer has answered a question. What was not asked, or is not open any more, means nothing.
+    pub fn answered(&mut self, number: u64, by: PeerId, alive: &[u64], now: Millis) {
+        let Told { alive, lost } = self.troubles.answered(number, by, alive);
+        for root in alive {
+            self.ask_again(root, 0, now);
+        }
+        for root in lost {
+            self.lost(
+                root,
+                "no ack came within its time-out, and no peer has it",
+                now,
+            );
+        }
+    }
+
+    /// A root has pended for long: the pipeline is slow, or it is lost.
+    fn doubt(&mut self, root: u64, silences: u32, now: Millis) {
+        let Some(at) = self.find(root) else { return };
+        self.limit.cut(self.sent[at].sent_at, now);
+        self.doubted.entry(silences).or_default().push(root);
+    }
+
+    fn ask_again(&mut self, root: u64, silences: u32, now: Millis) {
         let later = self.rules.timeouts.pending / ASK_AGAIN;
-        self.troubles
-            .at(now.plus(later.max(ONE_MS)), root, Then::Ask);
+        let moment = now.plus(later.max(ONE_MS));
+        self.troubles.ask_at(moment, root, silences);
     }
 
-    /// A root's tree did not move: it is lost, or everything stands still.
-    fn stood_still(&mut self, root: u64, reason: &str, now: Millis) {
-        let Some(at) = self.find(root) else { return };
-        let sent_at = self.sent[at].sent_at;
-        self.limit.cut(sent_at, now);
-        match self.standstill.stands(root, sent_at) {
-            Standing::Overtaken => {
-                self.counters.timed_out += 1;
-                self.try_again(at, root, reason, now);
-            }
-            Standing::WithTheRest => {
-                self.ask_again(root, now);
-                self.probe(now);
-            }
+    /// Nobody who answered knows a root, and not everybody answered.
+    fn unknown(&mut self, root: u64, silences: u32, now: Millis) {
+        if silences >= SILENCES_MAX {
+            self.lost(
+                root,
+                "no ack came, and a peer of the job did not answer",
+                now,
+            );
+        } else {
+            self.ask_again(root, silences, now);
         }
     }
 
-    /// Plays one of the roots again that stand still, if it is time to. That is no try: nothing
-    /// says that it is this root's fault.
-    fn probe(&mut self, now: Millis) {
-        let sent = &self.sent;
-        let is_under_way = |root: u64| {
-            let at = sent.partition_point(|sent| sent.roots().end <= root);
-            sent.get(at).is_some_and(|sent| sent.is_under_way(root))
+    /// A root's tree has come to an end without being complete.
+    fn lost(&mut self, root: u64, reason: &str, now: Millis) {
+        let found = self.find(root);
+        let Some(at) = found.filter(|at| self.sent[*at].is_under_way(root)) else {
+            return;
         };
-        if let Some(root) = self.standstill.probe(now, is_under_way) {
-            self.counters.timed_out += 1;
-            self.mark(root, Try::TheSame);
-        }
+        self.counters.timed_out += 1;
+        self.try_again(at, root, reason, now);
+    }
+
+    fn is_under_way(&mut self, root: u64) -> bool {
+        let found = self.find(root);
+        found.is_some_and(|at| self.sent[at].is_under_way(root))
+    }
+
+    fn acker(&mut self, root: u64) -> Option<PeerId> {
+        self.find(root).map(|at| self.sent[at].acker)
     }
 
     /// A root is lost, or a function asks for it: another try, after a while, or none.
@@ -116,7 +143,10 @@ impl<P> Pending<P> {
         }
         match rule.wait(attempt, root) {
             Duration::ZERO => self.mark(root, Try::Another),
-            wait => self.troubles.at(now.plus(wait), root, Then::Retry),
+            wait => self.troubles.retry_at(now.plus(wait), root),
         }
     }
 }
+
+/// Roots that are to be asked about, by how often in a row somebody did not answer.
+pub(super) type Doubted = BTreeMap<u32, Vec<u64>>;

@@ -1,14 +1,13 @@
 //! The pending set against a slow and obvious model, and case by case.
 
-use super::overdue::ASK_AGAIN;
+use super::overdue::{ASK_AGAIN, SILENCES_MAX};
 use super::*;
-use crate::acking::Pace;
 use crate::codec::Decoder;
 use crate::ids::IdSource;
 use crate::segment::{Segment, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const TICK_MS: u64 = 100;
 const BUCKETS: u64 = 3;
@@ -41,6 +40,29 @@ fn acker(seed: u64) -> PeerId {
     IdSource::from_seed(seed).peer()
 }
 
+/// Who works on the job besides the acker of all roots.
+fn worker() -> PeerId {
+    acker(9)
+}
+
+/// What is asked now, by number; everybody is asked everything.
+fn questions(pending: &mut Pending<usize>, now: Millis) -> Vec<(u64, Vec<u64>)> {
+    let questions = pending.take_questions(&BTreeSet::from([worker()]), now);
+    let told = questions.into_iter().map(|question| {
+        assert_eq!(question.of, BTreeSet::from([acker(1), worker()]));
+        (question.number, question.roots)
+    });
+    told.collect()
+}
+
+/// Everybody answers at once what is asked now, and nobody knows anything.
+fn nobody_knows(pending: &mut Pending<usize>, now: Millis) {
+    for (number, _) in questions(pending, now) {
+        pending.answered(number, acker(1), &[], now);
+        pending.answered(number, worker(), &[], now);
+    }
+}
+
 /// Segments that say their number.
 fn segments(numbers: Range<usize>) -> Encoded {
     let mut builder = EncodedBuilder::default();
@@ -67,8 +89,15 @@ enum Step {
     CompleteAny(u64),
     GiveBack(prop::sample::Index, Cause),
     RetryAll,
-    Expire(u64),
+    Expire(u64, Answers),
     Replay(usize),
+}
+
+/// Who answers what is asked.
+#[derive(Clone, Copy, Debug)]
+enum Answers {
+    OfAll,
+    OfOne,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -85,7 +114,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (any::<prop::sample::Index>(), cause)
             .prop_map(|(which, cause)| Step::GiveBack(which, cause)),
         1 => Just(Step::RetryAll),
-        3 => (0..400_u64).prop_map(Step::Expire),
+        3 => (0..400_u64).prop_map(|ms| Step::Expire(ms, Answers::OfAll)),
+        3 => (0..400_u64).prop_map(|ms| Step::Expire(ms, Answers::OfOne)),
         4 => (0..200_usize).prop_map(Step::Replay),
     ]
 }
@@ -100,25 +130,22 @@ struct Model {
     written: u64,
     filtered: u64,
     buried: u64,
-    /// When the complete root that was sent last was sent.
-    newest_complete: Option<Millis>,
-    next_probe: u64,
 }
 
 struct ModelSegment {
     root: u64,
-    sent_at: Millis,
-    /// It stood still with the rest, and was not seen to move since.
-    stands: bool,
     ask: Ask,
+    silences: u32,
     attempt: u32,
     state: ModelState,
 }
 
-/// When its acker is asked.
+/// When it is asked about.
 enum Ask {
     WhenTicked(u64),
     At(u64),
+    /// It is, and not everybody answers before then.
+    Until(u64),
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -128,8 +155,8 @@ enum ModelState {
     Done,
 }
 
-/// Acks come for every third root as long as it is open.
-fn moves(root: u64) -> bool {
+/// Somebody knows every third root as long as it is open.
+fn is_alive(root: u64) -> bool {
     root.is_multiple_of(3)
 }
 
@@ -159,9 +186,8 @@ impl Model {
         self.segments
             .extend((root..).take(count).map(|root| ModelSegment {
                 root,
-                sent_at: self.now,
-                stands: false,
                 ask: Ask::WhenTicked(ticks + BUCKETS),
+                silences: 0,
                 attempt: 1,
                 state: ModelState::Open,
             }));
@@ -193,7 +219,7 @@ impl Model {
                     .map(|segment| segment.state = ModelState::Waiting(Try::TheSame));
                 assert_eq!(pending.retry_all(), marked.count());
             }
-            Step::Expire(ms) => self.expire(*ms, pending),
+            Step::Expire(ms, answers) => self.expire(*ms, *answers, pending),
             Step::Replay(max) => self.replay(pending.replay(*max, acker(1), self.now), *max),
         }
         self.bury(pending);
@@ -206,7 +232,6 @@ impl Model {
         let Some(number) = number else { return };
         let segment = &mut self.segments[number];
         segment.state = ModelState::Done;
-        self.newest_complete = self.newest_complete.max(Some(segment.sent_at));
         match reach(root) {
             Reach::Written => self.written += 1,
             Reach::Inside => self.filtered += 1,
@@ -227,78 +252,66 @@ impl Model {
         }
     }
 
-    /// Time passes, acks come for some roots, and the acker answers at once.
-    fn expire(&mut self, ms: u64, pending: &mut Pending<usize>) {
+    /// Time passes. Who answers does so at once.
+    fn expire(&mut self, ms: u64, answers: Answers, pending: &mut Pending<usize>) {
         self.now = Millis(self.now.0 + ms);
         pending.expire(self.now);
-        let asked = pending.take_inquiries().remove(&acker(1));
-        let mut asked = asked.unwrap_or_default();
-        asked.sort_unstable();
         let (now, ticks) = (self.now.0, self.now.0 / TICK_MS);
-        let is_due = |segment: &&mut ModelSegment| {
-            segment.state == ModelState::Open
-                && match segment.ask {
-                    Ask::WhenTicked(at) => ticks >= at,
-                    Ask::At(at) => now >= at,
-                }
-        };
-        let mut expected = Vec::new();
-        let mut last = Vec::new();
-        let (mut moving, mut still) = (Vec::new(), Vec::new());
+        let (mut expected, mut lost) = (BTreeSet::new(), Vec::new());
         for (number, segment) in self.segments.iter_mut().enumerate() {
-            if is_due(&segment) {
-                expected.push(segment.root);
-                match moves(segment.root) {
-                    true => moving.push(number),
-                    false => still.push(number),
+            if segment.state != ModelState::Open {
+                continue;
+            }
+            match segment.ask {
+                Ask::WhenTicked(at) if ticks >= at => _ = expected.insert(segment.root),
+                Ask::At(at) if now >= at => _ = expected.insert(segment.root),
+                Ask::Until(at) if now >= at => {
+                    segment.silences += 1;
+                    segment.ask = Ask::At(now + ASK_AGAIN_MS);
+                    if segment.silences == SILENCES_MAX {
+                        lost.push(number);
+                    }
                 }
+                _ => {}
             }
         }
-        for number in moving {
-            let segment = &mut self.segments[number];
-            (segment.ask, segment.stands) = (Ask::At(now + ASK_AGAIN_MS), false);
+        let questions = questions(pending, self.now);
+        let asked = questions
+            .iter()
+            .flat_map(|(_, roots)| roots.iter().copied());
+        assert_eq!(asked.collect::<BTreeSet<u64>>(), expected);
+        for (number, roots) in questions {
+            let alive: Vec<u64> = roots.iter().copied().filter(|it| is_alive(*it)).collect();
+            pending.answered(number, worker(), &alive, self.now);
+            // An answer that comes twice means nothing.
+            pending.answered(number, worker(), &roots, self.now);
+            if let Answers::OfAll = answers {
+                pending.answered(number, acker(1), &[], self.now);
+            }
         }
-        still.sort_unstable_by_key(|number| self.segments[*number].root);
-        for number in still {
-            last.extend(self.stands_still(number));
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            if segment.state != ModelState::Open || !expected.contains(&segment.root) {
+                continue;
+            }
+            match (is_alive(segment.root), answers) {
+                (true, _) => {
+                    segment.ask = Ask::At(now + ASK_AGAIN_MS);
+                    segment.silences = 0;
+                }
+                (false, Answers::OfAll) => lost.push(number),
+                (false, Answers::OfOne) => segment.ask = Ask::Until(now + TICK_MS),
+            }
         }
-        expected.sort_unstable();
-        assert_eq!(asked, expected);
-        let (moving, still): (Vec<u64>, Vec<u64>) = asked.iter().partition(|root| moves(**root));
-        pending.answered(Pace::Moving, &moving, self.now);
-        pending.answered(Pace::Still, &still, self.now);
-        // An answer that comes twice means nothing.
-        pending.answered(Pace::Still, &asked, self.now);
-        let open = self.open();
-        last.iter().for_each(|root| self.expect_burial(open[root]));
+        lost.into_iter().for_each(|number| self.lose(number));
     }
 
-    /// Answers with the root when it is not tried any more.
-    fn stands_still(&mut self, number: usize) -> Option<u64> {
-        let now = self.now.0;
+    fn lose(&mut self, number: usize) {
         let segment = &mut self.segments[number];
-        let late = Millis(segment.sent_at.0 + ASK_AGAIN_MS);
-        if segment.state != ModelState::Open {
-            return None;
-        }
-        if self.newest_complete >= Some(late) {
-            segment.stands = false;
-            if segment.attempt > RETRIES_MAX {
-                return Some(segment.root);
-            }
+        if segment.attempt > RETRIES_MAX {
+            self.expect_burial(number);
+        } else {
             segment.state = ModelState::Waiting(Try::Another);
-            return None;
         }
-        (segment.ask, segment.stands) = (Ask::At(now + ASK_AGAIN_MS), true);
-        let standing = self.segments.iter_mut();
-        let standing = standing.filter(|it| it.stands && it.state == ModelState::Open);
-        if now >= self.next_probe
-            && let Some(oldest) = standing.min_by_key(|it| it.root)
-        {
-            oldest.state = ModelState::Waiting(Try::TheSame);
-            self.next_probe = now + BUCKETS * TICK_MS;
-        }
-        None
     }
 
     fn expect_burial(&mut self, number: usize) {
@@ -335,7 +348,7 @@ impl Model {
             };
             segment.attempt += u32::from(what == Try::Another);
             assert_eq!((segment.attempt, segment.root), (*attempt, *before));
-            (segment.root, segment.sent_at, segment.stands) = (root, self.now, false);
+            (segment.root, segment.silences) = (root, 0);
             segment.ask = Ask::WhenTicked(self.now.0 / TICK_MS + BUCKETS);
             segment.state = ModelState::Open;
         }
@@ -432,20 +445,29 @@ fn the_old_root_of_a_replayed_segment_means_nothing() {
 }
 
 #[test]
-fn an_acker_that_does_not_answer_is_taken_for_gone() {
+fn a_peer_that_does_not_answer_is_asked_again_and_taken_for_gone_after_about_a_time_out() {
     let mut pending = pending();
     let first = pending.add(segments(0..2), 1, acker(1), Millis(0));
-    pending.expire(Millis(300));
-    let asked = pending.take_inquiries();
-    assert_eq!(asked[&acker(1)], [first, first + 1]);
-    assert!(done(&mut pending, first));
-    pending.expire(Millis(399));
-    assert!(pending.replay(10, acker(1), Millis(399)).is_none());
-    pending.expire(Millis(400));
-    let replay = pending.replay(10, acker(2), Millis(400)).unwrap();
-    assert_eq!((replay.before, replay.attempts), (vec![first + 1], vec![1]));
-    // Too late.
-    pending.answered(Pace::Moving, &[first + 1], Millis(401));
+    let (mut now, mut asked) = (BUCKETS * TICK_MS, Vec::new());
+    let mut late = 0;
+    let replay = loop {
+        pending.expire(Millis(now));
+        for (number, roots) in questions(&mut pending, Millis(now)) {
+            asked.push((now, roots));
+            pending.answered(number, worker(), &[], Millis(now));
+            late = number;
+        }
+        done(&mut pending, first);
+        if let Some(replay) = pending.replay(10, acker(2), Millis(now)) {
+            break replay;
+        }
+        now += 1;
+    };
+    let rounds = [300, 475, 650, 825].map(|at| (at, vec![first + 1]));
+    assert_eq!((asked[0].0, asked[0].1.len()), (300, 2));
+    assert_eq!((asked[1..].to_vec(), now), (rounds[1..].to_vec(), 925));
+    assert_eq!((replay.before, replay.attempts), (vec![first + 1], vec![2]));
+    pending.answered(late, acker(1), &[first + 1], Millis(now));
     assert_eq!(pending.counters().timed_out, 1);
 }
 
@@ -492,23 +514,21 @@ fn tries_that_stand_still_follow_each_other_ever_more_slowly_and_end() {
     rules.retries.first_wait = Duration::from_secs(1);
     rules.retries.longest_wait = Duration::from_secs(4);
     let mut pending = Pending::new(rules, Millis(0));
+    // It is alone: nothing that others do tells that it is lost.
     pending.add(segments(0..1), 1, acker(1), Millis(0));
     let mut sent_at = vec![0];
     let condemned = (1..).find_map(|ms| {
         let now = Millis(ms);
-        // What is read later goes on.
-        let other = pending.add(segments(1..2), 2, acker(1), now);
-        pending.complete(other, Reach::Written, now);
         pending.expire(now);
-        for roots in pending.take_inquiries().into_values() {
-            pending.answered(Pace::Still, &roots, now);
-        }
+        nobody_knows(&mut pending, now);
         if pending.replay(10, acker(1), now).is_some() {
             sent_at.push(ms);
         }
         pending.next_condemned()
     });
-    assert_eq!(condemned.unwrap().attempts, 7);
+    let condemned = condemned.unwrap();
+    assert_eq!(condemned.attempts, 7);
+    assert!(condemned.reason.contains("no peer has it"), "{condemned:?}");
     let waits: Vec<u64> = sent_at.windows(2).map(|two| two[1] - two[0]).collect();
     assert_eq!(waits.len(), 6);
     let longest = [0, 1_000, 2_000, 4_000, 4_000, 4_000];
@@ -557,83 +577,49 @@ fn what_functions_give_back_again_and_again_waits_ever_longer_and_ends() {
     assert_eq!(pending.counters().timed_out, 0);
 }
 
-/// A pending set whose acker answers that nothing moves, one millisecond after the other. Tells how
-/// many segments were sent again in each of some time-outs.
-struct Stalled {
-    pending: Pending<usize>,
-    now: u64,
-}
-
-impl Stalled {
-    fn for_ms(&mut self, ms: u64) -> Vec<Replay> {
-        let until = self.now + ms;
-        let mut replays = Vec::new();
-        while self.now < until {
-            self.now += 1;
-            let now = Millis(self.now);
-            self.pending.expire(now);
-            for roots in self.pending.take_inquiries().into_values() {
-                self.pending.answered(Pace::Still, &roots, now);
-            }
-            assert_eq!(self.pending.next_condemned(), None);
-            replays.extend(self.pending.replay(1_000, acker(1), now));
+#[test]
+fn what_an_output_keeps_waiting_is_never_sent_again_although_others_go_on() {
+    let mut pending = pending();
+    let kept = pending.add(segments(0..50), 1, acker(1), Millis(0));
+    let kept: Vec<u64> = (kept..kept + 50).collect();
+    for ms in 1..100 * BUCKETS * TICK_MS {
+        let now = Millis(ms);
+        // Another output has no such trouble.
+        let other = pending.add(segments(50..51), 2, acker(1), now);
+        pending.complete(other, Reach::Written, now);
+        pending.expire(now);
+        for (number, _) in questions(&mut pending, now) {
+            pending.answered(number, acker(1), &[], now);
+            pending.answered(number, worker(), &kept, now);
         }
-        replays
+        assert!(!pending.has_waiting());
     }
+    for root in kept {
+        assert!(done(&mut pending, root));
+    }
+    assert_eq!(pending.counters().timed_out, 0);
 }
 
 #[test]
-fn when_everything_stands_still_one_root_is_sent_again_in_a_time_out_and_that_is_no_try() {
-    let mut pending = pending();
-    pending.add(segments(0..50), 1, acker(1), Millis(0));
-    let mut stalled = Stalled { pending, now: 0 };
-    let replays = stalled.for_ms(100 * BUCKETS * TICK_MS);
-    assert!((75..=100).contains(&replays.len()), "{}", replays.len());
-    assert!(replays.iter().all(|replay| replay.attempts == [1]));
-    let mut tried: Vec<usize> = replays
-        .iter()
-        .flat_map(|it| numbers(&it.segments))
-        .collect();
-    assert_eq!(
-        tried[..51],
-        (0..50).chain([0]).collect::<Vec<_>>(),
-        "each has its turn"
+fn many_roots_are_asked_about_in_parts_of_a_bounded_size() {
+    let mut pending = Pending::new(
+        PendingRules {
+            pending_max: 5_000,
+            ..rules()
+        },
+        Millis(0),
     );
-    tried.truncate(50);
-    // The output goes on, in order.
-    let Stalled { mut pending, now } = stalled;
-    let open = pending.under_way(0..pending.next_root());
-    assert_eq!(open.len(), 50);
-    open.iter().for_each(|root| {
-        pending.expire(Millis(now));
-        assert!(pending.complete(*root, Reach::Written, Millis(now)));
-    });
-    let counters = pending.counters();
-    assert_eq!((counters.written, counters.dead_lettered), (50, 0));
-}
-
-#[test]
-fn what_is_really_lost_is_sent_again_as_soon_as_a_probe_comes_through() {
-    let mut pending = pending();
-    pending.add(segments(0..50), 1, acker(1), Millis(0));
-    let mut lost = Stalled { pending, now: 0 };
-    let timeout = BUCKETS * TICK_MS;
-    let probes = lost.for_ms(timeout);
-    assert_eq!((probes.len(), probes[0].attempts.len()), (1, 1));
-    let probe = probes[0].first_root;
-    assert!(
-        lost.pending
-            .complete(probe, Reach::Written, Millis(lost.now))
-    );
-    let replays = lost.for_ms(timeout / ASK_AGAIN as u64 + 1);
-    let again: usize = replays.iter().map(|replay| replay.attempts.len()).sum();
-    assert_eq!(again, 49);
-    assert!(
-        replays
-            .iter()
-            .flat_map(|it| &it.attempts)
-            .all(|attempt| *attempt == 2)
-    );
+    let first = pending.add(segments(0..2_500), 1, acker(1), Millis(0));
+    pending.expire(Millis(300));
+    let asked = questions(&mut pending, Millis(300));
+    let lengths: Vec<usize> = asked.iter().map(|(_, roots)| roots.len()).collect();
+    assert_eq!(lengths, [1024, 1024, 452]);
+    // Each part has its own answers.
+    let (number, roots) = &asked[1];
+    pending.answered(*number, acker(1), &[], Millis(301));
+    pending.answered(*number, worker(), &roots[1..], Millis(301));
+    let replay = pending.replay(10, acker(1), Millis(301)).unwrap();
+    assert_eq!(replay.before, [first + 1024]);
 }
 
 #[test]

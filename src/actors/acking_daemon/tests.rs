@@ -1,16 +1,18 @@
 //! The acking daemon alone.
 
 use super::*;
-use crate::acking::{Ack, AckGroup, AckMessage, Inquiry, Pace};
+use crate::acking::{Ack, AckGroup, AckMessage, Inquiry};
 use crate::actors::probe::{Probe, heard};
 use crate::actors::virtual_time::time_passes;
+use crate::codec::{Batch, BatchMeta, EncodedBuilder, Origin};
 use crate::coordination::SessionLease;
 use crate::coordination::memory::MemoryServer;
-use crate::ids::IdSource;
+use crate::ids::{IdSource, LogPosition};
 use crate::messages::supervision::Exit;
-use crate::messaging::LocalTransport;
+use crate::messaging::{LocalTransport, SegmentsMessage};
 use crate::replica::Replica;
 use crate::replica::sample::member;
+use crate::segment::Segment;
 use crate::task::Beat;
 use crate::task::registry::Registry;
 use crate::task::traces::Traces;
@@ -98,6 +100,7 @@ impl Rig {
         let inquiry = Inquiry {
             source: peer(ME),
             epoch: 1,
+            number: 1,
             quiet_ms: 5_000,
             roots: roots.to_vec(),
         };
@@ -210,17 +213,52 @@ async fn a_source_that_asks_hears_what_moves_after_what_is_complete() {
     rig.ack(1, 3, 0).await;
     rig.ask(&[1, 2, 3]);
     assert_eq!(completed(&mut source).await, (1, vec![3]));
-    let mut answers = Vec::new();
-    for _ in 0..2 {
-        match source.next().await {
-            Some(Message::Progress(answer)) => answers.push((answer.pace, answer.roots)),
-            other => panic!("{other:?}"),
-        }
+    let answer = answer(&mut source).await;
+    assert_eq!((answer.by, answer.alive), (peer(ME), vec![2]));
+}
+
+#[actix::test]
+async fn a_source_hears_what_the_task_beside_the_daemon_has_until_that_is_through_with_it() {
+    let rig = start();
+    let mut source = rig.source(8);
+    let mut link = rig.transport.link(peer(ME), InboxKind::Task).unwrap();
+    link.try_send(segments(4, 2)).unwrap();
+    rig.ask(&[3, 4, 5]);
+    // It is out of the inbox, and not settled.
+    assert!(matches!(source.next().await, Some(Message::Segments(_))));
+    assert_eq!(answer(&mut source).await.alive, [4, 5]);
+    source.settle();
+    rig.ask(&[3, 4, 5]);
+    assert!(answer(&mut source).await.alive.is_empty());
+}
+
+async fn answer(source: &mut Inbox) -> Progress {
+    match source.next().await {
+        Some(Message::Progress(answer)) => answer,
+        other => panic!("{other:?}"),
     }
-    assert_eq!(
-        answers,
-        [(Pace::Moving, vec![2]), (Pace::Still, vec![1, 3])]
-    );
+}
+
+/// A batch of so many consecutive roots of the source.
+fn segments(first_root: u64, count: usize) -> Message {
+    let origin = Origin {
+        source: peer(ME),
+        acker: peer(ME),
+        epoch: 1,
+        traced: 0,
+    };
+    let mut payload = EncodedBuilder::default();
+    for _ in 0..count {
+        payload.push(&Segment::default()).unwrap();
+    }
+    let meta = BatchMeta::of_roots(origin, first_root, count);
+    Message::Segments(SegmentsMessage {
+        job: IdSource::from_seed(3).job(),
+        task: "work".into(),
+        sender: peer(2),
+        version: LogPosition(1),
+        batch: Batch::new(meta, payload.finish()).unwrap(),
+    })
 }
 
 #[actix::test]

@@ -149,6 +149,10 @@ impl Transport for AeronTransport {
         self.frames.bytes_max - pieces::OVERHEAD_MAX
     }
 
+    fn held(&self, by: PeerId, of: (PeerId, u64), roots: &[u64]) -> Vec<u64> {
+        self.local.held(by, of, roots)
+    }
+
     fn shut(&self, peer: PeerId) {
         self.local.shut(peer);
         self.bell.say(Wish::Closed(peer));

@@ -85,7 +85,10 @@ fn about(message: &Message, roots: &[u64]) -> Message {
         Message::Segments(_) | Message::Acks(_) => message.clone(),
         Message::Completions(it) => Message::Completions(Completions { roots, ..*it }),
         Message::Inquiry(it) => Message::Inquiry(Inquiry { roots, ..*it }),
-        Message::Progress(it) => Message::Progress(Progress { roots, ..*it }),
+        Message::Progress(it) => Message::Progress(Progress {
+            alive: roots,
+            ..*it
+        }),
         Message::Retries(it) => {
             let reason = it.reason.clone();
             Message::Retries(Retries {

@@ -1,7 +1,7 @@
 //! Acks, completions and the other words about roots as the bodies of frames: one layout for all.
 
 use super::FrameError;
-use crate::acking::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, Pace, Progress};
+use crate::acking::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, Progress};
 use crate::acking::{Reach, Retries};
 use crate::codec::{CodecError, ColumnReader, put_column, put_count, put_text};
 use crate::ids::PeerId;
@@ -61,6 +61,15 @@ impl Roots {
         })
     }
 
+    /// Roots of which there is nothing to say.
+    fn read_plain(reader: &mut ColumnReader) -> Result<Roots, FrameError> {
+        let it = Self::read(reader)?;
+        match it.word {
+            0 => Ok(it),
+            other => Err(FrameError::Word(other)),
+        }
+    }
+
     /// The least of the roots, and in how many bytes each fits that is counted from there.
     fn form(roots: impl Iterator<Item = u64> + Clone) -> (u64, u8) {
         let least = roots.clone().min().unwrap_or(0);
@@ -82,7 +91,6 @@ fn named<T: Copy>(all: &[T], word: u8) -> Result<T, FrameError> {
 }
 
 const REACHES: [Reach; 2] = [Reach::Inside, Reach::Written];
-const PACES: [Pace; 2] = [Pace::Moving, Pace::Still];
 
 pub(super) fn write_completions(it: &Completions, out: &mut Vec<u8>) -> Result<(), CodecError> {
     let head = (it.source, it.epoch, it.reach as u8);
@@ -118,35 +126,37 @@ pub(super) fn read_retries(reader: &mut ColumnReader) -> Result<Retries, FrameEr
 
 pub(super) fn write_inquiry(it: &Inquiry, out: &mut Vec<u8>) -> Result<(), CodecError> {
     Roots::write((it.source, it.epoch, 0), it.roots.iter().copied(), out)?;
+    out.extend_from_slice(&it.number.to_le_bytes());
     out.extend_from_slice(&it.quiet_ms.to_le_bytes());
     Ok(())
 }
 
 pub(super) fn read_inquiry(reader: &mut ColumnReader) -> Result<Inquiry, FrameError> {
-    let it = Roots::read(reader)?;
-    if it.word != 0 {
-        return Err(FrameError::Word(it.word));
-    }
+    let it = Roots::read_plain(reader)?;
     Ok(Inquiry {
         source: it.source,
         epoch: it.epoch,
+        number: reader.u64()?,
         quiet_ms: reader.u32()?,
         roots: it.roots,
     })
 }
 
 pub(super) fn write_progress(it: &Progress, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    let head = (it.source, it.epoch, it.pace as u8);
-    Roots::write(head, it.roots.iter().copied(), out)
+    Roots::write((it.source, it.epoch, 0), it.alive.iter().copied(), out)?;
+    out.extend_from_slice(&it.number.to_le_bytes());
+    out.extend_from_slice(it.by.0.as_bytes());
+    Ok(())
 }
 
 pub(super) fn read_progress(reader: &mut ColumnReader) -> Result<Progress, FrameError> {
-    let it = Roots::read(reader)?;
+    let it = Roots::read_plain(reader)?;
     Ok(Progress {
         source: it.source,
         epoch: it.epoch,
-        pace: named(&PACES, it.word)?,
-        roots: it.roots,
+        number: reader.u64()?,
+        by: PeerId(reader.id()?),
+        alive: it.roots,
     })
 }
 

@@ -27,8 +27,8 @@
 //! | acks | epoch 8, sequence 8, groups 4 × (roots, count × value 8); the word: whether something was written |
 //! | completions | roots; the word: whether something was written |
 //! | retries | roots, reason (length 4, text); the word: the cause |
-//! | inquiry | roots, quiet 4 |
-//! | progress | roots; the word: whether they move |
+//! | inquiry | roots, number 8, quiet 4 |
+//! | progress | roots, number 8, peer 16 |
 //! | open | link 8, sent 8, limit 8, heard 8, inbox 1, peer 16, site (length 4, text) |
 //! | grant | link 8, limit 8, taken 8, number 8 |
 //! | refuse | link 8, reason 1 |
@@ -53,7 +53,7 @@ use uuid::Uuid;
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
 const MAGIC: [u8; 2] = *b"Ox";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 pub(super) const HEADER_LEN: usize = 88;
 const FLAGS_AT: usize = 4;
 const FLAG_DEFLATED: u8 = 1;

@@ -1,7 +1,7 @@
 //! That frames read back, and that damaged, foreign and lying ones are refused.
 
 use super::*;
-use crate::acking::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, Pace, Progress};
+use crate::acking::{Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, Progress};
 use crate::acking::{Reach, Retries};
 use crate::codec::{BatchMeta, EncodedBuilder, Origin, Row};
 use crate::ids::IdSource;
@@ -66,7 +66,6 @@ fn any_message() -> impl Strategy<Value = Message> {
     let acks = vec((any::<u64>(), any::<u64>()), 0..20)
         .prop_map(|acks| acks.into_iter().map(|(root, value)| Ack { root, value }));
     let reach = || prop_oneof![Just(Reach::Inside), Just(Reach::Written)];
-    let pace = prop_oneof![Just(Pace::Moving), Just(Pace::Still)];
     let groups = vec((0..3_u64, any::<u64>(), reach(), acks), 0..4);
     // Near each other, less near, and anywhere.
     let near = |bits: u32| {
@@ -113,20 +112,22 @@ fn any_message() -> impl Strategy<Value = Message> {
                 roots,
             })
         }),
-        (roots(), any::<u32>()).prop_map(|((source, epoch, roots), quiet_ms)| {
+        (roots(), any::<(u64, u32)>()).prop_map(|((source, epoch, roots), (number, quiet_ms))| {
             Message::Inquiry(Inquiry {
                 source: peer(source),
                 epoch,
+                number,
                 quiet_ms,
                 roots,
             })
         }),
-        (roots(), pace).prop_map(|((source, epoch, roots), pace)| {
+        (roots(), any::<u64>(), 0..9_u64).prop_map(|((source, epoch, alive), number, by)| {
             Message::Progress(Progress {
                 source: peer(source),
                 epoch,
-                pace,
-                roots,
+                number,
+                by: peer(by),
+                alive,
             })
         }),
     ]

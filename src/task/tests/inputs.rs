@@ -196,7 +196,7 @@ async fn a_root_that_is_not_acknowledged_in_time_is_played_again() {
         task.pending_timeout_ms = count(1_000);
         task.input_retry_timeout_ms = count(100);
     };
-    let (rig, _) = reading(10, change).await;
+    let (mut rig, _) = reading(10, change).await;
     let mut next = rig.plays("work");
     let mut run = rig.start("in").await;
     work_off(&mut run);
@@ -204,14 +204,41 @@ async fn a_root_that_is_not_acknowledged_in_time_is_played_again() {
     rig.send("in", completions(1..=9));
     let begin = tokio::time::Instant::now();
     while next.is_empty() {
-        if let Turn::Wait(wait) = run.turn().unwrap() {
-            run.wait(wait).await;
-        }
+        rig.turn_and_answer(&mut run).await;
     }
     assert_eq!(arrived(&mut next), [(11, 9)]);
     let waited = begin.elapsed();
-    let in_time = Duration::from_millis(1_000)..=Duration::from_millis(1_200);
+    let in_time = Duration::from_millis(1_000)..=Duration::from_millis(1_250);
     assert!(in_time.contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_root_waits_with_who_has_it_and_is_a_dead_letter_when_it_is_lost_each_time() {
+    let change = |task: &mut Task| {
+        task.pending_timeout_ms = count(1_000);
+        task.input_retry_timeout_ms = count(100);
+        task.max_retries = count(3);
+    };
+    let (mut rig, _) = reading(1, change).await;
+    let mut next = rig.plays("work");
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    // It stays in an inbox for twenty time-outs.
+    let begin = tokio::time::Instant::now();
+    while begin.elapsed() < Duration::from_secs(20) {
+        rig.turn_and_answer(&mut run).await;
+    }
+    assert_eq!((next.len(), rig.figures("in").retried), (1, 0));
+    // Whoever takes it forgets it.
+    let mut lost = Vec::new();
+    while rig.account().dead_lettered == 0 {
+        lost.extend(arrived(&mut next));
+        rig.turn_and_answer(&mut run).await;
+    }
+    assert_eq!(lost, [(1, 0), (2, 0), (3, 0), (4, 0)]);
+    let account = rig.account();
+    assert_eq!((account.r#in, account.dead_lettered), (1, 1));
+    assert_eq!((account.in_flight, account.unaccounted), (0, 0));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ mod workers;
 use super::beat::Beat;
 use super::phases::PHASES;
 use super::*;
-use crate::acking::{Cause, Completions, Ledger, Reach, Retries};
+use crate::acking::{Cause, Completions, Ledger, Progress, Reach, Retries};
 use crate::clock::Clock;
 use crate::coordination::memory::MemoryServer;
 use crate::coordination::{Coordination, SessionLease, write_job};
@@ -126,6 +126,8 @@ impl Rig {
             upstream: upstream.into_iter().collect(),
             seal: Seal::No,
             ackers: Vec::new(),
+            // The test answers for all of them.
+            workers: [peer("in")].into(),
         }
     }
 
@@ -167,8 +169,22 @@ impl Rig {
                     self.ledger.apply(&acks, now, &mut completed);
                 }
                 Message::Inquiry(inquiry) => {
-                    let answers = self.ledger.answer(inquiry, now).into_iter();
-                    answers.for_each(|answer| self.send("in", Message::Progress(answer)));
+                    let (source, epoch) = (inquiry.source, inquiry.epoch);
+                    let mut alive = self.ledger.moving(&inquiry, now);
+                    for task in ["work", "out"] {
+                        let of = (source, epoch);
+                        alive.extend(self.transport.held(peer(task), of, &inquiry.roots));
+                    }
+                    self.send(
+                        "in",
+                        Message::Progress(Progress {
+                            source,
+                            epoch,
+                            number: inquiry.number,
+                            by: peer("in"),
+                            alive,
+                        }),
+                    );
                 }
                 other => panic!("{other:?}"),
             }
@@ -177,6 +193,14 @@ impl Rig {
             .into_iter()
             .flat_map(|completions| completions.roots)
             .collect()
+    }
+
+    /// A turn, whatever it asks, and what it waits for.
+    async fn turn_and_answer(&mut self, run: &mut TaskRun) {
+        if let Turn::Wait(wait) = run.turn().unwrap() {
+            self.settle();
+            run.wait(wait).await;
+        }
     }
 
     /// What became of all that was read.
@@ -232,6 +256,7 @@ fn numbers(range: std::ops::Range<i64>) -> Vec<Segment> {
 }
 
 /// Segments that arrived, with the roots they descend from.
+/// Who plays it is through with them.
 fn arrived(inbox: &mut Inbox) -> Vec<(u64, i64)> {
     let mut segments = Vec::new();
     while let Some(message) = inbox.try_next() {
@@ -244,6 +269,7 @@ fn arrived(inbox: &mut Inbox) -> Vec<(u64, i64)> {
             segments.push((row.root, n(&payload.decode(index, &mut decoder).unwrap())));
         }
     }
+    inbox.settle();
     segments
 }
 
