@@ -16,12 +16,50 @@ pub(super) struct OpenRoots {
     pub(super) bytes: usize,
     bits: Vec<Bits>,
     open: usize,
+    /// How its roots ended; not those that were played again.
+    pub(super) ends: Ends,
     /// Where the segments come from.
     pub(super) reads: Reads,
     /// Who keeps their ledger.
     pub(super) acker: PeerId,
     /// When they were sent on their way.
     pub(super) sent_at: Millis,
+}
+
+/// How roots ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// An output wrote something of them.
+    pub written: u64,
+    /// Nothing was left of them to write.
+    pub filtered: u64,
+    /// They went to the dead letters.
+    pub dead_lettered: u64,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Written,
+    Filtered,
+    DeadLettered,
+}
+
+impl Ends {
+    #[inline]
+    pub(super) fn count(&mut self, end: End) {
+        match end {
+            End::Written => self.written += 1,
+            End::Filtered => self.filtered += 1,
+            End::DeadLettered => self.dead_lettered += 1,
+        }
+    }
+
+    pub(super) fn add(&mut self, more: Ends) {
+        self.written += more.written;
+        self.filtered += more.filtered;
+        self.dead_lettered += more.dead_lettered;
+    }
 }
 
 /// From which reads the segments are.
@@ -69,6 +107,7 @@ impl OpenRoots {
             segments,
             bits,
             open: count,
+            ends: Ends::default(),
             reads,
             acker,
             sent_at,

@@ -12,7 +12,7 @@ use super::acks::{Cause, Reach};
 use super::byte_limit::ByteLimit;
 use super::latency::Latencies;
 use super::limit::Limit;
-use super::open_roots::{OpenRoots, Reads};
+use super::open_roots::{End, Ends, OpenRoots, Reads};
 use super::retry_rule::RetryRule;
 use super::timeout_pool::{TimeoutPool, Timeouts};
 use super::troubles::Troubles;
@@ -44,6 +44,8 @@ pub struct Pending<P> {
     reads_done: usize,
     next_read: u64,
     completed: Option<P>,
+    /// Of all reads up to there.
+    settled: Settled,
     timeouts: TimeoutPool,
     troubles: Troubles,
     doubted: Doubted,
@@ -73,24 +75,28 @@ pub struct PendingRules {
     pub batch_size: usize,
 }
 
-/// What was pending so far. At any moment `read` is the sum of `written`, `filtered`,
-/// `dead_lettered` and what is in flight.
+/// What was pending so far. At any moment `read` is the sum of `ends` and of what is in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PendingCounters {
     /// Segments read.
     pub read: u64,
-    /// Segments completed, of which an output wrote something.
-    pub written: u64,
-    /// Segments completed, of which nothing was left to write.
-    pub filtered: u64,
-    /// Segments that went to the dead letters.
-    pub dead_lettered: u64,
+    /// How they ended.
+    pub ends: Ends,
     /// Segments sent again.
     pub replayed: u64,
     /// Roots of which nobody knew any more after their time-out.
     pub timed_out: u64,
     /// Completions and retries of roots that are not open: completed before, or replayed since.
     pub unknown: u64,
+}
+
+/// What became of all that was read up to a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Segments read.
+    pub read: u64,
+    /// How they ended, all of them.
+    pub ends: Ends,
 }
 
 /// Segments to be sent again.
@@ -127,8 +133,9 @@ struct Read<P> {
     id: u64,
     position: P,
     read_at: Millis,
-    segments: u32,
+    segments: u64,
     course: Course,
+    ends: Ends,
     /// One for the roots of the read itself while any is open, and one for each open replay.
     open: usize,
 }
@@ -161,6 +168,7 @@ impl<P> Pending<P> {
             reads_done: 0,
             next_read: 0,
             completed: None,
+            settled: Settled::default(),
             timeouts: TimeoutPool::new(rules.timeouts, now),
             troubles: Troubles::default(),
             doubted: Doubted::new(),
@@ -181,8 +189,9 @@ impl<P> Pending<P> {
             id: self.next_read,
             position,
             read_at: now,
-            segments: segments.len() as u32,
+            segments: segments.len() as u64,
             course: Course::Straight,
+            ends: Ends::default(),
             open: usize::from(!segments.is_empty()),
         };
         self.next_read += 1;
@@ -199,15 +208,13 @@ impl<P> Pending<P> {
     /// The tree of a root is complete. False when the root is not open, which is counted.
     #[inline]
     pub fn complete(&mut self, root: u64, reach: Reach, now: Millis) -> bool {
-        if !self.close(root, now) {
-            self.counters.unknown += 1;
-            return false;
-        }
-        match reach {
-            Reach::Written => self.counters.written += 1,
-            Reach::Inside => self.counters.filtered += 1,
-        }
-        true
+        let end = match reach {
+            Reach::Written => End::Written,
+            Reach::Inside => End::Filtered,
+        };
+        let is_closed = self.close(root, end, now);
+        self.counters.unknown += u64::from(!is_closed);
+        is_closed
     }
 
     /// Somebody gives a root back. False when it is not open, which is counted.
@@ -306,9 +313,7 @@ impl<P> Pending<P> {
 
     /// The dead letters have a segment: nothing waits for it any more.
     pub fn bury(&mut self, root: u64, now: Millis) {
-        if self.close(root, now) {
-            self.counters.dead_lettered += 1;
-        }
+        self.close(root, End::DeadLettered, now);
     }
 
     /// The root that the next segment to be sent will have.
@@ -363,6 +368,11 @@ impl<P> Pending<P> {
         self.completed.as_ref()
     }
 
+    /// What became of everything up to [`completed_position`](Self::completed_position).
+    pub fn settled(&self) -> Settled {
+        self.settled
+    }
+
     /// What was pending so far.
     pub fn counters(&self) -> PendingCounters {
         self.counters
@@ -388,7 +398,7 @@ impl<P> Pending<P> {
 
     /// Answers whether the root was open.
     #[inline]
-    fn close(&mut self, root: u64, now: Millis) -> bool {
+    fn close(&mut self, root: u64, end: End, now: Millis) -> bool {
         let Some(at) = self.find(root) else {
             return false;
         };
@@ -397,17 +407,23 @@ impl<P> Pending<P> {
             return false;
         }
         self.in_flight -= 1;
+        self.counters.ends.count(end);
+        sent.ends.count(end);
         let finished = match &sent.reads {
-            Reads::First(read) if sent.is_done() => Some(*read),
+            Reads::First(read) if sent.is_done() => Some((*read, sent.ends)),
             Reads::First(_) => None,
-            Reads::Again(attempts) => Some(attempts[(root - sent.roots().start) as usize].read),
+            Reads::Again(attempts) => {
+                let mut ends = Ends::default();
+                ends.count(end);
+                Some((attempts[(root - sent.roots().start) as usize].read, ends))
+            }
         };
         if sent.is_done() {
             self.sent_done += 1;
             self.bytes.release(sent.bytes);
         }
-        if let Some(read) = finished {
-            self.release(read, now);
+        if let Some((read, ends)) = finished {
+            self.release(read, ends, now);
             self.tidy();
         }
         true
@@ -421,22 +437,26 @@ impl<P> Pending<P> {
             self.sent_done += 1;
             self.bytes.release(sent.bytes);
         }
-        let keeps_its_count = match sent.reads {
-            Reads::First(_) => sent.is_done(),
-            Reads::Again(_) => true,
+        // Where the replay takes the place of the last of its roots, how the others ended is told now.
+        let (keeps_its_count, ends) = match sent.reads {
+            Reads::First(_) if sent.is_done() => (true, sent.ends),
+            Reads::First(_) => (false, Ends::default()),
+            Reads::Again(_) => (true, Ends::default()),
         };
         if let Some(read) = self.read_mut(read) {
             read.course = Course::Replayed;
+            read.ends.add(ends);
             read.open += usize::from(!keeps_its_count);
         }
     }
 
-    fn release(&mut self, read: u64, now: Millis) {
+    fn release(&mut self, read: u64, ends: Ends, now: Millis) {
         let pending = self.in_flight;
         let Some(read) = self.read_mut(read) else {
             return;
         };
         read.open -= 1;
+        read.ends.add(ends);
         if read.open > 0 {
             return;
         }
@@ -498,7 +518,11 @@ impl<P> Pending<P> {
             self.sent_done -= 1;
         }
         while self.reads.front().is_some_and(|read| read.open == 0) {
-            self.completed = self.reads.pop_front().map(|read| read.position);
+            self.completed = self.reads.pop_front().map(|read| {
+                self.settled.read += read.segments;
+                self.settled.ends.add(read.ends);
+                read.position
+            });
             self.reads_done -= 1;
         }
         if self.sent_done > TIDY_MIN.max(self.sent.len() / 2) {
@@ -510,13 +534,17 @@ impl<P> Pending<P> {
         }
     }
 
-    /// Of completed reads in a row only the last one's position matters.
+    /// Of completed reads in a row only the last one's position matters, and their sums.
     fn join_completed_reads(&mut self) {
         let mut kept: VecDeque<Read<P>> = VecDeque::new();
-        for read in self.reads.drain(..) {
+        for mut read in self.reads.drain(..) {
             let is_done = read.open == 0;
             match kept.back_mut() {
-                Some(last) if is_done && last.open == 0 => *last = read,
+                Some(last) if is_done && last.open == 0 => {
+                    read.segments += last.segments;
+                    read.ends.add(last.ends);
+                    *last = read;
+                }
                 _ => kept.push_back(read),
             }
         }

@@ -322,15 +322,17 @@ impl World {
             }
         }
         assert_eq!(self.pending.completed_position(), Some(&self.read));
-        self.pending.counters()
+        let (settled, counters) = (self.pending.settled(), self.pending.counters());
+        assert_eq!((settled.read, settled.ends), (counters.read, counters.ends));
+        counters
     }
 }
 
 fn simulate(network: Network, seed: u64) -> PendingCounters {
     let counters = World::new(network, seed).run();
     assert_eq!(counters.read, TREES_EACH);
-    assert_eq!(counters.written + counters.filtered, TREES_EACH);
-    assert!(counters.written > TREES_EACH / 4 && counters.filtered > TREES_EACH / 100);
+    assert_eq!(counters.ends.written + counters.ends.filtered, TREES_EACH);
+    assert!(counters.ends.written > TREES_EACH / 4 && counters.ends.filtered > TREES_EACH / 100);
     counters
 }
 

@@ -9,10 +9,9 @@ use crate::log::wants::{Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
 use crate::messages::task_pipeline::{Abandon, Reassign};
 use crate::messages::virtual_peer::{TaskFailed, TaskProgressed, TaskVerdict};
-use crate::plugins::Position;
 use crate::task::exception::Exception;
 use crate::task::lifecycles::Handling;
-use crate::task::{CheckpointError, StartFailed, TaskRun, TaskServices, Turn};
+use crate::task::{CheckpointError, Reached, StartFailed, TaskRun, TaskServices, Turn};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use actix::{Recipient, ResponseFuture};
@@ -89,10 +88,10 @@ impl TaskPipeline {
 struct Drive {
     start: TaskStart,
     orders: mpsc::UnboundedReceiver<Order>,
-    /// A position on its way to coordination.
-    saving: Option<BoxFuture<'static, (Position, Result<(), CheckpointError>)>>,
-    /// The position saved last.
-    saved: Option<Position>,
+    /// What is on its way to coordination.
+    saving: Option<BoxFuture<'static, (Reached, Result<(), CheckpointError>)>>,
+    /// What was saved last.
+    saved: Option<Reached>,
     /// How many saves have failed since.
     failed_saves: u64,
     /// Dropped after everything that the task holds: nothing is left of it when that is told.
@@ -243,11 +242,14 @@ impl Drive {
             if run.should_seal() {
                 run.seal(&self.start.services).await?;
             }
-            if run.phase() > told {
+            if self.has_news(run, told) {
                 told = run.phase();
                 self.tell(told);
             }
             let turn = run.turn().map_err(|exception| threw(run, &exception))?;
+            if run.phase() == TaskPhase::Exhausted && self.failed_saves == 0 {
+                self.save(run);
+            }
             let order = match turn {
                 Turn::Worked => {
                     if stretch.is_over(run.now()) {
@@ -260,13 +262,13 @@ impl Drive {
                     self.orders.try_recv().ok()
                 }
                 // What the last turn made true is told before sleeping.
-                Turn::Wait(_) if run.phase() > told || run.should_seal() => None,
+                Turn::Wait(_) if self.has_news(run, told) || run.should_seal() => None,
                 Turn::Wait(wait) => tokio::select! {
                     biased;
                     order = self.orders.recv() => order,
-                    (position, result) = saving(&mut self.saving) => {
+                    (reached, result) = saving(&mut self.saving) => {
                         self.saving = None;
-                        self.position_saved(run, position, result)?;
+                        self.was_saved(run, reached, result)?;
                         None
                     }
                     _ = checkpoints.tick() => { self.save(run); None }
@@ -279,15 +281,21 @@ impl Drive {
                 Some(Order::Crash) => crash(),
                 None => {}
             }
-            if let Some((position, result)) = self
+            if let Some((reached, result)) = self
                 .saving
                 .as_mut()
                 .and_then(|saving| saving.now_or_never())
             {
                 self.saving = None;
-                self.position_saved(run, position, result)?;
+                self.was_saved(run, reached, result)?;
             }
         }
+    }
+
+    /// Whether the task has come further than was told. The end of an input is told when it is saved:
+    /// when its job has completed, the account of it is whole.
+    fn has_news(&self, run: &TaskRun, told: TaskPhase) -> bool {
+        run.phase() > told && (run.phase() != TaskPhase::Exhausted || self.saved == run.reached())
     }
 
     fn tell(&self, phase: TaskPhase) {
@@ -303,36 +311,41 @@ impl Drive {
     }
 
     fn save(&mut self, run: &TaskRun) {
-        if self.saving.is_some() {
-            return;
+        if self.saving.is_none()
+            && let Some(reached) = run.reached()
+        {
+            self.save_that(run, reached);
         }
-        let Some(position) = run.completed_position() else {
-            return;
-        };
-        if self.saved.as_ref() == Some(&position) {
+    }
+
+    fn save_that(&mut self, run: &TaskRun, reached: Reached) {
+        if self.saved.as_ref() == Some(&reached) {
             return;
         }
         let Some(checkpoint) = run.checkpoint().cloned() else {
             return;
         };
         let save = async move {
-            let result = checkpoint.save(&position).await;
-            (position, result)
+            let result = checkpoint.save(&reached).await;
+            (reached, result)
         };
         self.saving = Some(save.boxed());
     }
 
-    fn position_saved(
+    fn was_saved(
         &mut self,
         run: &mut TaskRun,
-        position: Position,
+        reached: Reached,
         result: Result<(), CheckpointError>,
     ) -> Result<(), Round> {
         match result {
             Ok(()) => {
-                let told = run.position_saved(&position);
-                told.map_err(|exception| threw(run, &exception))?;
-                self.saved = Some(position);
+                let before = self.saved.as_ref().and_then(Reached::position);
+                if let Some(position) = reached.position().filter(|now| Some(*now) != before) {
+                    let told = run.position_saved(position);
+                    told.map_err(|exception| threw(run, &exception))?;
+                }
+                self.saved = Some(reached);
                 let failed = std::mem::take(&mut self.failed_saves);
                 if failed > 0 {
                     tracing::info!(job = %self.start.assignment.job, task = %self.start.assignment.task, failed, "positions can be saved again");
@@ -359,16 +372,16 @@ impl Drive {
     /// A planned stop saves what is complete, so that the next owner of the slot repeats little.
     async fn save_last(&mut self, run: &mut TaskRun) {
         self.saving = None;
-        self.save(run);
+        if let Some(reached) = run.reached() {
+            self.save_that(run, reached.left_behind());
+        }
         let Some(saving) = self.saving.take() else {
             return;
         };
-        let Ok((position, result)) = tokio::time::timeout(LAST_SAVE_MAX, saving).await else {
+        let Ok((reached, result)) = tokio::time::timeout(LAST_SAVE_MAX, saving).await else {
             return;
         };
-        if let Err(Round::Ended(Ended::Failed(_, reason))) =
-            self.position_saved(run, position, result)
-        {
+        if let Err(Round::Ended(Ended::Failed(_, reason))) = self.was_saved(run, reached, result) {
             tracing::warn!(job = %self.start.assignment.job, task = %self.start.assignment.task, reason, "an input failed while it ended");
         }
     }

@@ -1,6 +1,6 @@
 //! How jobs end, and what is known of them.
 
-use super::report::{JobReport, JobSummary, account_of};
+use super::report::{JobReport, JobSummary};
 use super::{ApiError, NodeHandle};
 use crate::coordination::{Node, patiently, read_blob};
 use crate::ids::JobId;
@@ -33,7 +33,7 @@ impl NodeHandle {
             _ => summary,
         };
         let figures = self.counters.figures(job);
-        let account = self.account(&replica, job, account_of(&figures)).await;
+        let account = self.account(&replica, job).await;
         Ok(JobReport::of(
             &replica, summary, exception, figures, account,
         ))

@@ -83,7 +83,7 @@ async fn clear(
         .delete_entries(manifest.cleared..manifest.position)
         .await?;
     let jobs = clear_jobs(session, manifest, replica).await?;
-    for folder in [Folder::Checkpoints, Folder::Accounts, Folder::Traces] {
+    for folder in [Folder::Checkpoints, Folder::Traces] {
         clear_listed(session, folder, |owner| match owner {
             Owner::Job(job) => has_ended(replica, job),
             _ => false,

@@ -36,8 +36,6 @@ pub enum Node {
     Exception(JobId),
     /// How far a slot of a task has completed.
     Checkpoint(JobId, TaskName, SlotId),
-    /// What became of all that a process read for a job.
-    Account(JobId, GroupId),
     /// A page of what a process knows of traced roots.
     Trace {
         /// Of which job.
@@ -54,13 +52,17 @@ pub enum Node {
 }
 
 impl Node {
+    /// The task and the slot, if a listed checkpoint is one of this job.
+    pub fn task_of_checkpoint(name: &str, job: JobId) -> Option<(TaskName, SlotId)> {
+        let of_job = name.strip_prefix(&format!("{job}##"))?;
+        let (task, slot) = of_job.rsplit_once("##")?;
+        Some((task.into(), SlotId(slot.parse().ok()?)))
+    }
+
     /// The slot, if a listed checkpoint is one of this task.
     pub fn slot_of_checkpoint(name: &str, job: JobId, task: &TaskName) -> Option<SlotId> {
-        let of_job = name.strip_prefix(&format!("{job}##"))?;
-        let (of_task, slot) = of_job.rsplit_once("##")?;
-        (of_task == task.as_str())
-            .then(|| slot.parse().ok().map(SlotId))
-            .flatten()
+        let (of, slot) = Self::task_of_checkpoint(name, job)?;
+        (of == *task).then_some(slot)
     }
 
     /// The process, if a listed page of traces is about the roots of this source.
@@ -68,12 +70,6 @@ impl Node {
         let mut parts = name.split("##").skip(1);
         let group = parts.next()?.parse().ok()?;
         (parts.next()?.parse().ok() == Some(source)).then_some(group)
-    }
-
-    /// The process, if a listed account is one of this job.
-    pub fn group_of_account(name: &str, job: JobId) -> Option<GroupId> {
-        let group = name.strip_prefix(&format!("{job}##"))?;
-        group.parse().ok()
     }
 }
 
@@ -84,8 +80,6 @@ pub enum Folder {
     Origin,
     /// Checkpoints.
     Checkpoints,
-    /// Accounts.
-    Accounts,
     /// Pages of traces.
     Traces,
     /// Pieces of entries and of the data of jobs.
@@ -99,7 +93,6 @@ impl Folder {
         match self {
             Folder::Origin => "origin",
             Folder::Checkpoints => "checkpoint",
-            Folder::Accounts => "account",
             Folder::Traces => "trace",
             Folder::Pieces => "chunk",
             Folder::Metadata => "job-metadata",
@@ -137,14 +130,12 @@ impl Owner {
                 let sequence = parts.next()?.parse().ok()?;
                 Some(Owner::Entry(EntrySource { writer, sequence }))
             }),
-            Folder::Pieces
-            | Folder::Checkpoints
-            | Folder::Accounts
-            | Folder::Traces
-            | Folder::Metadata => first.parse().ok().map(|job| match (folder, parts.next()) {
-                (Folder::Pieces, Some("exception")) => Owner::Cause(job),
-                _ => Owner::Job(job),
-            }),
+            Folder::Pieces | Folder::Checkpoints | Folder::Traces | Folder::Metadata => {
+                first.parse().ok().map(|job| match (folder, parts.next()) {
+                    (Folder::Pieces, Some("exception")) => Owner::Cause(job),
+                    _ => Owner::Job(job),
+                })
+            }
         };
         owner.unwrap_or(Owner::Other)
     }
@@ -184,7 +175,6 @@ impl Layout {
             "log-parameters",
             "job-metadata",
             "checkpoint",
-            "account",
             "trace",
         ];
         let directories = std::iter::once(self.root.clone());
@@ -247,7 +237,6 @@ impl Layout {
             Node::Checkpoint(job, task, slot) => {
                 format!("{root}/checkpoint/{job}##{task}##{slot}")
             }
-            Node::Account(job, group) => format!("{root}/account/{job}##{group}"),
             Node::Trace {
                 job,
                 group,
@@ -268,7 +257,6 @@ fn piece_name(whole: &Node) -> String {
         Node::JobMetadata(job) => format!("{job}##job-metadata"),
         Node::Exception(job) => format!("{job}##exception"),
         Node::Checkpoint(job, task, slot) => format!("{job}##checkpoint##{task}##{slot}"),
-        Node::Account(job, group) => format!("{job}##account##{group}"),
         Node::Trace {
             job,
             group,
@@ -329,11 +317,6 @@ mod tests {
         };
         let job = JobId(Uuid::from_u128(7));
         let group = GroupId(Uuid::from_u128(9));
-        let account = Node::Account(job, group);
-        assert_eq!(owner(Folder::Accounts, &account), Owner::Job(job));
-        let name = format!("{job}##{group}");
-        assert_eq!(Node::group_of_account(&name, job), Some(group));
-        assert_eq!(Node::group_of_account(&name, JobId(group.0)), None);
         let source = PeerId(Uuid::from_u128(11));
         let trace = Node::Trace {
             job,

@@ -4,14 +4,17 @@
 //! the allocation version by which it was given the slot; a claim of an older version is refused, and
 //! so is every write of a holder that has been followed by another.
 
+use super::counters::Account;
+use super::reached::Reached;
 use crate::codec::{from_payload, to_payload};
 use crate::coordination::{
     Attempts, Coordination, CoordinationError, Folder, Node, Written, patiently,
 };
 use crate::ids::{AllocationVersion, JobId, PeerId, SlotId, TaskName};
 use crate::log::wants::Assignment;
-use crate::plugins::{Position, Start};
+use crate::plugins::Start;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The checkpoint of one slot in the hands of its holder. Clones are the same holder's.
@@ -40,7 +43,7 @@ pub(super) enum Claimed {
     /// Nobody has opened its medium. Say so with [`Checkpoint::opened`] before the first write.
     Unopened,
     /// Somebody has, and came so far.
-    Opened(Option<Position>),
+    Opened(Reached),
     /// It is sealed: nothing will be written to it.
     Sealed,
 }
@@ -50,7 +53,7 @@ impl Claimed {
     pub(super) fn start(&self) -> Start {
         match self {
             Claimed::Unopened => Start::Fresh,
-            Claimed::Opened(position) => Start::Resumed(position.clone()),
+            Claimed::Opened(reached) => Start::Resumed(reached.position.clone()),
             Claimed::Sealed => Start::Resumed(None),
         }
     }
@@ -73,11 +76,11 @@ pub enum CheckpointError {
 struct Stored {
     holder: Holder,
     stage: Stage,
-    /// Which part of the input the position is of, and of how many.
+    /// Which part of the input it is, and of how many.
     rank: u32,
     slots: u32,
-    /// Where an input is; none when nothing has completed, or for an output.
-    position: Option<Position>,
+    /// How far it has come in that part.
+    reached: Reached,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,18 +111,19 @@ pub(super) async fn claim(
             stage: Stage::Opening,
             rank,
             slots,
-            position: None,
+            reached: Reached::default(),
         }),
         Some(found) if found.holder.version > holder.version => {
             Err(CheckpointError::Superseded(found.holder.version))
         }
-        // A position within another part says nothing about this one.
         Some(found) => Ok(Stored {
             holder,
             stage: found.stage,
-            position: found
-                .position
-                .filter(|_| (found.rank, found.slots) == (rank, slots)),
+            // What was reached in another part says nothing about this one.
+            reached: match (found.rank, found.slots) == (rank, slots) {
+                true => found.reached.resumed(),
+                false => Reached::default(),
+            },
             rank,
             slots,
         }),
@@ -127,7 +131,7 @@ pub(super) async fn claim(
     let stored = stored.await?;
     let claimed = match stored.stage {
         Stage::Opening => Claimed::Unopened,
-        Stage::Open => Claimed::Opened(stored.position),
+        Stage::Open => Claimed::Opened(stored.reached),
         Stage::Sealed => Claimed::Sealed,
     };
     Ok((checkpoint, claimed))
@@ -148,16 +152,45 @@ pub(super) async fn slots_ever_held(
     Ok(slots)
 }
 
+/// What became of all that was read for a job, by the checkpoints of its slots: each as of its last
+/// one, and whole when the job has completed.
+pub async fn account_of(
+    session: &dyn Coordination,
+    job: JobId,
+) -> Result<Account, CoordinationError> {
+    let names = patiently(session, || session.list(Folder::Checkpoints)).await?;
+    let slots = names
+        .iter()
+        .filter_map(|name| Node::task_of_checkpoint(name, job));
+    let mut by_task: BTreeMap<TaskName, Vec<Stored>> = BTreeMap::new();
+    for (task, slot) in slots {
+        let node = Node::Checkpoint(job, task.clone(), slot);
+        let stored = patiently(session, || session.get(node.clone())).await?;
+        // One that is not there any more, or that another version wrote, has nothing to add.
+        if let Some(Ok(stored)) = stored.map(|data| from_payload::<Stored>(&data)) {
+            by_task.entry(task).or_default().push(stored);
+        }
+    }
+    let mut account = Account::default();
+    for slots in by_task.into_values() {
+        // Parts of another division have been read again since.
+        let newest = slots.iter().max_by_key(|stored| stored.holder.version);
+        let division = newest.map(|stored| stored.slots);
+        let valid = slots.iter().filter(|it| Some(it.slots) == division);
+        account = valid.fold(account, |sum, it| sum.plus(&it.reached.so_far));
+    }
+    Ok(account)
+}
+
 impl Checkpoint {
     /// The medium is open: from now on a successor goes on instead of beginning.
     pub(super) async fn opened(&self) -> Result<(), CheckpointError> {
         self.change(|stored| stored.stage = Stage::Open).await
     }
 
-    /// Everything before a position is complete.
-    pub async fn save(&self, position: &Position) -> Result<(), CheckpointError> {
-        self.change(|stored| stored.position = Some(position.clone()))
-            .await
+    /// The slot has come so far.
+    pub async fn save(&self, reached: &Reached) -> Result<(), CheckpointError> {
+        self.change(|stored| stored.reached = reached.clone()).await
     }
 
     /// The slot is sealed, whoever holds it later.
@@ -217,6 +250,7 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acking::Ends;
     use crate::coordination::memory::MemoryServer;
     use crate::ids::{IdSource, LogPosition};
     use crate::log::wants::{Read, Seal};
@@ -275,8 +309,17 @@ mod tests {
         }
     }
 
-    fn position(next: i64) -> Position {
-        [("next", next)].into_iter().collect()
+    /// So many rows are written, and so many in flight behind them.
+    fn reached(written: u64, in_flight: u64) -> Reached {
+        let ends = Ends {
+            written,
+            ..Ends::default()
+        };
+        Reached {
+            position: Some([("next", written as i64)].into_iter().collect()),
+            before: Account::of(written, ends, 0),
+            so_far: Account::of(written + in_flight, ends, in_flight),
+        }
     }
 
     fn is_superseded<T>(result: Result<T, CheckpointError>, by: u64) -> bool {
@@ -291,10 +334,10 @@ mod tests {
         assert_eq!(claimed, Claimed::Unopened);
         second.opened().await.unwrap();
         let (third, claimed) = peers.claim(7).await;
-        assert_eq!(claimed, Claimed::Opened(None));
-        third.save(&position(20)).await.unwrap();
+        assert_eq!(claimed, Claimed::Opened(Reached::default()));
+        third.save(&reached(20, 5)).await.unwrap();
         let claimed = peers.claim(9).await.1;
-        assert_eq!(claimed, Claimed::Opened(Some(position(20))));
+        assert_eq!(claimed, Claimed::Opened(reached(20, 0)));
     }
 
     #[tokio::test]
@@ -303,12 +346,12 @@ mod tests {
         let (old, _) = peers.claim(3).await;
         old.opened().await.unwrap();
         let (new, _) = peers.claim(8).await;
-        new.save(&position(20)).await.unwrap();
-        assert!(is_superseded(old.save(&position(5)).await, 8));
+        new.save(&reached(20, 0)).await.unwrap();
+        assert!(is_superseded(old.save(&reached(5, 0)).await, 8));
         assert!(is_superseded(old.sealed().await, 8));
         assert!(is_superseded(peers.claim_of(4, 2).await, 8));
         let claimed = peers.claim(9).await.1;
-        assert_eq!(claimed, Claimed::Opened(Some(position(20))));
+        assert_eq!(claimed, Claimed::Opened(reached(20, 0)));
     }
 
     #[tokio::test]
@@ -325,9 +368,31 @@ mod tests {
         let peers = Peers::new();
         let (first, _) = peers.claim(3).await;
         first.opened().await.unwrap();
-        first.save(&position(20)).await.unwrap();
+        first.save(&reached(20, 0)).await.unwrap();
         let claimed = peers.claim_of(4, 3).await.unwrap().1;
-        assert_eq!(claimed, Claimed::Opened(None));
+        assert_eq!(claimed, Claimed::Opened(Reached::default()));
+    }
+
+    #[tokio::test]
+    async fn the_account_of_a_job_counts_on_where_a_slot_goes_on() {
+        let peers = Peers::new();
+        let job = IdSource::from_seed(1).job();
+        let account = async || account_of(&*peers.session, job).await.unwrap();
+        let (first, _) = peers.claim(3).await;
+        assert_eq!(account().await, Account::default());
+        first.opened().await.unwrap();
+        first.save(&reached(20, 5)).await.unwrap();
+        assert_eq!((account().await.r#in, account().await.in_flight), (25, 5));
+        // Nobody writes what its holder did since, and whoever follows does it again.
+        let (second, _) = peers.claim(4).await;
+        assert_eq!((account().await.r#in, account().await.in_flight), (20, 0));
+        second.save(&reached(40, 0)).await.unwrap();
+        assert_eq!((account().await.r#in, account().await.out), (40, 40));
+        // In another division everything is read again.
+        peers.claim_of(5, 3).await.unwrap();
+        assert_eq!(account().await, Account::default());
+        let other = account_of(&*peers.session, IdSource::from_seed(2).job());
+        assert_eq!(other.await.unwrap(), Account::default());
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use super::counters::{Count, Oldest, TaskCounters};
 use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
 use super::outbound::{Outbound, To};
+use super::reached::Reached;
 use super::retries::RetriesBySource;
 use super::traces::{Here, Traced, Traces, Why, is_traced, traced_rows};
 use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
@@ -110,6 +111,8 @@ pub(super) enum Role {
 pub(super) struct InputSide {
     /// The plugin.
     pub(super) plugin: Box<dyn Input>,
+    /// How far the slot was when this run began.
+    pub(super) began: Reached,
     /// What was read and is not complete.
     pub(super) pending: Pending<Position>,
     /// Who keeps the ledgers of what is read.

@@ -1,6 +1,6 @@
 //! What a job has done so far, counted where it happens and read from anywhere.
 
-use crate::acking::{BOUNDS_MS, Latencies, PendingCounters};
+use crate::acking::{BOUNDS_MS, Ends, Latencies, PendingCounters};
 use crate::clock::Millis;
 use crate::ids::{JobId, TaskName};
 use serde::{Deserialize, Serialize};
@@ -76,12 +76,16 @@ impl TaskCounters {
 
     /// What became of the roots of a run, given what was told of them before.
     pub fn move_roots(&self, before: &PendingCounters, now: &PendingCounters) {
-        let completed = |it: &PendingCounters| it.written + it.filtered;
+        let completed = |it: &PendingCounters| it.ends.written + it.ends.filtered;
         for (count, before, now) in [
             (Count::Read, before.read, now.read),
             (Count::Completed, completed(before), completed(now)),
-            (Count::Filtered, before.filtered, now.filtered),
-            (Count::DeadLettered, before.dead_lettered, now.dead_lettered),
+            (Count::Filtered, before.ends.filtered, now.ends.filtered),
+            (
+                Count::DeadLettered,
+                before.ends.dead_lettered,
+                now.ends.dead_lettered,
+            ),
             (Count::Retried, before.replayed, now.replayed),
             (Count::TimedOut, before.timed_out, now.timed_out),
         ] {
@@ -278,6 +282,25 @@ pub struct Account {
 }
 
 impl Account {
+    /// What became of so many roots that were read, of which so many are in flight.
+    pub fn of(read: u64, ends: Ends, in_flight: u64) -> Account {
+        let Ends {
+            written,
+            filtered,
+            dead_lettered,
+        } = ends;
+        let ended = written + filtered + dead_lettered;
+        Account {
+            r#in: read,
+            out: written,
+            filtered,
+            dead_lettered,
+            in_flight,
+            relinquished: 0,
+            unaccounted: read as i64 - (ended + in_flight) as i64,
+        }
+    }
+
     /// The sums of two accounts.
     pub fn plus(&self, other: &Account) -> Account {
         Account {
@@ -291,8 +314,8 @@ impl Account {
         }
     }
 
-    /// What is left of the account of a process that is gone: its successors read again what was in
-    /// flight there.
+    /// What is left of an account when its input has stopped: whoever follows reads again what was in
+    /// flight.
     pub fn left_behind(self) -> Account {
         Account {
             in_flight: 0,
@@ -338,19 +361,6 @@ impl Counters {
             .collect()
     }
 
-    /// What became of all that was read on this node, by job; without jobs that read nothing.
-    pub fn accounts(&self) -> BTreeMap<JobId, Account> {
-        let mut accounts: BTreeMap<JobId, Account> = BTreeMap::new();
-        for (job, _, counters) in self.all() {
-            let account = counters.figures().account();
-            if account != Account::default() {
-                let sum = accounts.entry(job).or_default();
-                *sum = sum.plus(&account);
-            }
-        }
-        accounts
-    }
-
     /// The counters of every task, by job.
     pub fn all(&self) -> Vec<(JobId, TaskName, Arc<TaskCounters>)> {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -392,9 +402,11 @@ mod tests {
         let before = PendingCounters::default();
         let now = PendingCounters {
             read: 10,
-            written: 4,
-            filtered: 2,
-            dead_lettered: 1,
+            ends: Ends {
+                written: 4,
+                filtered: 2,
+                dead_lettered: 1,
+            },
             ..before
         };
         counters.move_roots(&before, &now);

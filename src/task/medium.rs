@@ -5,6 +5,7 @@ use super::context::{Identity, InputSide, Role, Supply};
 use super::dead_letters::DeadLetters;
 use super::exception::{Fault, Phase, guarded};
 use super::lifecycles::LifecycleCalls;
+use super::reached::Reached;
 use super::start::{StartFailed, TaskServices};
 use super::survey::survey;
 use crate::acking::{Ackers, Pending, PendingRules, RetryRule, Timeouts};
@@ -173,6 +174,10 @@ impl SlotMedium {
                 let letters = task.dead_letter.as_deref();
                 Ok(Role::Input(Box::new(InputSide {
                     plugin,
+                    began: match &self.claimed {
+                        Claimed::Opened(reached) => reached.clone(),
+                        Claimed::Unopened | Claimed::Sealed => Reached::default(),
+                    },
                     pending: Pending::new(pending_rules(task, seed), services.clock.now()),
                     ackers: Ackers::of(identity.peer, &assignment.ackers),
                     oldest: counters.oldest_of_run(),

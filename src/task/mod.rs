@@ -14,6 +14,7 @@ pub mod lifecycles;
 mod medium;
 mod outbound;
 pub mod phases;
+mod reached;
 pub mod registry;
 mod retries;
 mod roots;
@@ -25,7 +26,8 @@ pub mod trace_pages;
 pub mod traces;
 
 pub use beat::Beat;
-pub use checkpoint::{Checkpoint, CheckpointError};
+pub use checkpoint::{Checkpoint, CheckpointError, account_of};
+pub use reached::Reached;
 pub use run::{TaskRun, Turn, WaitFor};
 pub use start::{StartFailed, TaskServices};
 

@@ -7,6 +7,7 @@ use super::exception::{Exception, Fault, MESSAGE_BYTES_MAX, Phase, guarded, hand
 use super::lifecycles::Handling;
 use super::outbound::Flushed;
 use super::phases;
+use super::reached::Reached;
 use super::retries::RetriesBySource;
 use crate::clock::{Clock, Millis};
 use crate::ids::LogPosition;
@@ -311,10 +312,10 @@ impl TaskRun {
             && self.context.lease.holds()
     }
 
-    /// The position up to which everything an input read is complete.
-    pub fn completed_position(&self) -> Option<Position> {
+    /// How far an input is.
+    pub fn reached(&self) -> Option<Reached> {
         match &self.context.role {
-            Role::Input(input) => input.pending.completed_position().cloned(),
+            Role::Input(input) => Some(Reached::of(input)),
             Role::Function | Role::Output(_) => None,
         }
     }

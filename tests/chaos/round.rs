@@ -29,6 +29,8 @@ pub(crate) struct Round {
     pub(crate) in_flight: u64,
     /// What the account of the job says of segments that are nowhere.
     pub(crate) unaccounted: i64,
+    /// How many rows that account does not count, or counts twice.
+    pub(crate) uncounted: i64,
 }
 
 impl Round {
@@ -82,11 +84,12 @@ pub(crate) fn run(
         losses,
         in_flight: under_way * losses.max(1),
         unaccounted: course.unaccounted,
+        uncounted: flights.rows as i64 - course.counted,
     }
 }
 
-/// A save may be under way, and take its time on a machine that does much else.
-const SAVES: u32 = 5;
+/// What came since the last save, and what came since that began.
+const SAVES: u32 = 2;
 
 /// What was seen of a job from the trouble to its end.
 #[derive(Default)]
@@ -98,6 +101,7 @@ struct Course {
     before_noticed: u64,
     losses: BTreeSet<u64>,
     unaccounted: i64,
+    counted: i64,
 }
 
 /// Waits for the end of the job, and puts right what has happened in time.
@@ -138,8 +142,9 @@ fn completes(
                 .extend(lost.filter(|lost| Some(*lost) != before));
             if completed {
                 course.end = Duration::from_millis(now.0 - growth.last.0);
-                let unaccounted = report["account"]["unaccounted"].as_i64();
-                course.unaccounted = unaccounted.expect("a job has an account");
+                let told = |key: &str| report["account"][key].as_i64();
+                course.unaccounted = told("unaccounted").expect("a job has an account");
+                course.counted = told("in").expect("a job has an account");
             }
         }
         pause(BETWEEN_LOOKS);

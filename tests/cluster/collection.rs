@@ -67,11 +67,10 @@ fn who_starts_after_a_collection_knows_what_was_before() {
         let killed = cluster.submit(small()).await.unwrap();
         cluster.node(0).kill_job(killed).await.unwrap();
         time_passes(Duration::from_secs(2)).await;
-        let account = format!("/account/{done}##");
-        let nodes = cluster.server().nodes();
-        assert!(nodes.iter().any(|path| path.contains(&account)));
-        let counted = cluster.node(0).job(done).await.unwrap().account_here;
+        let report = cluster.node(0).job(done).await.unwrap();
+        let (counted, whole) = (report.account_here, report.account.unwrap());
         assert!(counted.r#in > 0 && counted.unaccounted == 0, "{counted:?}");
+        assert_eq!(whole, counted);
         let collected = cluster.node(0).gc().await.unwrap().unwrap();
         assert_eq!((collected.jobs, collected.entries_left), (2, 1));
         assert!(
@@ -109,7 +108,6 @@ fn who_starts_after_a_collection_knows_what_was_before() {
             "lifecycles",
             "job-metadata",
             "checkpoint",
-            "account",
         ];
         let of_the_old = cluster.server().nodes().into_iter().filter(|path| {
             let old = path.contains(&done.to_string()) || path.contains(&killed.to_string());

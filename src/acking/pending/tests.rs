@@ -138,6 +138,7 @@ struct ModelSegment {
     silences: u32,
     attempt: u32,
     state: ModelState,
+    end: Option<End>,
 }
 
 /// When it is asked about.
@@ -190,6 +191,7 @@ impl Model {
                 silences: 0,
                 attempt: 1,
                 state: ModelState::Open,
+                end: None,
             }));
     }
 
@@ -233,8 +235,14 @@ impl Model {
         let segment = &mut self.segments[number];
         segment.state = ModelState::Done;
         match reach(root) {
-            Reach::Written => self.written += 1,
-            Reach::Inside => self.filtered += 1,
+            Reach::Written => {
+                self.written += 1;
+                segment.end = Some(End::Written);
+            }
+            Reach::Inside => {
+                self.filtered += 1;
+                segment.end = Some(End::Filtered);
+            }
         }
     }
 
@@ -315,7 +323,8 @@ impl Model {
     }
 
     fn expect_burial(&mut self, number: usize) {
-        self.segments[number].state = ModelState::Done;
+        let segment = &mut self.segments[number];
+        (segment.state, segment.end) = (ModelState::Done, Some(End::DeadLettered));
         self.buried += 1;
     }
 
@@ -371,9 +380,14 @@ impl Model {
         assert!(bytes <= pending.bytes());
         assert!(!open.is_empty() || pending.bytes() == 0);
         let counters = pending.counters();
-        let ends = (counters.written, counters.filtered, counters.dead_lettered);
+        let Ends {
+            written,
+            filtered,
+            dead_lettered,
+        } = counters.ends;
+        let ends = (written, filtered, dead_lettered);
         assert_eq!(ends, (self.written, self.filtered, self.buried));
-        let ended = counters.written + counters.filtered + counters.dead_lettered;
+        let ended = written + filtered + dead_lettered;
         assert_eq!(counters.read, ended + pending.in_flight() as u64);
         let first_open = open.values().min().copied().unwrap_or(usize::MAX);
         let complete = self
@@ -385,6 +399,14 @@ impl Model {
             pending.completed_position().copied(),
             complete.checked_sub(1)
         );
+        let before = complete.checked_sub(1).map_or(0, |last| self.reads[last].0);
+        let mut settled = Settled {
+            read: before as u64,
+            ends: Ends::default(),
+        };
+        let ends = self.segments[..before].iter().filter_map(|it| it.end);
+        ends.for_each(|end| settled.ends.count(end));
+        assert_eq!(pending.settled(), settled);
         let oldest = self.reads.get(complete).map(|(_, read_at)| *read_at);
         assert_eq!(pending.oldest(), oldest);
     }

@@ -126,7 +126,7 @@ impl Handler<Stop> for PeerGroup {
         let (share, outbox) = (self.settings.drain / 10, self.outbox.take());
         let drain = share * 6;
         let session = self.services.task.session.clone();
-        let mut publication = self.publication();
+        let publication = self.publication();
         let stop = async move {
             let drains = join_all(peers.iter().map(|(_, addr)| addr.send(Drain)));
             let drained = tokio::time::timeout(drain, drains).await.is_ok();

@@ -1,7 +1,6 @@
 //! The peer group: one process. Owns the session, the tail of the log, the steps and the transport,
 //! and supervises its virtual peers, one for one and for ever.
 
-mod accounts;
 mod collector;
 mod deaths;
 mod handlers;

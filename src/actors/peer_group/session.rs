@@ -31,7 +31,7 @@ impl PeerGroup {
         self.session += 1;
         self.deaths.begin_session();
         self.keep_lease(ctx);
-        self.publish_accounts(ctx);
+        self.publish_traces(ctx);
         self.start_outbox(ctx);
         self.watch_session(ctx);
         self.follow(Tail::Ahead, ctx);

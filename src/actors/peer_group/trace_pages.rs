@@ -1,15 +1,35 @@
 //! What the process knows of traced roots, kept where every node can read it: see
-//! [`TracePages`](crate::task::trace_pages::TracePages).
+//! [`TracePages`].
 
-use super::accounts::Publication;
-use crate::coordination::{CoordinationError, Node, Put};
-use crate::ids::JobId;
-use crate::task::trace_pages::PageName;
+use super::PeerGroup;
+use crate::coordination::{Coordination, CoordinationError, Node, Put, reconnected};
+use crate::ids::{GroupId, JobId};
+use crate::task::counters::Counters;
+use crate::task::trace_pages::{PageName, TracePages};
+use crate::task::traces::Traces;
+use actix::fut::wrap_future;
+use actix::{AsyncContext, Context};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// However often positions are saved.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The traces of a process, as they are published.
+pub(super) struct Publication {
+    group: GroupId,
+    counters: Counters,
+    session: Arc<dyn Coordination>,
+    traces: Traces,
+    pages: Rc<RefCell<TracePages>>,
+}
 
 impl Publication {
     /// Writes the pages that have changed.
-    pub(super) async fn publish_traces(&self) -> Result<(), CoordinationError> {
+    pub(super) async fn publish(&self) -> Result<(), CoordinationError> {
         let jobs = self.counters.all().into_iter().map(|(job, ..)| job);
         let jobs: BTreeSet<JobId> = jobs.collect();
         let taken = {
@@ -39,5 +59,40 @@ impl Publication {
     fn next_page(&self) -> Option<(PageName, Vec<u8>)> {
         let pages = self.pages.borrow();
         pages.next().map(|(name, page)| (name, page.to_vec()))
+    }
+}
+
+impl PeerGroup {
+    pub(super) fn publication(&self) -> Publication {
+        let task = &self.services.task;
+        Publication {
+            group: self.settings.member.group,
+            counters: task.counters.clone(),
+            session: task.session.clone(),
+            traces: task.traces.clone(),
+            pages: self.trace_pages.clone(),
+        }
+    }
+
+    /// Publishes traces until the session is over.
+    pub(super) fn publish_traces(&self, ctx: &mut Context<Self>) {
+        let interval = self.services.checkpoint_interval.max(SHORTEST_INTERVAL);
+        let publication = self.publication();
+        let keep = async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                match publication.publish().await {
+                    Ok(()) => {}
+                    Err(CoordinationError::Expired) => return,
+                    // What could not be written is written with the next.
+                    Err(_) => {
+                        if reconnected(&*publication.session).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        };
+        ctx.spawn(wrap_future(keep));
     }
 }

@@ -247,28 +247,38 @@ async fn the_position_that_is_saved_has_nothing_pending_before_it() {
     let _next = rig.plays("work");
     let mut run = rig.start("in").await;
     work_off(&mut run);
-    assert_eq!(run.completed_position(), None);
+    assert_eq!(run.reached().unwrap().position(), None);
     // The second batch and most of the first.
     rig.send("in", completions((11..=20).chain(2..=10)));
     work_off(&mut run);
-    assert_eq!(run.completed_position(), None);
+    assert_eq!(run.reached().unwrap().position(), None);
     rig.send("in", completions([1]));
     work_off(&mut run);
-    let position = run.completed_position().unwrap();
+    let reached = run.reached().unwrap();
+    let position = reached.position().cloned().unwrap();
     assert_eq!(
         position.get("next").and_then(|next| next.as_int()),
         Some(20)
     );
-    run.checkpoint().unwrap().save(&position).await.unwrap();
+    run.checkpoint().unwrap().save(&reached).await.unwrap();
     run.position_not_saved();
     assert_eq!(rig.figures("in").failed_saves, 1);
     run.position_saved(&position).unwrap();
     assert_eq!(ends.told(|told| told.completed.clone()), [20]);
     drop(run);
-    // Its successor goes on there.
+    // Its successor goes on there, and counts on from there.
+    let session = rig.services.session.clone();
+    let account = async || account_of(&*session, rig.job).await.unwrap();
+    assert_eq!((account().await.r#in, account().await.in_flight), (30, 10));
     let mut run = rig.start("in").await;
+    assert_eq!((account().await.r#in, account().await.out), (20, 20));
     work_off(&mut run);
     assert_eq!(rig.figures("in").read, 40);
+    let reached = run.reached().unwrap();
+    run.checkpoint().unwrap().save(&reached).await.unwrap();
+    let whole = account().await;
+    assert_eq!((whole.r#in, whole.out, whole.in_flight), (30, 20, 10));
+    assert_eq!((whole.relinquished, whole.unaccounted), (0, 0));
     let starts = ends.told(|told| told.starts.clone());
     assert_eq!(starts, [Start::Fresh, Start::Resumed(Some(position))]);
 }
@@ -277,9 +287,13 @@ async fn the_position_that_is_saved_has_nothing_pending_before_it() {
 async fn a_position_of_another_part_is_no_place_to_start_from() {
     let (rig, ends) = reading(30, |_| ()).await;
     let _next = rig.plays("work");
-    let run = rig.start("in").await;
-    let position = [("next", 20_i64)].into_iter().collect();
-    run.checkpoint().unwrap().save(&position).await.unwrap();
+    let mut run = rig.start("in").await;
+    work_off(&mut run);
+    rig.send("in", completions(1..=20));
+    work_off(&mut run);
+    let reached = run.reached().unwrap();
+    assert!(reached.position().is_some());
+    run.checkpoint().unwrap().save(&reached).await.unwrap();
     drop(run);
     let of_two = Assignment {
         slots: 2,

@@ -1,0 +1,56 @@
+//! How far a slot has come: where its input is, and what became of what was read.
+
+use super::context::InputSide;
+use super::counters::Account;
+use crate::plugins::Position;
+use serde::{Deserialize, Serialize};
+
+/// How far a slot has come. A position and what became of everything before it are one value, so that
+/// whoever goes on there also counts on from there: nothing is missing, and nothing is counted twice.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reached {
+    /// Where an input is: everything before it is complete. None when nothing is, or for an output.
+    pub(super) position: Option<Position>,
+    /// What became of everything before the position.
+    pub(super) before: Account,
+    /// The same, and what was read behind the position.
+    pub(super) so_far: Account,
+}
+
+impl Reached {
+    /// How far an input is that began there.
+    pub(super) fn of(input: &InputSide) -> Reached {
+        let (pending, began) = (&input.pending, &input.began);
+        let (settled, counters) = (pending.settled(), pending.counters());
+        let before = Account::of(settled.read, settled.ends, 0);
+        let so_far = Account::of(counters.read, counters.ends, pending.in_flight() as u64);
+        let position = pending.completed_position().or(began.position.as_ref());
+        Reached {
+            position: position.cloned(),
+            before: began.before.plus(&before),
+            so_far: began.before.plus(&so_far),
+        }
+    }
+
+    /// Where whoever follows goes on: what was read behind the position is read again.
+    pub(super) fn resumed(self) -> Reached {
+        Reached {
+            so_far: self.before,
+            ..self
+        }
+    }
+
+    /// What is left when the input has stopped.
+    pub fn left_behind(self) -> Reached {
+        Reached {
+            so_far: self.so_far.left_behind(),
+            ..self
+        }
+    }
+
+    /// Where an input is.
+    pub fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
+    }
+}
