@@ -61,7 +61,26 @@ pub(super) struct Arrivals {
     by_sender: BTreeMap<Sender, LinkId>,
     /// The links that share an inbox.
     by_inbox: BTreeMap<(PeerId, InboxKind), Vec<LinkId>>,
+    left: Vec<Left>,
     bell: Bell,
+}
+
+/// What came on a link that has ended and is still in its inbox.
+#[derive(Debug)]
+struct Left {
+    inbox: (PeerId, InboxKind),
+    door: Door,
+    used: u64,
+    takings: Arc<Takings>,
+}
+
+impl Left {
+    fn places(&self) -> u64 {
+        match self.door.is_closed() {
+            true => 0,
+            false => self.used.saturating_sub(self.takings.taken()),
+        }
+    }
 }
 
 const PLACE_BITS: u32 = 24;
@@ -75,6 +94,7 @@ impl Arrivals {
             given: 0,
             by_sender: BTreeMap::new(),
             by_inbox: BTreeMap::new(),
+            left: Vec::new(),
             bell,
         }
     }
@@ -166,13 +186,16 @@ impl Arrivals {
 
     /// Grants a link what its inbox has places for.
     pub(super) fn grant(&mut self, id: LinkId, words: &mut Words) {
+        self.left.retain(|left| left.places() > 0);
         let Some(link) = self.get(id) else {
             return;
         };
+        let left = self.left.iter().filter(|left| left.inbox == link.inbox);
+        let left: u64 = left.map(Left::places).sum();
         let beside = self.by_inbox.get(&link.inbox).into_iter().flatten();
         let others = beside.filter(|other| **other != id);
         let others = others.filter_map(|other| self.get(*other));
-        let (others, elsewhere) = others.fold((0, 0), |(others, elsewhere), other| {
+        let (others, elsewhere) = others.fold((0, left), |(others, elsewhere), other| {
             let outstanding = other.window.outstanding(other.takings.taken());
             (others + 1, elsewhere + outstanding)
         });
@@ -243,6 +266,15 @@ impl Arrivals {
             }
         }
         self.free.push(place(id));
+        let left = Left {
+            inbox: link.inbox,
+            door: link.door.clone(),
+            used: link.window.used(),
+            takings: link.takings.clone(),
+        };
+        if left.places() > 0 {
+            self.left.push(left);
+        }
         Some(link)
     }
 
@@ -464,6 +496,27 @@ mod tests {
         for root in 0..3 {
             assert_eq!(inbox.try_next(), Some(message(root)));
         }
+    }
+
+    #[test]
+    fn what_came_on_a_link_that_has_ended_keeps_its_places_until_it_is_taken() {
+        let (mut receiver, mut inbox) = Receiver::with_inbox(9);
+        let (id, limit) = receiver.granted(5);
+        assert_eq!(limit, 9);
+        for sequence in 0..7 {
+            assert_eq!(receiver.deliver(id, sequence), Ok(()));
+        }
+        assert_eq!(receiver.deliver(id, 8), Err(Refusal::Gap));
+        receiver.said();
+        let (id, limit) = receiver.granted(6);
+        assert_eq!(limit, 2);
+        while inbox.try_next().is_some() {}
+        receiver.arrivals.grant(id, &mut receiver.words);
+        let [Control::Grant { limit, .. }] = receiver.said()[..] else {
+            panic!("no grant");
+        };
+        assert_eq!(limit, 9);
+        assert!(receiver.arrivals.left.is_empty());
     }
 
     #[test]

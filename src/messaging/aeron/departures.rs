@@ -276,9 +276,12 @@ impl Departures {
             // The receiver has forgotten the link that it had, and with it what was sent.
             return self.broke(id);
         }
-        departure.grants = number;
         link.taken.fetch_max(taken, Ordering::SeqCst);
-        link.limit.fetch_max(limit, Ordering::SeqCst);
+        if number > departure.grants {
+            // One that was heard before may be of what was given back since.
+            departure.grants = number;
+            link.limit.fetch_max(limit, Ordering::SeqCst);
+        }
         link.room.notify_waiters();
         0
     }
@@ -405,6 +408,9 @@ impl Drop for Departures {
         }
     }
 }
+
+#[cfg(test)]
+mod law;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,8 @@
 //! limit has a place in the receiver's memory. The links to one
 //! inbox share its capacity: each gets an equal part of what the others have not been granted, and
 //! [`SHARE_MIN`] in any case. So all of them together are never granted more than the capacity and
-//! `SHARE_MIN` for each link, besides what a last message has beyond the limit.
+//! `SHARE_MIN` for each link, besides what a last message has beyond the limit. What came on a link
+//! that has ended counts until it is taken.
 
 /// A link may always have so many places.
 pub(super) const SHARE_MIN: u64 = 2;
