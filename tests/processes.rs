@@ -15,6 +15,9 @@ mod cluster_script;
 #[path = "support/process.rs"]
 mod process;
 #[cfg(feature = "aeron")]
+#[path = "processes/silent.rs"]
+mod silent;
+#[cfg(feature = "aeron")]
 #[path = "processes/standing.rs"]
 mod standing;
 #[path = "processes/watched.rs"]

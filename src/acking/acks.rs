@@ -79,8 +79,9 @@ pub struct Inquiry {
 }
 
 impl Inquiry {
-    /// It is answered as a whole, and so never cut: so many roots fit into any frame.
-    pub const ROOTS_MAX: usize = 1024;
+    /// It is answered as a whole, and so must never be cut: so many roots fit into the shortest frame
+    /// that can be configured, with terms of 64 KiB.
+    pub const ROOTS_MAX: usize = 512;
 }
 
 /// What a peer answers.

@@ -5,7 +5,7 @@
 //! time that they stand there. Far below the time-out that costs nothing. Near it, roots would be
 //! played again that are merely queued, which is more work for who has too much already. So the
 //! limit is cut to its half, at most once for each round, when a read took longer than an eighth of
-//! the time-out or roots stood still until theirs. While more than half of it is used, it grows by
+//! the time-out or roots pended until theirs. While more than half of it is used, it grows by
 //! an eighth with each round that completes in time, and by a batch at least.
 
 use crate::clock::Millis;
@@ -64,7 +64,7 @@ impl Limit {
         }
     }
 
-    /// Roots that were sent at that time stood still until their time-out.
+    /// Roots that were sent at that time have pended until their time-out.
     pub(super) fn cut(&mut self, sent_at: Millis, now: Millis) {
         // What was sent before the last cut tells about the limit that there was then.
         if sent_at >= self.cut_at {

@@ -4,7 +4,7 @@ use super::ackers::scatter;
 use crate::clock::doubled;
 use std::time::Duration;
 
-/// How often a segment is sent again when its tree stood still or a function asked for it, and when.
+/// How often a segment is sent again when nobody knew it any more or a function asked for it, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryRule {
     /// After so many retries it goes to the dead letters.

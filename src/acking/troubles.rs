@@ -24,12 +24,21 @@ struct Question {
     waiting: BTreeSet<PeerId>,
     /// When nobody is waited for any more.
     until: Millis,
-    silences: u32,
+    rounds: Rounds,
+}
+
+/// What was found out about a root in the rounds before, one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rounds {
+    /// How often somebody did not answer.
+    pub(super) silences: u32,
+    /// How often everybody answered, and nobody knew it.
+    pub(super) misses: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Ask { root: u64, silences: u32 },
+    Ask(u64, Rounds),
     Retry(u64),
     Repeat(u64),
     Silence(u64),
@@ -38,14 +47,14 @@ enum Due {
 /// What happens to roots.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Then {
-    /// It is asked whether this one is alive. So often in a row somebody did not answer.
-    Ask(u64, u32),
+    /// It is asked whether this one is alive.
+    Ask(u64, Rounds),
     /// It is sent again, and that counts as a try.
     Retry(u64),
     /// It is sent again, and that does not count.
     Repeat(u64),
-    /// Somebody did not answer, for the how-manieth time in a row: nobody knows about these.
-    Unknown(Vec<u64>, u32),
+    /// Somebody has not answered: nobody knows about these.
+    Unknown(Vec<u64>, Rounds),
 }
 
 /// What an answer tells.
@@ -54,7 +63,9 @@ pub(super) struct Told {
     /// These are alive.
     pub(super) alive: Vec<u64>,
     /// Everybody has answered, and nobody knows of these.
-    pub(super) lost: Vec<u64>,
+    pub(super) missed: Vec<u64>,
+    /// What was found out about those before.
+    pub(super) rounds: Rounds,
 }
 
 impl Troubles {
@@ -65,14 +76,14 @@ impl Troubles {
         roots: &[u64],
         of: &BTreeSet<PeerId>,
         until: Millis,
-        silences: u32,
+        rounds: Rounds,
     ) -> u64 {
         self.asked += 1;
         let question = Question {
             unknown: roots.iter().copied().collect(),
             waiting: of.clone(),
             until,
-            silences,
+            rounds,
         };
         self.questions.insert(self.asked, question);
         self.later.insert((until, Due::Silence(self.asked)));
@@ -90,19 +101,23 @@ impl Troubles {
         }
         let alive = alive.iter().copied();
         let alive = alive.filter(|root| question.unknown.remove(root)).collect();
-        let mut lost = Vec::new();
+        let (mut missed, rounds) = (Vec::new(), question.rounds);
         if question.waiting.is_empty() || question.unknown.is_empty() {
             let until = question.until;
-            lost.extend(std::mem::take(&mut question.unknown));
+            missed.extend(std::mem::take(&mut question.unknown));
             self.questions.remove(&number);
             self.later.remove(&(until, Due::Silence(number)));
         }
-        Told { alive, lost }
+        Told {
+            alive,
+            missed,
+            rounds,
+        }
     }
 
     /// It is to be asked about a root at a later moment.
-    pub(super) fn ask_at(&mut self, moment: Millis, root: u64, silences: u32) {
-        self.later.insert((moment, Due::Ask { root, silences }));
+    pub(super) fn ask_at(&mut self, moment: Millis, root: u64, rounds: Rounds) {
+        self.later.insert((moment, Due::Ask(root, rounds)));
     }
 
     /// A root is to be sent again at a later moment, as another try.
@@ -123,13 +138,13 @@ impl Troubles {
         }
         self.later.pop_first();
         Some(match due {
-            Due::Ask { root, silences } => Then::Ask(root, silences),
+            Due::Ask(root, rounds) => Then::Ask(root, rounds),
             Due::Retry(root) => Then::Retry(root),
             Due::Repeat(root) => Then::Repeat(root),
             Due::Silence(number) => {
                 let question = self.questions.remove(&number)?;
                 let unknown = question.unknown.into_iter().collect();
-                Then::Unknown(unknown, question.silences + 1)
+                Then::Unknown(unknown, question.rounds)
             }
         })
     }
@@ -149,25 +164,56 @@ mod tests {
         IdSource::from_seed(seed).peer()
     }
 
-    fn told(alive: &[u64], lost: &[u64]) -> Told {
-        Told {
-            alive: alive.to_vec(),
-            lost: lost.to_vec(),
-        }
+    const ROUNDS: Rounds = Rounds {
+        silences: 2,
+        misses: 1,
+    };
+
+    fn told(alive: &[u64], missed: &[u64]) -> (Vec<u64>, Vec<u64>) {
+        (alive.to_vec(), missed.to_vec())
+    }
+
+    fn answered(
+        troubles: &mut Troubles,
+        number: u64,
+        by: PeerId,
+        alive: &[u64],
+    ) -> (Vec<u64>, Vec<u64>) {
+        let told = troubles.answered(number, by, alive);
+        assert!(told.missed.is_empty() || told.rounds == ROUNDS);
+        (told.alive, told.missed)
     }
 
     #[test]
-    fn a_root_is_lost_when_everybody_has_answered_and_nobody_knows_it() {
+    fn a_root_is_missed_when_everybody_has_answered_and_nobody_knows_it() {
         let mut troubles = Troubles::default();
         let both = BTreeSet::from([peer(1), peer(2)]);
-        let number = troubles.ask(&[1, 2, 3], &both, Millis(10), 0);
-        assert_eq!(troubles.answered(number + 1, peer(1), &[1]), told(&[], &[]));
-        assert_eq!(troubles.answered(number, peer(3), &[1]), told(&[], &[]));
-        assert_eq!(troubles.answered(number, peer(1), &[1, 9]), told(&[1], &[]));
+        let number = troubles.ask(&[1, 2, 3], &both, Millis(10), ROUNDS);
+        assert_eq!(
+            answered(&mut troubles, number + 1, peer(1), &[1]),
+            told(&[], &[])
+        );
+        assert_eq!(
+            answered(&mut troubles, number, peer(3), &[1]),
+            told(&[], &[])
+        );
+        assert_eq!(
+            answered(&mut troubles, number, peer(1), &[1, 9]),
+            told(&[1], &[])
+        );
         // The same answer once more is not that of the other.
-        assert_eq!(troubles.answered(number, peer(1), &[2]), told(&[], &[]));
-        assert_eq!(troubles.answered(number, peer(2), &[2]), told(&[2], &[3]));
-        assert_eq!(troubles.answered(number, peer(2), &[]), told(&[], &[]));
+        assert_eq!(
+            answered(&mut troubles, number, peer(1), &[2]),
+            told(&[], &[])
+        );
+        assert_eq!(
+            answered(&mut troubles, number, peer(2), &[2]),
+            told(&[2], &[3])
+        );
+        assert_eq!(
+            answered(&mut troubles, number, peer(2), &[]),
+            told(&[], &[])
+        );
         assert_eq!((troubles.next(), troubles.due(Millis(99))), (None, None));
         assert!(troubles.questions.is_empty());
     }
@@ -176,8 +222,11 @@ mod tests {
     fn when_all_are_alive_nobody_else_is_waited_for() {
         let mut troubles = Troubles::default();
         let both = BTreeSet::from([peer(1), peer(2)]);
-        let number = troubles.ask(&[1], &both, Millis(10), 0);
-        assert_eq!(troubles.answered(number, peer(1), &[1]), told(&[1], &[]));
+        let number = troubles.ask(&[1], &both, Millis(10), ROUNDS);
+        assert_eq!(
+            answered(&mut troubles, number, peer(1), &[1]),
+            told(&[1], &[])
+        );
         assert_eq!(troubles.next(), None);
     }
 
@@ -185,19 +234,28 @@ mod tests {
     fn who_does_not_answer_is_waited_for_until_its_time() {
         let mut troubles = Troubles::default();
         let both = BTreeSet::from([peer(1), peer(2)]);
-        let number = troubles.ask(&[1, 2], &both, Millis(10), 2);
+        let number = troubles.ask(&[1, 2], &both, Millis(10), ROUNDS);
         troubles.retry_at(Millis(5), 3);
         troubles.repeat_at(Millis(6), 4);
-        troubles.ask_at(Millis(7), 5, 1);
+        troubles.ask_at(Millis(7), 5, ROUNDS);
         assert_eq!(troubles.next(), Some(Millis(5)));
-        assert_eq!(troubles.answered(number, peer(2), &[2]), told(&[2], &[]));
+        assert_eq!(
+            answered(&mut troubles, number, peer(2), &[2]),
+            told(&[2], &[])
+        );
         assert_eq!(troubles.due(Millis(9)), Some(Then::Retry(3)));
         assert_eq!(troubles.due(Millis(9)), Some(Then::Repeat(4)));
-        assert_eq!(troubles.due(Millis(9)), Some(Then::Ask(5, 1)));
+        assert_eq!(troubles.due(Millis(9)), Some(Then::Ask(5, ROUNDS)));
         assert_eq!(troubles.due(Millis(9)), None);
-        assert_eq!(troubles.due(Millis(10)), Some(Then::Unknown(vec![1], 3)));
+        assert_eq!(
+            troubles.due(Millis(10)),
+            Some(Then::Unknown(vec![1], ROUNDS))
+        );
         assert_eq!(troubles.due(Millis(99)), None);
         // Too late.
-        assert_eq!(troubles.answered(number, peer(1), &[1]), told(&[], &[]));
+        assert_eq!(
+            answered(&mut troubles, number, peer(1), &[1]),
+            told(&[], &[])
+        );
     }
 }

@@ -92,10 +92,20 @@ struct Drive {
     saving: Option<BoxFuture<'static, (Reached, Result<(), CheckpointError>)>>,
     /// What was saved last.
     saved: Option<Reached>,
+    /// Whether the end of the input is.
+    end: End,
     /// How many saves have failed since.
     failed_saves: u64,
     /// Dropped after everything that the task holds: nothing is left of it when that is told.
     _obituary: Obituary,
+}
+
+/// Whether it is saved that an input is at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    NotSaved,
+    OnItsWay,
+    Saved,
 }
 
 /// How a drive ended.
@@ -135,6 +145,7 @@ impl Drive {
             orders: received,
             saving: None,
             saved: None,
+            end: End::NotSaved,
             failed_saves: 0,
             _obituary: obituary,
         };
@@ -248,7 +259,7 @@ impl Drive {
             }
             let turn = run.turn().map_err(|exception| threw(run, &exception))?;
             if run.phase() == TaskPhase::Exhausted && self.failed_saves == 0 {
-                self.save(run);
+                self.save_end(run);
             }
             let order = match turn {
                 Turn::Worked => {
@@ -295,7 +306,7 @@ impl Drive {
     /// Whether the task has come further than was told. The end of an input is told when it is saved:
     /// when its job has completed, the account of it is whole.
     fn has_news(&self, run: &TaskRun, told: TaskPhase) -> bool {
-        run.phase() > told && (run.phase() != TaskPhase::Exhausted || self.saved == run.reached())
+        run.phase() > told && (run.phase() != TaskPhase::Exhausted || self.end == End::Saved)
     }
 
     fn tell(&self, phase: TaskPhase) {
@@ -316,6 +327,17 @@ impl Drive {
         {
             self.save_that(run, reached);
         }
+    }
+
+    fn save_end(&mut self, run: &TaskRun) {
+        if self.end != End::NotSaved || self.saving.is_some() {
+            return;
+        }
+        self.save(run);
+        self.end = match self.saving {
+            Some(_) => End::OnItsWay,
+            None => End::Saved,
+        };
     }
 
     fn save_that(&mut self, run: &TaskRun, reached: Reached) {
@@ -346,6 +368,9 @@ impl Drive {
                     told.map_err(|exception| threw(run, &exception))?;
                 }
                 self.saved = Some(reached);
+                if self.end == End::OnItsWay {
+                    self.end = End::Saved;
+                }
                 let failed = std::mem::take(&mut self.failed_saves);
                 if failed > 0 {
                     tracing::info!(job = %self.start.assignment.job, task = %self.start.assignment.task, failed, "positions can be saved again");
@@ -357,6 +382,7 @@ impl Drive {
                 error @ (CoordinationError::TooLarge { .. } | CoordinationError::Refused { .. }),
             )) => return Err(StartFailed::Coordination(error).into()),
             Err(CheckpointError::Coordination(error)) => {
+                self.end = End::NotSaved;
                 // A replacement would start further back; nothing is lost, and the next save follows.
                 // The first failure is told, and all are counted.
                 run.position_not_saved();

@@ -5,6 +5,7 @@
 use super::Encoded;
 use super::wire::ROW_LEN;
 use crate::ids::PeerId;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -282,13 +283,32 @@ impl BatchMeta {
 }
 
 impl BatchRoots {
-    /// The roots that this source read in this epoch: one for each segment that descends from them.
-    pub fn of(&self, source: PeerId, epoch: u64) -> impl Iterator<Item = u64> {
-        let rows = (0..self.len).map(|index| self.lineage.at(index));
-        rows.filter_map(move |(origin, root)| {
-            let origin = &self.origins[usize::from(origin)];
-            ((origin.source, origin.epoch) == (source, epoch)).then_some(root)
-        })
+    /// Adds those of some roots that a source read in an epoch from which any segment descends.
+    pub fn find(
+        &self,
+        (source, epoch): (PeerId, u64),
+        asked: &BTreeSet<u64>,
+        found: &mut BTreeSet<u64>,
+    ) {
+        let is_theirs = |origin: &Origin| (origin.source, origin.epoch) == (source, epoch);
+        match &self.lineage {
+            _ if !self.origins.iter().any(is_theirs) => {}
+            Lineage::Consecutive(first) => {
+                let last = first.saturating_add(self.len as u64);
+                if is_theirs(&self.origins[0]) {
+                    found.extend(asked.range(*first..last));
+                }
+            }
+            Lineage::Listed(columns) => {
+                let rows = columns.origin.iter().zip(&columns.roots);
+                let theirs = rows.filter(|(origin, _)| is_theirs(&self.origins[**origin as usize]));
+                found.extend(
+                    theirs
+                        .map(|(_, root)| *root)
+                        .filter(|it| asked.contains(it)),
+                );
+            }
+        }
     }
 }
 

@@ -52,17 +52,13 @@ pub enum Node {
 }
 
 impl Node {
-    /// The task and the slot, if a listed checkpoint is one of this job.
-    pub fn task_of_checkpoint(name: &str, job: JobId) -> Option<(TaskName, SlotId)> {
-        let of_job = name.strip_prefix(&format!("{job}##"))?;
-        let (task, slot) = of_job.rsplit_once("##")?;
-        Some((task.into(), SlotId(slot.parse().ok()?)))
-    }
-
     /// The slot, if a listed checkpoint is one of this task.
     pub fn slot_of_checkpoint(name: &str, job: JobId, task: &TaskName) -> Option<SlotId> {
-        let (of, slot) = Self::task_of_checkpoint(name, job)?;
-        (of == *task).then_some(slot)
+        let of_job = name.strip_prefix(&format!("{job}##"))?;
+        let (of_task, slot) = of_job.rsplit_once("##")?;
+        (of_task == task.as_str())
+            .then(|| slot.parse().ok().map(SlotId))
+            .flatten()
     }
 
     /// The process, if a listed page of traces is about the roots of this source.

@@ -69,7 +69,7 @@ const COUNTERS: [(&str, &str, OfTask); 12] = [
     ),
     (
         "onyx_segments_timed_out_total",
-        "Roots that stood still for their time-out",
+        "Roots that nobody knew any more after their time-out",
         |it| it.timed_out,
     ),
     (

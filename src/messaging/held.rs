@@ -47,15 +47,14 @@ impl Held {
     }
 
     /// Which of the roots that a source read in an epoch there are segments of.
-    pub(super) fn any_of(&self, (source, epoch): (PeerId, u64), roots: &[u64]) -> Vec<u64> {
+    pub(super) fn any_of(&self, of: (PeerId, u64), roots: &[u64]) -> Vec<u64> {
         // Whoever delivers does not wait while they are looked through.
         let batches: Vec<BatchRoots> = self.lock().held.iter().flatten().cloned().collect();
         let asked: BTreeSet<u64> = roots.iter().copied().collect();
-        let held: BTreeSet<u64> = batches
-            .iter()
-            .flat_map(|batch| batch.of(source, epoch))
-            .filter(|root| asked.contains(root))
-            .collect();
+        let mut held = BTreeSet::new();
+        for batch in batches {
+            batch.find(of, &asked, &mut held);
+        }
         held.into_iter().collect()
     }
 
@@ -84,6 +83,11 @@ mod tests {
     }
 
     fn batch(rows: &[(u16, u64)]) -> BatchRoots {
+        if let Some((0, first)) = rows.first()
+            && (0..).zip(rows).all(|(at, row)| *row == (0, first + at))
+        {
+            return BatchMeta::of_roots(origin(1), *first, rows.len()).roots();
+        }
         let rows = rows.iter().map(|&(origin, root)| Row {
             origin,
             root,
@@ -94,7 +98,11 @@ mod tests {
     }
 
     fn any_batch() -> impl Strategy<Value = Vec<(u16, u64)>> {
-        vec((0..2_u16, 0..20_u64), 0..6)
+        prop_oneof![
+            vec((0..2_u16, 0..20_u64), 0..6),
+            (0..20_u64, 1..6_u64)
+                .prop_map(|(first, count)| (first..first + count).map(|root| (0, root)).collect()),
+        ]
     }
 
     proptest! {

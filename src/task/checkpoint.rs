@@ -11,10 +11,12 @@ use crate::coordination::{
     Attempts, Coordination, CoordinationError, Folder, Node, Written, patiently,
 };
 use crate::ids::{AllocationVersion, JobId, PeerId, SlotId, TaskName};
-use crate::log::wants::Assignment;
+use crate::log::wants::{Assignment, Read};
 use crate::plugins::Start;
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The checkpoint of one slot in the hands of its holder. Clones are the same holder's.
@@ -116,16 +118,22 @@ pub(super) async fn claim(
         Some(found) if found.holder.version > holder.version => {
             Err(CheckpointError::Superseded(found.holder.version))
         }
+        // What was reached in another part says nothing about this one, unless all is read.
+        Some(found)
+            if (found.rank, found.slots) != (rank, slots) && assignment.read != Read::No =>
+        {
+            Ok(Stored {
+                holder,
+                stage: found.stage,
+                rank,
+                slots,
+                reached: Reached::default(),
+            })
+        }
         Some(found) => Ok(Stored {
             holder,
-            stage: found.stage,
-            // What was reached in another part says nothing about this one.
-            reached: match (found.rank, found.slots) == (rank, slots) {
-                true => found.reached.resumed(),
-                false => Reached::default(),
-            },
-            rank,
-            slots,
+            reached: found.reached.resumed(),
+            ..found
         }),
     });
     let stored = stored.await?;
@@ -152,34 +160,40 @@ pub(super) async fn slots_ever_held(
     Ok(slots)
 }
 
-/// What became of all that was read for a job, by the checkpoints of its slots: each as of its last
-/// one, and whole when the job has completed.
+/// What became of all that inputs of a job have read, by the checkpoints of their slots: each as of its
+/// last one, and whole when the job has completed.
 pub async fn account_of(
     session: &dyn Coordination,
     job: JobId,
+    inputs: &[TaskName],
 ) -> Result<Account, CoordinationError> {
     let names = patiently(session, || session.list(Folder::Checkpoints)).await?;
-    let slots = names
-        .iter()
-        .filter_map(|name| Node::task_of_checkpoint(name, job));
-    let mut by_task: BTreeMap<TaskName, Vec<Stored>> = BTreeMap::new();
-    for (task, slot) in slots {
-        let node = Node::Checkpoint(job, task.clone(), slot);
-        let stored = patiently(session, || session.get(node.clone())).await?;
-        // One that is not there any more, or that another version wrote, has nothing to add.
-        if let Some(Ok(stored)) = stored.map(|data| from_payload::<Stored>(&data)) {
-            by_task.entry(task).or_default().push(stored);
-        }
-    }
     let mut account = Account::default();
-    for slots in by_task.into_values() {
-        // Parts of another division have been read again since.
-        let newest = slots.iter().max_by_key(|stored| stored.holder.version);
-        let division = newest.map(|stored| stored.slots);
-        let valid = slots.iter().filter(|it| Some(it.slots) == division);
-        account = valid.fold(account, |sum, it| sum.plus(&it.reached.so_far));
+    for input in inputs {
+        let slots = names
+            .iter()
+            .filter_map(|name| Node::slot_of_checkpoint(name, job, input));
+        let stored = slots.map(|slot| async move {
+            let node = Node::Checkpoint(job, input.clone(), slot);
+            patiently(session, || session.get(node.clone())).await
+        });
+        let stored = try_join_all(stored).await?.into_iter().flatten();
+        // One that another version wrote has nothing to add.
+        let stored = stored.filter_map(|data| from_payload::<Stored>(&data).ok());
+        account = account.plus(&account_of_parts(stored.collect()));
     }
     Ok(account)
+}
+
+/// Parts of another division have been read again since, and so has a part that another slot had.
+fn account_of_parts(mut slots: Vec<Stored>) -> Account {
+    slots.retain(|slot| slot.reached != Reached::default());
+    slots.sort_unstable_by_key(|slot| Reverse(slot.holder.version));
+    let division = slots.first().map(|newest| newest.slots);
+    let mut ranks = BTreeSet::new();
+    slots.retain(|slot| Some(slot.slots) == division && ranks.insert(slot.rank));
+    let parts = slots.iter().map(|slot| &slot.reached.so_far);
+    parts.fold(Account::default(), |sum, part| sum.plus(part))
 }
 
 impl Checkpoint {
@@ -253,7 +267,7 @@ mod tests {
     use crate::acking::Ends;
     use crate::coordination::memory::MemoryServer;
     use crate::ids::{IdSource, LogPosition};
-    use crate::log::wants::{Read, Seal};
+    use crate::log::wants::Seal;
 
     fn assignment(version: u64, slots: u32) -> Assignment {
         Assignment {
@@ -377,7 +391,8 @@ mod tests {
     async fn the_account_of_a_job_counts_on_where_a_slot_goes_on() {
         let peers = Peers::new();
         let job = IdSource::from_seed(1).job();
-        let account = async || account_of(&*peers.session, job).await.unwrap();
+        let inputs = ["read".into()];
+        let account = async || account_of(&*peers.session, job, &inputs).await.unwrap();
         let (first, _) = peers.claim(3).await;
         assert_eq!(account().await, Account::default());
         first.opened().await.unwrap();
@@ -391,8 +406,64 @@ mod tests {
         // In another division everything is read again.
         peers.claim_of(5, 3).await.unwrap();
         assert_eq!(account().await, Account::default());
-        let other = account_of(&*peers.session, IdSource::from_seed(2).job());
-        assert_eq!(other.await.unwrap(), Account::default());
+        let other = IdSource::from_seed(2).job();
+        let other = account_of(&*peers.session, other, &inputs).await;
+        assert_eq!(other.unwrap(), Account::default());
+    }
+
+    #[tokio::test]
+    async fn an_input_that_is_exhausted_keeps_its_account_whatever_becomes_of_its_slots() {
+        let peers = Peers::new();
+        let (first, _) = peers.claim(3).await;
+        first.save(&reached(20, 0)).await.unwrap();
+        let holder = Holder {
+            version: LogPosition(4),
+            ..first.holder
+        };
+        let exhausted = Assignment {
+            read: Read::No,
+            rank: 0,
+            slots: 1,
+            ..assignment(4, 1)
+        };
+        claim(&peers.session, &exhausted, SlotId(1), holder)
+            .await
+            .unwrap();
+        let job = exhausted.job;
+        let account = account_of(&*peers.session, job, &["read".into()]).await;
+        assert_eq!(account.unwrap().r#in, 20);
+    }
+
+    #[test]
+    fn each_part_counts_once_as_whoever_had_it_last_has_read_it() {
+        let part = |version, rank, slots, rows| Stored {
+            holder: Holder {
+                version: LogPosition(version),
+                peer: IdSource::from_seed(version).peer(),
+                epoch: 1,
+            },
+            stage: Stage::Open,
+            rank,
+            slots,
+            reached: match rows {
+                0 => Reached::default(),
+                rows => reached(rows, 0),
+            },
+        };
+        let read = |parts: &[Stored]| account_of_parts(parts.to_vec()).r#in;
+        assert_eq!(read(&[]), 0);
+        assert_eq!(read(&[part(3, 0, 2, 10), part(4, 1, 2, 20)]), 30);
+        // Another slot had the second part before.
+        let parts = [part(3, 0, 2, 10), part(4, 1, 2, 20), part(5, 1, 2, 7)];
+        assert_eq!(read(&parts), 17);
+        // It was divided by three before that; and who has read nothing says nothing.
+        let parts = [
+            parts[0].clone(),
+            parts[2].clone(),
+            part(2, 2, 3, 99),
+            part(9, 0, 4, 0),
+        ];
+        assert_eq!(read(&parts), 17);
     }
 
     #[tokio::test]

@@ -46,7 +46,7 @@ pub enum Count {
     Relinquished,
     /// Roots that were played again.
     Retried,
-    /// Roots whose tree stood still for its time-out.
+    /// Roots that nobody knew any more after their time-out.
     TimedOut,
     /// Milliseconds in which a batch was ready to be sent and nobody had room for it.
     BlockedMs,

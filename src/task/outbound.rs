@@ -3,7 +3,7 @@
 
 use super::counters::{Count, TaskCounters};
 use super::retries::RetriesBySource;
-use crate::acking::{AckGroup, Cause, Retries};
+use crate::acking::{AckGroup, Cause, Inquiry, Retries};
 use crate::ids::{PeerId, SlotId, TaskName};
 use crate::messaging::{InboxKind, Links, Lost, Message, SegmentsMessage, Transport, TrySendError};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,6 +21,10 @@ pub(super) struct Outbound {
     /// itself be waiting for whoever has something to tell it. There are no more of these than roots
     /// are under way.
     told: VecDeque<Retries>,
+    /// For who works on the job, and by links of their own: nobody waits until one is asked who
+    /// cannot be reached. No more than one round of questions.
+    asked: VecDeque<(PeerId, Inquiry)>,
+    workers: Links,
     /// Acks that their acker cannot have any more.
     undelivered: Vec<(PeerId, AckGroup)>,
     /// Changes when a link has broken.
@@ -73,6 +77,8 @@ impl Outbound {
             sources,
             queue,
             told: VecDeque::new(),
+            asked: VecDeque::new(),
+            workers: Links::to(InboxKind::Acker),
             undelivered: Vec::new(),
             counters,
         }
@@ -126,6 +132,12 @@ impl Outbound {
         self.told.push_back(retries);
     }
 
+    /// Asks who works on the job, as soon as they have room. What was asked before and has not left
+    /// yet is too old to be asked.
+    pub(super) fn ask(&mut self, inquiries: Vec<(PeerId, Inquiry)>) {
+        self.asked = inquiries.into();
+    }
+
     /// Whether a source is to be told something that it has no room for.
     pub(super) fn has_to_tell(&self) -> bool {
         !self.told.is_empty()
@@ -156,6 +168,7 @@ impl Outbound {
         }
         let flushed = self.flush_queue();
         self.tell_sources();
+        self.ask_workers();
         flushed
     }
 
@@ -176,6 +189,8 @@ impl Outbound {
                 self.push(To::Acker(acker), message);
             }
         }
+        // Who was asked and did not hear it does not answer.
+        drop(self.workers.take_lost());
         for (_, lost) in self.sources.take_lost() {
             if let Lost::Word(Message::Retries(retries)) = lost {
                 self.tell(retries);
@@ -195,6 +210,20 @@ impl Outbound {
         }
     }
 
+    /// Who is not asked does not answer, and is asked again.
+    fn ask_workers(&mut self) {
+        for (peer, inquiry) in std::mem::take(&mut self.asked) {
+            let message = Message::Inquiry(inquiry);
+            match self.workers.try_send(&*self.transport, peer, message) {
+                Err(TrySendError::Full(Message::Inquiry(back))) => {
+                    self.asked.push_back((peer, back));
+                }
+                Err(_) => self.counters.add(Count::Misdirected, 1),
+                Ok(()) => {}
+            }
+        }
+    }
+
     fn flush_queue(&mut self) -> Flushed {
         while let Some(Parcel { to, message }) = self.queue.pop_front() {
             let sent = match to {
@@ -209,10 +238,6 @@ impl Outbound {
                     self.counters.add(Count::Misdirected, 1);
                     let groups = acks.groups.into_iter().map(|group| (acker, group));
                     self.undelivered.extend(groups);
-                }
-                // An acker that is gone has nothing to answer.
-                (Err(TrySendError::Closed(_)), To::Acker(_)) => {
-                    self.counters.add(Count::Misdirected, 1);
                 }
                 (Err(TrySendError::Full(message) | TrySendError::Closed(message)), _) => {
                     self.queue.push_front(Parcel { to, message });
@@ -279,10 +304,11 @@ impl Outbound {
     }
 
     /// Waits until the first message that is blocked may be taken, until a source has room for what
-    /// it is to be told, or until a link has broken. Waits for ever when there is nothing of it, and
+    /// it is to be told or a peer for what it is asked, or until a link has broken. Waits for ever when there is nothing of it, and
     /// when a task has no ready peer: a newer assignment has to come.
     pub(super) async fn writable(&mut self) {
         let sources: BTreeSet<PeerId> = self.told.iter().map(|retries| retries.source).collect();
+        let workers: BTreeSet<PeerId> = self.asked.iter().map(|(peer, _)| *peer).collect();
         let (routes, ackers) = (&mut self.routes, &mut self.ackers);
         let first = self.queue.front().map(|parcel| parcel.to);
         let sent = async {
@@ -295,6 +321,7 @@ impl Outbound {
         tokio::select! {
             () = sent => {}
             () = self.sources.one_ready(&sources) => {}
+            () = self.workers.one_ready(&workers) => {}
             // The next flush makes up for it.
             Ok(()) = self.broken.changed() => self.broken.mark_changed(),
         }

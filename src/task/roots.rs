@@ -3,16 +3,18 @@
 
 use super::context::{Identity, Role};
 use super::dead_letters::GivenUp;
-use super::exception::{Fault, Phase};
-use super::outbound::To;
+use super::exception::{Fault, Phase, shortened};
 use super::run::TaskRun;
 use super::traces::Traced;
 use crate::acking::{Inquiry, Question, RootId};
 use crate::ids::PeerId;
 use crate::messaging::Message;
+use serde_json::json;
 
 /// A run tells of so many segments that were given up; all of them are counted and buried.
 const BURIALS_TOLD_MAX: usize = 10;
+/// So much of it.
+const SEGMENT_TOLD_BYTES_MAX: usize = 1000;
 
 impl TaskRun {
     /// Completions and forced retries, which only inputs get. They are taken even while the output
@@ -68,7 +70,7 @@ impl TaskRun {
         let Role::Input(input) = &mut context.role else {
             return;
         };
-        let mut asked = Vec::new();
+        let (mut asked, mut inquiries) = (Vec::new(), Vec::new());
         let now = context.now;
         input.pending.expire(now);
         for question in input.pending.take_questions(&self.assignment.workers, now) {
@@ -82,10 +84,10 @@ impl TaskRun {
                 quiet_ms: context.identity.task.pending_timeout_ms.get(),
                 roots,
             };
-            for peer in of {
-                let message = Message::Inquiry(inquiry.clone());
-                context.outbound.push(To::Acker(peer), message);
-            }
+            inquiries.extend(of.into_iter().map(|peer| (peer, inquiry.clone())));
+        }
+        if !inquiries.is_empty() {
+            context.outbound.ask(inquiries);
         }
         for root in asked {
             context.note(context.root_id(root), Traced::Asked);
@@ -124,6 +126,7 @@ impl TaskRun {
                 tracing::error!(
                     job = %context.identity.job, task = %context.identity.task.name, %root,
                     attempts = condemned.attempts, reason = condemned.reason,
+                    segment = shortened(json!(given_up.segment).to_string(), SEGMENT_TOLD_BYTES_MAX),
                     "a segment is given up"
                 );
             }

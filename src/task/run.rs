@@ -195,8 +195,10 @@ impl TaskRun {
         }
         let context = &mut self.context;
         if context.arrived.is_empty() {
-            // All that came of what was here before has left.
-            context.inbox.settle();
+            // All that came of what was here before has left, but for acks that wait for others.
+            if context.acks.due().is_none() {
+                context.inbox.settle();
+            }
             context.arrived.extend(context.inbox.try_next());
         }
         !context.arrived.is_empty()

@@ -113,7 +113,7 @@ pub enum Traced {
         /// Why.
         reason: String,
     },
-    /// Its acker was asked whether it moves.
+    /// The peers of its job were asked whether it is alive.
     Asked,
     /// Its whole tree is acknowledged.
     Completed {

@@ -3,7 +3,9 @@
 use crate::cluster::Cluster;
 use crate::fuzz::{forge, joined};
 use crate::script::Script;
-use onyx::acking::{Ack, AckGroup, AckMessage, Cause, Completions, Reach, Retries};
+use onyx::acking::{
+    Ack, AckGroup, AckMessage, Cause, Completions, Inquiry, Progress, Reach, Retries,
+};
 use onyx::codec::{Batch, BatchMeta, EncodedBuilder, Origin, Row, to_payload};
 use onyx::ids::{IdSource, LogPosition, PeerId};
 use onyx::messaging::{
@@ -218,7 +220,21 @@ fn books() -> Vec<Message> {
             epoch,
             cause: Cause::Asked,
             reason: "asked for".into(),
-            roots,
+            roots: roots.clone(),
+        }),
+        Message::Inquiry(Inquiry {
+            source,
+            epoch,
+            number: 4,
+            quiet_ms: 60_000,
+            roots: roots.clone(),
+        }),
+        Message::Progress(Progress {
+            source,
+            epoch,
+            number: 4,
+            by: peer(2),
+            alive: roots,
         }),
     ]
 }

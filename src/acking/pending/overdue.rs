@@ -4,19 +4,22 @@
 use super::{ONE_MS, Pending, Try};
 use crate::acking::acks::Inquiry;
 use crate::acking::open_roots::Attempt;
-use crate::acking::troubles::{Then, Told};
+use crate::acking::troubles::{Rounds, Then, Told};
 use crate::clock::Millis;
 use crate::ids::PeerId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A root that is alive, or of which nobody knows, is asked about again after this part of the
-/// time-out.
+/// A root that is alive is asked about again after this part of the time-out, and who is asked has as
+/// long to answer.
 pub(super) const ASK_AGAIN: u32 = 4;
 
-/// When somebody did not answer so often in a row, for about a time-out, its silence counts as an
-/// answer. Whoever is gone for so long has left the cluster, mostly.
+/// When somebody did not answer so often in a row, for a time-out, nobody will know. Whoever is gone
+/// for so long has left the cluster, mostly.
 pub(super) const SILENCES_MAX: u32 = 4;
+
+/// Nobody may have known a root because it was on its way from one to the other.
+const MISSES_MAX: u32 = 2;
 
 /// What is to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,19 +39,19 @@ impl<P> Pending<P> {
         let due = self.timeouts.due(now);
         if !due.is_empty() {
             for root in self.under_way(due) {
-                self.doubt(root, 0, now);
+                self.doubt(root, Rounds::default(), now);
             }
         }
         while let Some(then) = self.troubles.due(now) {
             match then {
-                Then::Ask(root, silences) if self.is_under_way(root) => {
-                    self.doubt(root, silences, now);
+                Then::Ask(root, rounds) if self.is_under_way(root) => {
+                    self.doubt(root, rounds, now);
                 }
                 Then::Retry(root) if self.is_under_way(root) => self.mark(root, Try::Another),
                 Then::Repeat(root) if self.is_under_way(root) => self.mark(root, Try::TheSame),
-                Then::Unknown(roots, silences) => {
+                Then::Unknown(roots, rounds) => {
                     for root in roots {
-                        self.unknown(root, silences, now);
+                        self.unknown(root, rounds, now);
                     }
                 }
                 Then::Ask(..) | Then::Retry(_) | Then::Repeat(_) => {}
@@ -60,14 +63,14 @@ impl<P> Pending<P> {
     /// are alive? A root is when it had an ack within the time-out, or when somebody has a segment
     /// of it.
     pub fn take_questions(&mut self, peers: &BTreeSet<PeerId>, now: Millis) -> Vec<Question> {
-        let until = now.plus(self.rules.timeouts.tick.max(ONE_MS));
+        let until = now.plus(self.a_while());
         let mut questions = Vec::new();
-        for (silences, roots) in std::mem::take(&mut self.doubted) {
+        for (rounds, roots) in std::mem::take(&mut self.doubted) {
             for roots in roots.chunks(Inquiry::ROOTS_MAX) {
                 let roots = roots.to_vec();
                 let ackers = roots.iter().filter_map(|root| self.acker(*root));
                 let of: BTreeSet<PeerId> = ackers.chain(peers.iter().copied()).collect();
-                let number = self.troubles.ask(&roots, &of, until, silences);
+                let number = self.troubles.ask(&roots, &of, until, rounds);
                 questions.push(Question { number, of, roots });
             }
         }
@@ -76,52 +79,65 @@ impl<P> Pending<P> {
 
     /// A peer has answered a question. What was not asked, or is not open any more, means nothing.
     pub fn answered(&mut self, number: u64, by: PeerId, alive: &[u64], now: Millis) {
-        let Told { alive, lost } = self.troubles.answered(number, by, alive);
+        let told = self.troubles.answered(number, by, alive);
+        let Told {
+            alive,
+            missed,
+            rounds,
+        } = told;
+        let later = now.plus(self.a_while());
         for root in alive {
-            self.ask_again(root, 0, now);
+            self.troubles.ask_at(later, root, Rounds::default());
         }
-        for root in lost {
-            self.lost(
-                root,
-                "no ack came within its time-out, and no peer has it",
-                now,
-            );
+        let misses = rounds.misses + 1;
+        let soon = now.plus(self.rules.timeouts.tick.max(ONE_MS));
+        for root in missed {
+            if misses >= MISSES_MAX {
+                self.lost(root, now);
+            } else {
+                let rounds = Rounds {
+                    misses,
+                    ..Rounds::default()
+                };
+                self.troubles.ask_at(soon, root, rounds);
+            }
         }
     }
 
     /// A root has pended for long: the pipeline is slow, or it is lost.
-    fn doubt(&mut self, root: u64, silences: u32, now: Millis) {
+    fn doubt(&mut self, root: u64, rounds: Rounds, now: Millis) {
         let Some(at) = self.find(root) else { return };
         self.limit.cut(self.sent[at].sent_at, now);
-        self.doubted.entry(silences).or_default().push(root);
+        self.doubted.entry(rounds).or_default().push(root);
     }
 
-    fn ask_again(&mut self, root: u64, silences: u32, now: Millis) {
-        let later = self.rules.timeouts.pending / ASK_AGAIN;
-        let moment = now.plus(later.max(ONE_MS));
-        self.troubles.ask_at(moment, root, silences);
+    /// A part of the time-out.
+    fn a_while(&self) -> Duration {
+        (self.rules.timeouts.pending / ASK_AGAIN).max(ONE_MS)
     }
 
-    /// Nobody who answered knows a root, and not everybody answered.
-    fn unknown(&mut self, root: u64, silences: u32, now: Millis) {
-        if silences >= SILENCES_MAX {
-            self.lost(
-                root,
-                "no ack came, and a peer of the job did not answer",
-                now,
-            );
-        } else {
-            self.ask_again(root, silences, now);
+    /// Nobody who answered knows a root, and not everybody answered. In the end it is played again,
+    /// which is no try: nobody has said that it is lost.
+    fn unknown(&mut self, root: u64, rounds: Rounds, now: Millis) {
+        if !self.is_under_way(root) {
+            return;
         }
+        let silences = rounds.silences + 1;
+        if silences < SILENCES_MAX {
+            return self.doubt(root, Rounds { silences, ..rounds }, now);
+        }
+        self.counters.timed_out += 1;
+        self.mark(root, Try::TheSame);
     }
 
     /// A root's tree has come to an end without being complete.
-    fn lost(&mut self, root: u64, reason: &str, now: Millis) {
+    fn lost(&mut self, root: u64, now: Millis) {
         let found = self.find(root);
         let Some(at) = found.filter(|at| self.sent[*at].is_under_way(root)) else {
             return;
         };
         self.counters.timed_out += 1;
+        let reason = "no ack came within its time-out, and no peer has it";
         self.try_again(at, root, reason, now);
     }
 
@@ -148,5 +164,5 @@ impl<P> Pending<P> {
     }
 }
 
-/// Roots that are to be asked about, by how often in a row somebody did not answer.
-pub(super) type Doubted = BTreeMap<u32, Vec<u64>>;
+/// Roots that are to be asked about.
+pub(super) type Doubted = BTreeMap<Rounds, Vec<u64>>;

@@ -237,7 +237,15 @@ fn context(directory: &Path, settings: &AeronSettings) -> Result<AeronDriverCont
     context.set_ipc_mtu_length(IPC_MTU_BYTES.min(settings.frame_max()))?;
     context.set_counters_buffer_length(COUNTERS_BYTES)?;
     context.set_loss_report_buffer_length(LOSS_REPORT_BYTES)?;
+    // The log of errors has its 4 MiB: Aeron takes no less, and it is written only when it is needed.
     let socket = socket_bytes();
+    if socket < SOCKET_BYTES {
+        tracing::warn!(
+            bytes = socket,
+            wanted = SOCKET_BYTES,
+            "the system allows small socket buffers only: UDP between machines is slower; raise net.core.rmem_max and net.core.wmem_max"
+        );
+    }
     context.set_socket_so_rcvbuf(socket)?;
     context.set_socket_so_sndbuf(socket)?;
     context.set_rcv_initial_window_length(socket)?;

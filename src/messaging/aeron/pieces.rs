@@ -5,8 +5,8 @@ use crate::messaging::frames::HEADER_LEN;
 use crate::messaging::{Message, SegmentsMessage};
 
 /// Of a list of roots: source, epoch, word, width, first, count; and what else a message has of
-/// fixed length.
-const ROOTS_OVERHEAD: usize = HEADER_LEN + 16 + 8 + 1 + 1 + 8 + 4 + 4;
+/// fixed length, at most a number and a peer.
+const ROOTS_OVERHEAD: usize = HEADER_LEN + 16 + 8 + 1 + 1 + 8 + 4 + 8 + 16;
 /// Of a root, at most.
 const ROOT_LEN: usize = 8;
 /// Of segments: the length of the task's name.
@@ -106,6 +106,7 @@ mod tests {
     use crate::acking::Cause;
     use crate::codec::{Batch, BatchMeta, EncodedBuilder, Origin};
     use crate::ids::{IdSource, LogPosition};
+    use crate::messaging::aeron::AeronSettings;
     use crate::messaging::{Envelope, LinkId, encode_frame};
     use crate::segment::Segment;
     use proptest::prelude::*;
@@ -173,6 +174,35 @@ mod tests {
                 }
                 prop_assert_eq!(sent, parts(&message));
             }
+        }
+    }
+
+    #[test]
+    fn a_question_and_its_answer_are_never_cut() {
+        const TERM_BYTES_MIN: usize = 64 << 10;
+        let mut settings = AeronSettings::new(1, 1);
+        settings.term_bytes = TERM_BYTES_MIN;
+        let mut ids = IdSource::from_seed(1);
+        let (source, by) = (ids.peer(), ids.peer());
+        // As far from each other as numbers can be, so that each takes its eight bytes.
+        let roots = || (0..Inquiry::ROOTS_MAX as u64).map(|n| n << 54).collect();
+        let inquiry = Message::Inquiry(Inquiry {
+            source,
+            epoch: 1,
+            number: 1,
+            quiet_ms: 1,
+            roots: roots(),
+        });
+        let progress = Message::Progress(Progress {
+            source,
+            epoch: 1,
+            number: 1,
+            by,
+            alive: roots(),
+        });
+        for message in [inquiry, progress] {
+            assert!(!is_longer(&message, settings.frame_max()));
+            assert!(frame_len(&message) <= settings.frame_max());
         }
     }
 

@@ -255,8 +255,7 @@ fn numbers(range: std::ops::Range<i64>) -> Vec<Segment> {
     range.map(|n| [("n", n)].into_iter().collect()).collect()
 }
 
-/// Segments that arrived, with the roots they descend from.
-/// Who plays it is through with them.
+/// Takes the segments that arrived, with the roots they descend from, and has done with them.
 fn arrived(inbox: &mut Inbox) -> Vec<(u64, i64)> {
     let mut segments = Vec::new();
     while let Some(message) = inbox.try_next() {
