@@ -58,6 +58,8 @@ impl TaskRun {
         strangers
             .into_iter()
             .for_each(|message| context.turn_away(message));
+        // Segments that came to an input by mistake are not with it any more.
+        context.inbox.settle();
         for (root, reach) in traced {
             context.note(context.root_id(root), Traced::completed(reach));
         }

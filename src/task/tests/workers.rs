@@ -143,6 +143,30 @@ async fn a_test_passes_segments_on_as_they_came_wherever_it_stands() {
 }
 
 #[tokio::test]
+async fn a_batch_is_with_its_task_until_all_that_came_of_it_has_left() {
+    let (rig, mut read, mut work, mut next) = worked(6, |segment, out| {
+        out.push(segment);
+        Ok(())
+    })
+    .await;
+    let with = |task: &str| {
+        let roots: Vec<u64> = (1..=7).collect();
+        rig.transport.held(peer(task), (peer("in"), 1), &roots)
+    };
+    assert!(with("work").is_empty());
+    work_off(&mut read);
+    assert_eq!(with("work"), [1, 2, 3, 4, 5, 6]);
+    work_off(&mut work);
+    assert_eq!((with("work").len(), with("out").len()), (0, 6));
+    // What comes to an input by mistake is not with it.
+    let stray = next.try_next().unwrap();
+    rig.send("in", stray);
+    assert_eq!(with("in").len(), 6);
+    work_off(&mut read);
+    assert_eq!((rig.figures("in").misdirected, with("in").len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_segment_for_another_task_or_job_is_counted_and_left_alone() {
     let (rig, mut read, mut work, mut next) = worked(6, |segment, out| {
         out.push(segment);
