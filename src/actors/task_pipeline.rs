@@ -92,6 +92,7 @@ struct Drive {
     saving: Option<BoxFuture<'static, (Reached, Result<(), CheckpointError>)>>,
     /// What was saved last.
     saved: Option<Reached>,
+    last_save: LastSave,
     /// Whether the end of the input is.
     end: End,
     /// How many saves have failed since.
@@ -145,6 +146,7 @@ impl Drive {
             orders: received,
             saving: None,
             saved: None,
+            last_save: LastSave::default(),
             end: End::NotSaved,
             failed_saves: 0,
             _obituary: obituary,
@@ -266,7 +268,7 @@ impl Drive {
                     if stretch.is_over(run.now()) {
                         // The arbiter's other work, and the actor's mailbox, get their turn.
                         tokio::task::yield_now().await;
-                        if checkpoints.tick().now_or_never().is_some() {
+                        if checkpoints.tick().now_or_never().is_some() || self.is_due_early(run) {
                             self.save(run);
                         }
                     }
@@ -329,6 +331,12 @@ impl Drive {
         }
     }
 
+    fn is_due_early(&self, run: &TaskRun) -> bool {
+        let interval = self.start.checkpoint_interval;
+        self.last_save
+            .is_followed(run.settled(), run.now(), interval)
+    }
+
     fn save_end(&mut self, run: &TaskRun) {
         if self.end != End::NotSaved || self.saving.is_some() {
             return;
@@ -346,6 +354,10 @@ impl Drive {
         }
         let Some(checkpoint) = run.checkpoint().cloned() else {
             return;
+        };
+        self.last_save = LastSave {
+            began: run.now(),
+            settled: run.settled(),
         };
         let save = async move {
             let result = checkpoint.save(&reached).await;
@@ -436,6 +448,26 @@ impl Stretch {
             };
         }
         is_over
+    }
+}
+
+/// When the last save began, and how many roots were settled then.
+#[derive(Debug, Default)]
+struct LastSave {
+    began: Millis,
+    settled: u64,
+}
+
+impl LastSave {
+    /// So many roots are worth a save of their own: whoever follows would do all of them again.
+    const SETTLED_MUCH: u64 = 65_536;
+    /// In an interval of saving, at most so many saves begin.
+    const SAVES_MAX: u32 = 10;
+
+    /// Whether another is due before its time.
+    fn is_followed(&self, settled: u64, now: Millis, interval: Duration) -> bool {
+        settled >= self.settled + Self::SETTLED_MUCH
+            && now.since(self.began) >= interval / Self::SAVES_MAX
     }
 }
 
@@ -540,5 +572,24 @@ impl Handler<Crash> for TaskPipeline {
 
     fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
         let _ = self.orders.send(Order::Crash);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn much_is_saved_before_its_time_and_not_too_often() {
+        const INTERVAL: Duration = Duration::from_secs(1);
+        let last = LastSave {
+            began: Millis(5_000),
+            settled: 1_000,
+        };
+        let is_due = |settled, now| last.is_followed(settled, Millis(now), INTERVAL);
+        let much = 1_000 + LastSave::SETTLED_MUCH;
+        assert!(is_due(much, 5_100));
+        assert!(!is_due(much - 1, 5_900));
+        assert!(!is_due(much, 5_099));
     }
 }

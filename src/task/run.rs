@@ -322,6 +322,14 @@ impl TaskRun {
         }
     }
 
+    /// How many roots an input has read and will not read again, since this run began.
+    pub fn settled(&self) -> u64 {
+        match &self.context.role {
+            Role::Input(input) => input.pending.settled().read,
+            Role::Function | Role::Output(_) => 0,
+        }
+    }
+
     /// Where the progress of the slot is kept; functions have none.
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()
