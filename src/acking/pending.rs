@@ -15,7 +15,7 @@ use super::limit::Limit;
 use super::open_roots::{End, Ends, OpenRoots, Reads};
 use super::retry_rule::RetryRule;
 use super::timeout_pool::{TimeoutPool, Timeouts};
-use super::troubles::Troubles;
+use super::troubles::{Due, Troubles};
 use crate::clock::Millis;
 use crate::codec::{Encoded, EncodedBuilder};
 use crate::ids::PeerId;
@@ -230,7 +230,7 @@ impl<P> Pending<P> {
             Cause::GivenBack => self.mark(root, Try::TheSame),
             Cause::Unacked => {
                 let soon = now.plus(self.rules.timeouts.tick.max(ONE_MS));
-                self.troubles.repeat_at(soon, root);
+                self.troubles.at(soon, Due::Repeat(root));
             }
         }
         true

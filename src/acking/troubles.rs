@@ -36,25 +36,17 @@ pub(super) struct Rounds {
     pub(super) misses: u32,
 }
 
+/// What is to happen to a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Ask(u64, Rounds),
-    Retry(u64),
-    Repeat(u64),
-    Silence(u64),
-}
-
-/// What happens to roots.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// It is asked whether this one is alive.
+pub(super) enum Due {
+    /// It is asked whether it is alive.
     Ask(u64, Rounds),
     /// It is sent again, and that counts as a try.
     Retry(u64),
     /// It is sent again, and that does not count.
     Repeat(u64),
-    /// Somebody has not answered: nobody knows about these.
-    Unknown(Vec<u64>, Rounds),
+    /// The question with this number has not been answered by everybody.
+    Silence(u64),
 }
 
 /// What an answer tells.
@@ -115,38 +107,25 @@ impl Troubles {
         }
     }
 
-    /// It is to be asked about a root at a later moment.
-    pub(super) fn ask_at(&mut self, moment: Millis, root: u64, rounds: Rounds) {
-        self.later.insert((moment, Due::Ask(root, rounds)));
+    /// The roots of a question that is not waited for any more, of which nobody knows, and what was
+    /// found out about them before.
+    pub(super) fn unanswered(&mut self, number: u64) -> (BTreeSet<u64>, Rounds) {
+        let question = self.questions.remove(&number);
+        question.map_or_else(Default::default, |it| (it.unknown, it.rounds))
     }
 
-    /// A root is to be sent again at a later moment, as another try.
-    pub(super) fn retry_at(&mut self, moment: Millis, root: u64) {
-        self.later.insert((moment, Due::Retry(root)));
-    }
-
-    /// A root is to be sent again at a later moment, as the same try.
-    pub(super) fn repeat_at(&mut self, moment: Millis, root: u64) {
-        self.later.insert((moment, Due::Repeat(root)));
+    pub(super) fn at(&mut self, moment: Millis, due: Due) {
+        self.later.insert((moment, due));
     }
 
     /// The next thing whose moment has come.
-    pub(super) fn due(&mut self, now: Millis) -> Option<Then> {
+    pub(super) fn due(&mut self, now: Millis) -> Option<Due> {
         let (moment, due) = *self.later.first()?;
         if moment > now {
             return None;
         }
         self.later.pop_first();
-        Some(match due {
-            Due::Ask(root, rounds) => Then::Ask(root, rounds),
-            Due::Retry(root) => Then::Retry(root),
-            Due::Repeat(root) => Then::Repeat(root),
-            Due::Silence(number) => {
-                let question = self.questions.remove(&number)?;
-                let unknown = question.unknown.into_iter().collect();
-                Then::Unknown(unknown, question.rounds)
-            }
-        })
+        Some(due)
     }
 
     /// When the next one is due.
@@ -235,22 +214,20 @@ mod tests {
         let mut troubles = Troubles::default();
         let both = BTreeSet::from([peer(1), peer(2)]);
         let number = troubles.ask(&[1, 2], &both, Millis(10), ROUNDS);
-        troubles.retry_at(Millis(5), 3);
-        troubles.repeat_at(Millis(6), 4);
-        troubles.ask_at(Millis(7), 5, ROUNDS);
+        troubles.at(Millis(5), Due::Retry(3));
+        troubles.at(Millis(6), Due::Repeat(4));
+        troubles.at(Millis(7), Due::Ask(5, ROUNDS));
         assert_eq!(troubles.next(), Some(Millis(5)));
         assert_eq!(
             answered(&mut troubles, number, peer(2), &[2]),
             told(&[2], &[])
         );
-        assert_eq!(troubles.due(Millis(9)), Some(Then::Retry(3)));
-        assert_eq!(troubles.due(Millis(9)), Some(Then::Repeat(4)));
-        assert_eq!(troubles.due(Millis(9)), Some(Then::Ask(5, ROUNDS)));
+        assert_eq!(troubles.due(Millis(9)), Some(Due::Retry(3)));
+        assert_eq!(troubles.due(Millis(9)), Some(Due::Repeat(4)));
+        assert_eq!(troubles.due(Millis(9)), Some(Due::Ask(5, ROUNDS)));
         assert_eq!(troubles.due(Millis(9)), None);
-        assert_eq!(
-            troubles.due(Millis(10)),
-            Some(Then::Unknown(vec![1], ROUNDS))
-        );
+        assert_eq!(troubles.due(Millis(10)), Some(Due::Silence(number)));
+        assert_eq!(troubles.unanswered(number), (BTreeSet::from([1]), ROUNDS));
         assert_eq!(troubles.due(Millis(99)), None);
         // Too late.
         assert_eq!(

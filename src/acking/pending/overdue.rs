@@ -4,7 +4,7 @@
 use super::{ONE_MS, Pending, Try};
 use crate::acking::acks::Inquiry;
 use crate::acking::open_roots::Attempt;
-use crate::acking::troubles::{Rounds, Then, Told};
+use crate::acking::troubles::{Due, Rounds, Told};
 use crate::clock::Millis;
 use crate::ids::PeerId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,19 +42,20 @@ impl<P> Pending<P> {
                 self.doubt(root, Rounds::default(), now);
             }
         }
-        while let Some(then) = self.troubles.due(now) {
-            match then {
-                Then::Ask(root, rounds) if self.is_under_way(root) => {
+        while let Some(due) = self.troubles.due(now) {
+            match due {
+                Due::Ask(root, rounds) if self.is_under_way(root) => {
                     self.doubt(root, rounds, now);
                 }
-                Then::Retry(root) if self.is_under_way(root) => self.mark(root, Try::Another),
-                Then::Repeat(root) if self.is_under_way(root) => self.mark(root, Try::TheSame),
-                Then::Unknown(roots, rounds) => {
+                Due::Retry(root) if self.is_under_way(root) => self.mark(root, Try::Another),
+                Due::Repeat(root) if self.is_under_way(root) => self.mark(root, Try::TheSame),
+                Due::Silence(number) => {
+                    let (roots, rounds) = self.troubles.unanswered(number);
                     for root in roots {
                         self.unknown(root, rounds, now);
                     }
                 }
-                Then::Ask(..) | Then::Retry(_) | Then::Repeat(_) => {}
+                Due::Ask(..) | Due::Retry(_) | Due::Repeat(_) => {}
             }
         }
     }
@@ -87,7 +88,7 @@ impl<P> Pending<P> {
         } = told;
         let later = now.plus(self.a_while());
         for root in alive {
-            self.troubles.ask_at(later, root, Rounds::default());
+            self.troubles.at(later, Due::Ask(root, Rounds::default()));
         }
         let misses = rounds.misses + 1;
         let soon = now.plus(self.rules.timeouts.tick.max(ONE_MS));
@@ -99,7 +100,7 @@ impl<P> Pending<P> {
                     misses,
                     ..Rounds::default()
                 };
-                self.troubles.ask_at(soon, root, rounds);
+                self.troubles.at(soon, Due::Ask(root, rounds));
             }
         }
     }
@@ -159,7 +160,7 @@ impl<P> Pending<P> {
         }
         match rule.wait(attempt, root) {
             Duration::ZERO => self.mark(root, Try::Another),
-            wait => self.troubles.retry_at(now.plus(wait), root),
+            wait => self.troubles.at(now.plus(wait), Due::Retry(root)),
         }
     }
 }

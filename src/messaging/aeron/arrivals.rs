@@ -385,7 +385,7 @@ mod tests {
         }
 
         fn said(&mut self) -> Vec<Control> {
-            let words = self.words.waiting().flat_map(|(_, words)| words.drain(..));
+            let words = self.words.take().into_iter();
             words.map(|word| word.control).collect()
         }
 

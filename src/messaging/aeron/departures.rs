@@ -420,7 +420,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    fn site(port: u16) -> AeronSite {
+    pub(super) fn site(port: u16) -> AeronSite {
         AeronSite {
             driver: DriverId(1),
             address: ([127, 0, 0, 1], port).into(),
@@ -429,14 +429,12 @@ mod tests {
     }
 
     fn said(words: &mut Words) -> Vec<u64> {
-        let mut links = Vec::new();
-        for (_, words) in words.waiting() {
-            links.extend(words.drain(..).map(|word| match word.control {
-                Control::Open(open) => open.link.0,
-                other => panic!("said {other:?}"),
-            }));
-        }
-        links
+        let said = words.take().into_iter();
+        said.map(|word| match word.control {
+            Control::Open(open) => open.link.0,
+            other => panic!("said {other:?}"),
+        })
+        .collect()
     }
 
     #[test]

@@ -37,6 +37,13 @@ impl Words {
             .map(|(site, words)| (*site, words))
     }
 
+    /// Takes all that is to be said, whoever it is for.
+    #[cfg(test)]
+    pub(super) fn take(&mut self) -> Vec<Word> {
+        let sites = std::mem::take(&mut self.sites);
+        sites.into_values().flatten().collect()
+    }
+
     /// Nobody is there any more.
     pub(super) fn forget(&mut self, site: AeronSite) {
         self.sites.remove(&site);

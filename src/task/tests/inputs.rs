@@ -22,6 +22,12 @@ async fn reading(limit: i64, change: impl FnOnce(&mut Task)) -> (Rig, Ends) {
     (rig.await, ends)
 }
 
+/// Asks about its roots after a second.
+fn impatient(task: &mut Task) {
+    task.pending_timeout_ms = count(1_000);
+    task.input_retry_timeout_ms = count(100);
+}
+
 fn completions(roots: impl IntoIterator<Item = u64>) -> Message {
     let roots = roots.into_iter().collect();
     Message::Completions(Completions {
@@ -192,11 +198,7 @@ async fn a_root_that_is_given_back_is_played_again_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_root_that_is_not_acknowledged_in_time_is_played_again() {
-    let change = |task: &mut Task| {
-        task.pending_timeout_ms = count(1_000);
-        task.input_retry_timeout_ms = count(100);
-    };
-    let (mut rig, _) = reading(10, change).await;
+    let (mut rig, _) = reading(10, impatient).await;
     let mut next = rig.plays("work");
     let mut run = rig.start("in").await;
     work_off(&mut run);
@@ -215,8 +217,7 @@ async fn a_root_that_is_not_acknowledged_in_time_is_played_again() {
 #[tokio::test(start_paused = true)]
 async fn a_lone_root_waits_with_who_has_it_and_is_a_dead_letter_when_it_is_lost_each_time() {
     let change = |task: &mut Task| {
-        task.pending_timeout_ms = count(1_000);
-        task.input_retry_timeout_ms = count(100);
+        impatient(task);
         task.max_retries = count(3);
     };
     let (mut rig, _) = reading(1, change).await;

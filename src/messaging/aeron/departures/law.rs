@@ -2,12 +2,12 @@
 //! way, no more is sent than was granted, no message arrives twice or out of order, the inbox stays
 //! within its bound, and once nothing gets lost any more everybody can send again.
 
+use super::tests::site;
 use super::*;
 use crate::acking::{Cause, Retries};
 use crate::ids::IdSource;
 use crate::messaging::aeron::arrivals::{Arrivals, Sender};
 use crate::messaging::aeron::bell::{Bell, Wish};
-use crate::messaging::aeron::site::DriverId;
 use crate::messaging::inbox::Inbox;
 use crate::messaging::{LocalTransport, Message, PLACE_BYTES, RefuseReason, Transport};
 use proptest::collection::vec;
@@ -101,14 +101,6 @@ fn receiver() -> PeerId {
     IdSource::from_seed(1).peer()
 }
 
-fn site(port: u16) -> AeronSite {
-    AeronSite {
-        driver: DriverId(1),
-        address: ([127, 0, 0, 1], port).into(),
-        stream: 7,
-    }
-}
-
 /// A message that says its link and its number, with so many places.
 fn message(link: LinkId, number: u64, places: u64) -> Message {
     let padding = (places - 1) * PLACE_BYTES as u64 / 8;
@@ -161,12 +153,12 @@ impl World {
     }
 
     fn hear_sender(&mut self, mut words: Words) {
-        let said = words.waiting().flat_map(|(_, words)| words.drain(..));
-        self.asks.extend(said.map(|word| word.control));
+        self.asks
+            .extend(words.take().into_iter().map(|word| word.control));
     }
 
     fn hear_receiver(&mut self, mut words: Words) {
-        let said = words.waiting().flat_map(|(_, words)| words.drain(..));
+        let said = words.take().into_iter();
         self.answers
             .extend(said.map(|word| (word.link, word.control)));
     }
