@@ -130,11 +130,18 @@ pub(super) async fn claim(
                 reached: Reached::default(),
             })
         }
-        Some(found) => Ok(Stored {
-            holder,
-            reached: found.reached.resumed(),
-            ..found
-        }),
+        Some(found) => {
+            let mut reached = found.reached.resumed();
+            // The account holds for all that was read; a position for its own part alone.
+            reached.position = reached
+                .position
+                .filter(|_| (found.rank, found.slots) == (rank, slots));
+            Ok(Stored {
+                holder,
+                reached,
+                ..found
+            })
+        }
     });
     let stored = stored.await?;
     let claimed = match stored.stage {
@@ -415,6 +422,7 @@ mod tests {
     async fn an_input_that_is_exhausted_keeps_its_account_whatever_becomes_of_its_slots() {
         let peers = Peers::new();
         let (first, _) = peers.claim(3).await;
+        first.opened().await.unwrap();
         first.save(&reached(20, 0)).await.unwrap();
         let holder = Holder {
             version: LogPosition(4),
@@ -426,9 +434,13 @@ mod tests {
             slots: 1,
             ..assignment(4, 1)
         };
-        claim(&peers.session, &exhausted, SlotId(1), holder)
-            .await
-            .unwrap();
+        let claimed = claim(&peers.session, &exhausted, SlotId(1), holder).await;
+        // The position is one in another part.
+        let kept = Reached {
+            position: None,
+            ..reached(20, 0)
+        };
+        assert_eq!(claimed.unwrap().1, Claimed::Opened(kept));
         let job = exhausted.job;
         let account = account_of(&*peers.session, job, &["read".into()]).await;
         assert_eq!(account.unwrap().r#in, 20);
