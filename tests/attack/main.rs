@@ -1,0 +1,8 @@
+//! Attacks on a running node: jobs that block, clients that hold connections, readers that stall, files
+//! that grow. Each module is one attack. `./dev test` runs them in small, `./dev attack` in full.
+
+#![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
+
+#[path = "../support/process.rs"]
+mod process;
+mod scale;
