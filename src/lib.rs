@@ -38,6 +38,7 @@ pub mod clock;
 pub mod ids;
 pub mod nearest;
 pub mod segment;
+pub mod stop_flag;
 
 pub mod codec;
 pub mod config;

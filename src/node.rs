@@ -25,6 +25,7 @@ use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
 use crate::messaging::Transport;
 use crate::replica::{Agreed, Member};
+use crate::stop_flag::StopFlag;
 use crate::task::counters::Counters;
 use crate::task::registry::Registry;
 use crate::task::traces::Traces;
@@ -216,6 +217,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         clock,
         inbox_batches: config.messaging.inbox_batches.get(),
         beat: Beat::default(),
+        stop: StopFlag::default(),
     };
     let (root, ended) = Root::new();
     let root = root.start();

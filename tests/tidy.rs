@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest layer first. A module imports only from layers above its own line, or from itself.
 const LAYERS: &[&[&str]] = &[
-    &["ids", "segment", "clock", "nearest"],
+    &["ids", "segment", "clock", "nearest", "stop_flag"],
     &["codec", "config"],
     &["job"],
     &["replica"],

@@ -8,6 +8,7 @@ use onyx::job::validation::{Checks, accept};
 use onyx::job::vocabulary::Vocabulary;
 use onyx::job::{Job, Task};
 use onyx::segment::{Segment, Value};
+use onyx::stop_flag::StopFlag;
 use std::sync::LazyLock;
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::with_built_in);
@@ -36,7 +37,12 @@ fn read(text: &str, format: Format) -> Result<Job, Vec<Problem>> {
 
 /// Everything but the disk is asked.
 fn with_checks<T>(call: impl FnOnce(&Checks<'_>) -> T) -> T {
-    let function = |task: &Task| REGISTRY.functions.build(task).map(|_| ());
+    let function = |task: &Task| {
+        REGISTRY
+            .functions
+            .build(task, &StopFlag::default())
+            .map(|_| ())
+    };
     call(&Checks {
         expression: &check_expression,
         function: &function,

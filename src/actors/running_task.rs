@@ -10,6 +10,7 @@ use crate::ids::JobId;
 use crate::log::wants::{self, Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, EndReason, Observe, Stop};
 use crate::messages::task_pipeline::{Abandon, Reassign};
+use crate::stop_flag::StopFlag;
 use crate::task::{Beat, TaskServices};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, MailboxError};
@@ -31,6 +32,7 @@ pub struct RunningTask {
 pub struct Pipeline {
     addr: Addr<TaskPipeline>,
     beat: Beat,
+    stop: StopFlag,
     /// Of a task on threads that it may hold up.
     watch: Option<Watch>,
     incarnation: u64,
@@ -102,6 +104,9 @@ impl RunningTask {
             }
             (Some(running), _) if running.is_running() => {
                 running.course = Course::Ending;
+                if !peer.snapshot.replica.jobs.is_live(running.assignment.job) {
+                    running.stop.set();
+                }
                 let stop = running.addr.send(Stop);
                 let incarnation = running.incarnation;
                 let patience = tokio::time::timeout(running.stuck_after, stop);
@@ -228,10 +233,11 @@ fn start(
     peer.task.starts += 1;
     let incarnation = peer.task.starts;
     let services = &peer.services;
-    let beat = Beat::default();
+    let (beat, stop) = (Beat::default(), StopFlag::default());
     let start = TaskStart {
         services: TaskServices {
             beat: beat.clone(),
+            stop: stop.clone(),
             ..services.task.clone()
         },
         peer: peer.me.me,
@@ -263,6 +269,7 @@ fn start(
     Pipeline {
         addr,
         beat,
+        stop,
         watch,
         incarnation,
         assignment,
@@ -327,6 +334,7 @@ impl Pipeline {
 impl Drop for Pipeline {
     /// Nobody waits for it any more. One that has ended does not hear of it.
     fn drop(&mut self) {
+        self.stop.set();
         #[expect(
             clippy::disallowed_methods,
             reason = "a pipeline that does not hear of it would go on"

@@ -12,6 +12,7 @@ use crate::job::{Job, Task, graph};
 use crate::log::commands::{Command, SubmitJob, SubmittedJob};
 use crate::messages::outbox::WriteFailed;
 use crate::replica::{Replica, TaskRecord};
+use crate::stop_flag::StopFlag;
 use crate::task::registry::Registry;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -130,7 +131,12 @@ pub fn check_job(job: Job, registry: &Registry) -> Result<Job, ApiError> {
 
 /// Calls back with the checks that need this node: its functions and its disk.
 pub fn with_checks<T>(registry: &Registry, call: impl FnOnce(&Checks<'_>) -> T) -> T {
-    let function = |task: &Task| registry.functions.build(task).map(|_| ());
+    let function = |task: &Task| {
+        registry
+            .functions
+            .build(task, &StopFlag::default())
+            .map(|_| ())
+    };
     call(&Checks {
         expression: &check_expression,
         function: &function,

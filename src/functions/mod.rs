@@ -12,6 +12,7 @@ pub(crate) use task_function::{Application, NotTested};
 
 use crate::ids::TaskName;
 use crate::segment::Segment;
+use crate::stop_flag::StopFlag;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +29,9 @@ pub struct FunctionContext<'a> {
     pub task: &'a TaskName,
     /// The catalog keys that are the function's own.
     pub params: &'a Segment,
+    /// Set when the job has ended or the task was abandoned: a function that works for long on one
+    /// segment keeps a clone and gives up when it is set.
+    pub stop: &'a StopFlag,
 }
 
 /// Why a function did not do its work on a segment.

@@ -5,6 +5,7 @@ use crate::job::Task;
 use crate::job::vocabulary::Signature;
 use crate::nearest::{hint, listed};
 use crate::segment::Segment;
+use crate::stop_flag::StopFlag;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -97,7 +98,7 @@ impl FunctionRegistry {
     }
 
     /// Makes the function of a task; a task without one passes segments on.
-    pub fn build(&self, task: &Task) -> Result<TaskFunction, String> {
+    pub fn build(&self, task: &Task, stop: &StopFlag) -> Result<TaskFunction, String> {
         let Some(name) = &task.function else {
             return Ok(TaskFunction::pass_on());
         };
@@ -112,6 +113,7 @@ impl FunctionRegistry {
         (entry.factory)(&FunctionContext {
             task: &task.name,
             params: &task.params,
+            stop,
         })
     }
 }
@@ -146,7 +148,11 @@ mod tests {
 
     fn call(registry: &FunctionRegistry, function: Option<&str>) -> Result<usize, FunctionError> {
         let mut out = Vec::new();
-        match registry.build(&task(function)).unwrap().into_application() {
+        match registry
+            .build(&task(function), &StopFlag::default())
+            .unwrap()
+            .into_application()
+        {
             Application::PassOn => Ok(1),
             Application::Keep(mut keep) => keep.passes(&Segment::new()).map(usize::from),
             Application::Make(mut make) => make(Segment::new(), &mut out).map(|()| out.len()),
@@ -185,7 +191,7 @@ mod tests {
     #[test]
     fn a_wrong_name_leads_to_the_right_one() {
         let error = FunctionRegistry::with_built_in()
-            .build(&task(Some("expr/mpa")))
+            .build(&task(Some("expr/mpa")), &StopFlag::default())
             .err();
         insta::assert_snapshot!(error.unwrap(), @"unknown function `expr/mpa`; did you mean `expr/map`? there are: expr/filter, expr/map, identity");
     }
@@ -197,7 +203,7 @@ mod tests {
             functions: registry.signatures(),
             ..Vocabulary::default()
         };
-        let make = |task: &Task| registry.build(task).map(drop);
+        let make = |task: &Task| registry.build(task, &StopFlag::default()).map(drop);
         let checks = Checks {
             expression: &expr::check_expression,
             function: &make,

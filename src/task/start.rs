@@ -20,6 +20,7 @@ use crate::ids::{AllocationVersion, PeerId};
 use crate::job::{Job, Task, TaskKind};
 use crate::log::wants::{Assignment, TaskPhase};
 use crate::messaging::{InboxKind, Transport};
+use crate::stop_flag::StopFlag;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::collections::VecDeque;
@@ -46,6 +47,8 @@ pub struct TaskServices {
     pub inbox_batches: usize,
     /// Whether the task gets on.
     pub beat: Beat,
+    /// Stops the task's work in the middle of a segment once its job has ended.
+    pub stop: StopFlag,
 }
 
 /// Why a task did not start.
@@ -181,7 +184,7 @@ impl StartFailed {
 
 fn function(services: &TaskServices, task: &Task) -> Result<Application, Fault> {
     let function = guarded(Phase::StartTask, || {
-        let built = services.registry.functions.build(task);
+        let built = services.registry.functions.build(task, &services.stop);
         built.map_err(|error| Fault::in_phase(Phase::StartTask, error))
     })?;
     let function = match task.kind {

@@ -13,6 +13,7 @@ use crate::messaging::{LocalTransport, SegmentsMessage};
 use crate::replica::Replica;
 use crate::replica::sample::member;
 use crate::segment::Segment;
+use crate::stop_flag::StopFlag;
 use crate::task::Beat;
 use crate::task::registry::Registry;
 use crate::task::traces::Traces;
@@ -53,6 +54,7 @@ fn start() -> Rig {
         clock,
         inbox_batches: 8,
         beat: Beat::default(),
+        stop: StopFlag::default(),
     };
     let (members, latest) = watch::channel(Snapshot::default());
     members.send_modify(|snapshot| {

@@ -5,6 +5,7 @@ use crate::functions::task_function::Keep;
 use crate::functions::{Application, FunctionError, FunctionRegistry, NotTested, check_expression};
 use crate::job::{Task, TaskKind};
 use crate::segment::{Segment, Value};
+use crate::stop_flag::StopFlag;
 
 fn flight() -> Segment {
     serde_json::from_str(r#"{"delay":18,"origin":"LAX","destination":"SFO"}"#).unwrap()
@@ -15,7 +16,7 @@ fn run(function: &str, key: &str, param: Value, input: Segment) -> Result<Vec<Se
     task.function = Some(function.into());
     task.params.set(key, param);
     let mut out = Vec::new();
-    let function = FunctionRegistry::with_built_in().build(&task)?;
+    let function = FunctionRegistry::with_built_in().build(&task, &StopFlag::default())?;
     let done = match function.into_application() {
         Application::Make(mut make) => make(input, &mut out),
         Application::Keep(keep) => keep_both_ways(keep, input, &mut out),

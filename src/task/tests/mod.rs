@@ -22,6 +22,7 @@ use crate::job::{Job, Task, TaskKind};
 use crate::log::wants::{Assignment, Read, Seal};
 use crate::messaging::{Inbox, InboxKind, LocalTransport, Message, Transport};
 use crate::segment::Segment;
+use crate::stop_flag::StopFlag;
 use counters::{Counters, TaskFigures};
 use registry::Registry;
 use std::sync::Arc;
@@ -89,6 +90,7 @@ impl Rig {
             clock,
             inbox_batches: 4,
             beat: Beat::default(),
+            stop: StopFlag::default(),
         };
         let ledger = Ledger::default();
         Rig {
