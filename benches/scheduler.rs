@@ -100,6 +100,7 @@ fn cluster(words: Words, peers: usize, jobs: usize) -> Replica {
         let peer = ids.peer();
         let member = Member {
             group: GroupId(ids.uuid()),
+            node: Default::default(),
             site: Site(number.to_string()),
             words: Arc::clone(&kinds[number % kinds.len()]),
             tags: Arc::default(),

@@ -141,6 +141,7 @@ fn between_processes() -> f64 {
     let transport = AeronTransport::start(settings(&place)).unwrap();
     let member = Member {
         group: GroupId(IdSource::from_seed(2).uuid()),
+        node: Default::default(),
         site: Site(line()),
         words: Arc::default(),
         tags: Arc::default(),

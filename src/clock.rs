@@ -56,3 +56,25 @@ impl Clock {
         Millis(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }
+
+/// A moment as `2026-12-01 09:30:05 UTC`, from milliseconds since 1970. For people.
+pub fn utc_text(unix_ms: u64) -> String {
+    let moment = i64::try_from(unix_ms).ok();
+    let moment = moment.and_then(chrono::DateTime::from_timestamp_millis);
+    match moment {
+        Some(moment) => moment.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        None => format!("{unix_ms} ms after 1970"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_shown_in_utc() {
+        assert_eq!(utc_text(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(utc_text(1_796_117_405_999), "2026-12-01 09:30:05 UTC");
+        assert_eq!(utc_text(u64::MAX), "18446744073709551615 ms after 1970");
+    }
+}

@@ -82,39 +82,66 @@ impl From<GroupId> for WriterId {
     }
 }
 
-/// The name of a task, unique within its job. Cloning shares the text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TaskName(Arc<str>);
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
 
-impl TaskName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                $name(text.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                $name(text.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// The name of a task, unique within its job. Cloning shares the text.
+    TaskName
+);
+text_id!(
+    /// The name of a node, for people: two nodes may have the same one, their groups tell them apart.
+    /// Empty if an earlier version or a person wrote the entry. Cloning shares the text.
+    NodeName
+);
+
+impl NodeName {
+    /// Whether the name is not known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-impl From<&str> for TaskName {
-    fn from(text: &str) -> Self {
-        TaskName(text.into())
-    }
-}
-
-impl From<String> for TaskName {
-    fn from(text: String) -> Self {
-        TaskName(text.into())
-    }
-}
-
-impl fmt::Display for TaskName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for TaskName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", &*self.0)
+impl Default for NodeName {
+    fn default() -> Self {
+        NodeName::from("")
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod log_access;
 mod log_parameters;
+mod name;
 mod root;
 mod transport;
 
@@ -20,7 +21,7 @@ use crate::config::{CoordinationMode, NodeConfig};
 use crate::coordination::zookeeper::{Connect, ZooKeeper};
 use crate::coordination::{Coordination, CoordinationError, SessionLease};
 use crate::http::{HttpError, HttpListener, HttpServer};
-use crate::ids::{GroupId, IdSource};
+use crate::ids::{GroupId, IdSource, NodeName};
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
 use crate::messaging::Transport;
@@ -149,6 +150,7 @@ impl NodeBuilder {
             transport: transport::start(&config, cluster, &mut ids)?,
             registry: Arc::new(self.registry),
             ids,
+            name: name::node_name(&config.node, listener.as_ref().map(HttpListener::address)),
             placement: Placement::On(TaskThreads::start().map_err(NodeError::Threads)?),
             census: Census::default(),
         };
@@ -180,6 +182,7 @@ pub(crate) struct Parts {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) ids: IdSource,
+    pub(crate) name: NodeName,
     pub(crate) placement: Placement,
     pub(crate) census: Census,
 }
@@ -193,6 +196,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         transport,
         registry,
         mut ids,
+        name,
         placement,
         census,
     } = parts;
@@ -201,6 +205,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
     let counters = Counters::default();
     let member = Member {
         group,
+        node: name,
         site: transport.site(group),
         words: Arc::new(registry.vocabulary().words()),
         tags: Arc::new(config.peer.tags.clone()),

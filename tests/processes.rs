@@ -12,6 +12,8 @@ mod aside;
 #[cfg(feature = "aeron")]
 #[path = "processes/cluster_script.rs"]
 mod cluster_script;
+#[path = "processes/events.rs"]
+mod events;
 #[path = "support/process.rs"]
 mod process;
 #[cfg(feature = "aeron")]

@@ -38,6 +38,7 @@ pub(crate) fn run() {
             let entry = Entry {
                 source,
                 entry_parent: None,
+                written_at_ms: None,
                 command: Command::KillJob(KillJob::new(ids.job(), None)),
             };
             let payload = to_payload(&entry).expect("it can be written");

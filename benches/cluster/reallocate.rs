@@ -79,6 +79,7 @@ fn cluster(peers: usize) -> Replica {
         let peer = ids.peer();
         let member = Member {
             group,
+            node: Default::default(),
             site: Site("here".into()),
             words: Arc::default(),
             tags: Arc::default(),

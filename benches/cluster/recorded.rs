@@ -40,6 +40,7 @@ impl Recorder {
             replica: Arc::default(),
             member: Member {
                 group: GroupId(ids.uuid()),
+                node: Default::default(),
                 site: Site("here".into()),
                 words: Arc::default(),
                 tags: Arc::default(),
@@ -89,6 +90,7 @@ impl Recorder {
         let entry = Entry {
             source: Some(source),
             entry_parent: None,
+            written_at_ms: None,
             command,
         };
         let position = LogPosition(self.entries.len() as u64);

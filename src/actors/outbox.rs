@@ -1,6 +1,7 @@
 //! The outbox: writes entries to the log, in order, one at a time.
 
 use super::supervision::Obituary;
+use crate::clock::Clock;
 use crate::codec::to_payload;
 use crate::coordination::{Attempts, Coordination, CoordinationError, SessionLease, append_entry};
 use crate::ids::{EntrySource, LogPosition, WriterId};
@@ -122,6 +123,7 @@ impl Outbox {
         let entry = Entry {
             source: Some(source),
             entry_parent,
+            written_at_ms: Some(Clock::unix_ms()),
             command,
         };
         let write = write_until_known(self.session.clone(), self.lease.clone(), source, entry);

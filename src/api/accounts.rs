@@ -1,26 +1,32 @@
-//! The account of a job in the whole cluster, as its slots have saved it.
+//! How far the inputs of a job are in the whole cluster, as their slots have saved it.
 
 use super::NodeHandle;
 use super::in_time::in_time;
 use crate::ids::{JobId, TaskName};
 use crate::job::TaskKind;
 use crate::replica::{JobState, Replica};
-use crate::task::account_of;
-use crate::task::counters::Account;
+use crate::task::{InputProgress, progress_of};
 
 impl NodeHandle {
-    /// What became of all that was read for a job; none while coordination does not tell, and when the
-    /// job was collected.
-    pub(super) async fn account(&self, replica: &Replica, job: JobId) -> Option<Account> {
+    /// What became of all that was read for a job, and what was replayed. None while coordination does
+    /// not answer, and if the job was collected.
+    pub(super) async fn input_progress(
+        &self,
+        replica: &Replica,
+        job: JobId,
+    ) -> Option<InputProgress> {
         let tasks = &replica.record(job)?.tasks;
         let inputs = tasks.iter().filter(|task| task.kind == TaskKind::Input);
         let inputs: Vec<TaskName> = inputs.map(|task| task.name.clone()).collect();
         let session = self.window.session.borrow().clone();
-        let account = in_time(account_of(&*session, job, &inputs)).await?.ok()?;
+        let progress = in_time(progress_of(&*session, job, &inputs)).await?.ok()?;
         Some(match replica.job_state(job) {
-            Some(JobState::Waiting | JobState::Running) => account,
-            // Who died with something in flight is not followed by anybody.
-            Some(JobState::Completed | JobState::Killed) | None => account.left_behind(),
+            Some(JobState::Waiting | JobState::Running) => progress,
+            // A job that has ended has no successor for roots in flight: they are relinquished.
+            Some(JobState::Completed | JobState::Killed) | None => InputProgress {
+                account: progress.account.left_behind(),
+                ..progress
+            },
         })
     }
 }

@@ -33,9 +33,9 @@ impl NodeHandle {
             _ => summary,
         };
         let figures = self.counters.figures(job);
-        let account = self.account(&replica, job).await;
+        let progress = self.input_progress(&replica, job).await;
         Ok(JobReport::of(
-            &replica, summary, exception, figures, account,
+            &replica, summary, exception, figures, progress,
         ))
     }
 

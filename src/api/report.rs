@@ -1,12 +1,14 @@
 //! What people and programs are told of jobs and nodes.
 
 use super::KILLED_BY_A_CLIENT;
+use super::events::EventReport;
 use crate::coordination::SessionState;
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, TaskName};
 use crate::messages::peer_group::GroupStatus;
 use crate::nearest::counted;
 use crate::replica::{JobState, Replica, Slots};
 use crate::scheduler::{Explanation, explain};
+use crate::task::InputProgress;
 use crate::task::counters::{Account, TaskFigures};
 use crate::task::exception::shortened;
 use serde::Serialize;
@@ -90,6 +92,9 @@ pub struct JobReport {
     pub account: Option<Account>,
     /// The part of this node.
     pub account_here: Account,
+    /// What happened to its peers, and what its inputs replay, oldest first. Of each job the latest
+    /// changes of peers are remembered, and the latest replays of each slot, until it is collected.
+    pub events: Vec<EventReport>,
     /// Its tasks in topological order.
     pub tasks: Vec<TaskReport>,
 }
@@ -115,8 +120,11 @@ impl JobReport {
         summary: JobSummary,
         exception: Option<String>,
         figures: BTreeMap<TaskName, TaskFigures>,
-        account: Option<Account>,
+        progress: Option<InputProgress>,
     ) -> Self {
+        let account = progress.as_ref().map(|progress| progress.account);
+        let replays = progress.map(|progress| progress.replays);
+        let events = EventReport::of_job(replica, summary.id, replays.unwrap_or_default());
         let allocation = replica.allocations.get(&summary.id);
         let records = replica
             .record(summary.id)
@@ -145,6 +153,7 @@ impl JobReport {
             exception,
             account,
             account_here: account_of(&figures),
+            events,
             tasks: tasks.collect(),
             share: shares.as_ref().map(|shares| shares.share.to_string()),
             summary,

@@ -30,6 +30,8 @@ pub(super) enum Verb {
     Submit(SubmitArgs),
     /// List the jobs a node knows, or tell everything about one
     Jobs(JobsArgs),
+    /// List the nodes of the cluster, and those that have left it
+    Nodes(NodesArgs),
     /// Tell why a job has the peers it has, or none
     Explain(ExplainArgs),
     /// End a job early
@@ -86,6 +88,12 @@ pub(super) struct JobsArgs {
     /// The id of a job
     #[arg(value_name = "ID")]
     pub(super) id: Option<String>,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct NodesArgs {
     #[command(flatten)]
     pub(super) node: NodeArgs,
 }

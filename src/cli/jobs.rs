@@ -6,6 +6,7 @@ use super::console::Console;
 use super::exit::Exit;
 use super::progress::grouped;
 use super::table::table;
+use crate::clock::utc_text;
 use serde_json::Value;
 
 /// Lists jobs, or tells everything about one.
@@ -64,6 +65,9 @@ fn described(job: &Value) -> String {
     if job["account"].is_object() {
         shown += &format!("account: {}\n", account(&job["account"]));
     }
+    for event in job["events"].as_array().into_iter().flatten() {
+        shown += &format!("event: {}\n", event_line(event));
+    }
     const COUNTS: [&str; 6] = [
         "read",
         "received",
@@ -82,6 +86,13 @@ fn described(job: &Value) -> String {
     match rows.len() {
         1 => shown.trim_end().to_owned(),
         _ => shown + "counted by the peers of this node:\n" + &table(&rows),
+    }
+}
+
+fn event_line(event: &Value) -> String {
+    match event["at-ms"].as_u64() {
+        Some(at_ms) => format!("{} {}", utc_text(at_ms), text(event, "text")),
+        None => text(event, "text").to_owned(),
     }
 }
 
@@ -125,6 +136,12 @@ mod tests {
                 "in": 20000, "out": 18000, "filtered": 999, "dead-lettered": 1, "in-flight": 900,
                 "relinquished": 100, "unaccounted": 0,
             },
+            "events": [
+                { "event": "peers-lost", "at-ms": 1000,
+                  "text": "node a:8080 lost: 1 peer of read-flights" },
+                { "event": "input-replays", "at-ms": 2000,
+                  "text": "input read-flights replays from row 17, 5 rows may be there twice" },
+            ],
             "tasks": [{ "name": "read-flights", "peers": { "0": "p" }, "counts": counts }],
         });
         insta::assert_snapshot!(described(&job));

@@ -13,6 +13,7 @@ mod kill;
 mod log;
 mod logging;
 mod media_driver;
+mod nodes;
 mod progress;
 mod run;
 mod signals;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Verb::Start(args) => start::start(&args, &mut console),
         Verb::Submit(args) => submit::submit(&args, &mut console),
         Verb::Jobs(args) => jobs::jobs(&args, &mut console),
+        Verb::Nodes(args) => nodes::nodes(&args, &mut console),
         Verb::Explain(args) => explain::explain(&args, &mut console),
         Verb::Kill(args) => kill::kill(&args, &mut console),
         Verb::Gc(args) => gc::gc(&args, &mut console),

@@ -46,6 +46,9 @@ impl fmt::Display for Summary<'_> {
             time / 1_000,
             time % 1_000
         )?;
+        for event in &self.report.events {
+            write!(f, "\n  event      {event}")?;
+        }
         for task in &self.job.catalog {
             self.results(task, f)?;
             self.dead_letters(task, f)?;

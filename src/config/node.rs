@@ -2,16 +2,20 @@
 
 use super::section::Section;
 use super::value::{OptionValue, count};
+use crate::ids::NodeName;
 use std::fmt;
 use std::num::NonZeroUsize;
 
 const TENANCY_ID_BYTES_MAX: usize = 64;
+const NODE_NAME_BYTES_MAX: usize = 64;
 
 /// Who the node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeIdentityConfig {
     /// Nodes with the same id at the same coordination service form one cluster.
     pub tenancy_id: TenancyId,
+    /// What people call this node. Empty for the default: the host and the port of its HTTP server.
+    pub name: NodeName,
     /// Virtual peers of this process.
     pub peers: NonZeroUsize,
 }
@@ -20,6 +24,7 @@ impl Default for NodeIdentityConfig {
     fn default() -> Self {
         NodeIdentityConfig {
             tenancy_id: TenancyId("default".into()),
+            name: NodeName::default(),
             peers: count(8),
         }
     }
@@ -30,6 +35,7 @@ impl NodeIdentityConfig {
         let default = NodeIdentityConfig::default();
         NodeIdentityConfig {
             tenancy_id: keys.get("tenancy-id", default.tenancy_id),
+            name: keys.get("name", default.name),
             peers: keys.get("peers", default.peers),
         }
     }
@@ -65,5 +71,15 @@ impl OptionValue for TenancyId {
 
     fn from_text(text: &str) -> Option<Self> {
         TenancyId::new(text)
+    }
+}
+
+impl OptionValue for NodeName {
+    const EXPECTED: &'static str = "at most 64 printable ASCII characters without spaces";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let is_valid =
+            text.len() <= NODE_NAME_BYTES_MAX && text.chars().all(|c| c.is_ascii_graphic());
+        is_valid.then(|| NodeName::from(text))
     }
 }

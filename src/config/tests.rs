@@ -77,7 +77,7 @@ level = 3
     assert_snapshot!(problems(text, &env), @r#"
     node.toml:2: http.prot: unknown key; did you mean `port`?
     node.toml:4: node.tenancy-id: expected 1 to 64 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`, found "a/b"
-    node.toml:6: node.colour: unknown key; there are `peers`, `tenancy-id`
+    node.toml:6: node.colour: unknown key; there are `name`, `peers`, `tenancy-id`
     node.toml:7: coordinatoin: unknown section; did you mean `coordination`?
     node.toml:10: coordination.mode: expected "embedded" or "zookeeper", found "zk"
     node.toml:11: coordination.connect: expected servers as "host:port,host:port", and a node below them as "/path" if wanted, found "a:2181,b"

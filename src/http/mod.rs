@@ -8,6 +8,7 @@ mod health;
 mod job;
 mod jobs;
 mod metrics;
+mod nodes;
 mod peers;
 mod refusal;
 mod replica;
@@ -114,6 +115,11 @@ impl HttpListener {
             address,
             config: config.clone(),
         })
+    }
+
+    /// Where it will listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Answers from now on. To be called inside an actix `System`.

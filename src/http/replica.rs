@@ -36,7 +36,7 @@ pub(super) const ALLOCATIONS: Endpoint = Endpoint {
     })],
 };
 
-const PEER_KEYS: [&str; 9] = [
+const PEER_KEYS: [&str; 11] = [
     "peers",
     "pairs",
     "prepared",
@@ -44,17 +44,20 @@ const PEER_KEYS: [&str; 9] = [
     "peer-state",
     "peer-sites",
     "peer-groups",
+    "peer-nodes",
+    "departed-nodes",
     "peer-tags",
     "peer-words",
 ];
 
-const JOB_KEYS: [&str; 32] = [
+const JOB_KEYS: [&str; 33] = [
     "jobs",
     "completed-jobs",
     "killed-jobs",
     "killed-by-loss",
     "tombstones",
     "job-names",
+    "job-events",
     "job-contents",
     "submitted",
     "tasks",

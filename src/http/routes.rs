@@ -1,7 +1,7 @@
 //! Which endpoints there are, and what is said to those who look for others.
 
 use super::refusal::Refusal;
-use super::{gc, health, job, jobs, metrics, peers, replica, trace};
+use super::{gc, health, job, jobs, metrics, nodes, peers, replica, trace};
 use crate::nearest::nearest;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -28,11 +28,12 @@ pub(super) enum Verb {
 }
 
 /// Every endpoint.
-const ENDPOINTS: [&Endpoint; 13] = [
+const ENDPOINTS: [&Endpoint; 14] = [
     &health::LIVE,
     &health::READY,
     &jobs::ENDPOINT,
     &job::ENDPOINT,
+    &nodes::ENDPOINT,
     &peers::ENDPOINT,
     &metrics::ENDPOINT,
     &trace::ALL,

@@ -71,6 +71,7 @@ fn context(step: &Step, peer: PeerId) -> PeerContext {
     let of = |replica: &Replica| replica.membership.members.get(&peer).cloned();
     let unknown = || Member {
         group: GroupId(peer.0),
+        node: Default::default(),
         site: Site::default(),
         words: Default::default(),
         tags: Default::default(),

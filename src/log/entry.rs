@@ -19,6 +19,10 @@ pub struct Entry {
     /// The entry it reacts to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_parent: Option<LogPosition>,
+    /// When it was written, in milliseconds since 1970 by the clock of its writer. For people: no rule
+    /// reads it. None if the writer did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at_ms: Option<u64>,
     /// What it says: `fn` and `args`.
     #[serde(flatten)]
     pub command: Command,

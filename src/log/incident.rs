@@ -146,6 +146,7 @@ mod tests {
                 sequence: 3,
             }),
             entry_parent: None,
+            written_at_ms: None,
             command: submit(0, "in:i>out out:o"),
         };
         let recorded = Recorded::of_payload(LogPosition(7), &to_payload(&entry).unwrap());

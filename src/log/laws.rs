@@ -183,8 +183,14 @@ fn a_command() -> impl Strategy<Value = Command> {
 }
 
 fn an_entry() -> impl Strategy<Value = Entry> {
-    let parts = (a_peer(), 1..4u64, option::of(a_position()), a_command());
-    parts.prop_map(|(writer, sequence, entry_parent, command)| {
+    let parts = (
+        a_peer(),
+        1..4u64,
+        option::of(a_position()),
+        option::of(any::<u64>()),
+        a_command(),
+    );
+    parts.prop_map(|(writer, sequence, entry_parent, written_at_ms, command)| {
         let source = EntrySource {
             writer: WriterId::from(writer),
             sequence,
@@ -192,6 +198,7 @@ fn an_entry() -> impl Strategy<Value = Entry> {
         Entry {
             source: Some(source),
             entry_parent,
+            written_at_ms,
             command,
         }
     })
@@ -353,6 +360,7 @@ fn an_entry_in_json_is_what_the_design_shows() {
             sequence: 3,
         }),
         entry_parent: Some(LogPosition(7)),
+        written_at_ms: None,
         command: Command::PrepareJoinCluster(PrepareJoinCluster {
             joiner: peer("a"),
             member: knowing("fn:x"),

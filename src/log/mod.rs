@@ -14,6 +14,7 @@ pub mod commands;
 pub mod departures;
 mod diff;
 mod entry;
+mod history;
 pub mod incident;
 #[cfg(test)]
 mod laws;

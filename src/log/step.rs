@@ -1,6 +1,7 @@
 //! One step of the log: an entry, the replica before and after, and what follows for a peer.
 
 use super::commands::{Command, SetReplica};
+use super::history;
 use super::{Applied, Effect, Entry, LogCommand, PeerContext, Reason, ReplicaDiff, Unreadable};
 use crate::ids::LogPosition;
 use crate::replica::{Replica, invariants};
@@ -36,6 +37,9 @@ pub fn step(position: LogPosition, payload: Result<Entry, Unreadable>, old: Arc<
         Applied::Changed(new) => (new, None),
         Applied::Ignored(reason) => (Replica::clone(&old), Some(reason)),
     };
+    if ignored.is_none() {
+        history::record(&old, &mut new, position, entry.written_at_ms);
+    }
     // Ignored entries are remembered too: their duplicates may come when they would fit.
     if let Some(source) = source {
         let membership = Arc::clone(&new.membership);
@@ -65,6 +69,7 @@ impl Step {
         let entry = Entry {
             source: None,
             entry_parent: None,
+            written_at_ms: None,
             command,
         };
         Step {

@@ -4,6 +4,7 @@
 //! Sections are shared, so that applying an entry copies what it changes and nothing else. Nothing
 //! here reads a clock, a network or a random number.
 
+mod events;
 pub mod flat_job;
 pub mod invariants;
 mod jobs;
@@ -20,6 +21,7 @@ mod value;
 pub mod view;
 mod writers;
 
+pub use events::{Events, JobEvent, JobEvents, NodeDeparture, PeerChange};
 pub use jobs::Outcome;
 pub use queries::{JobState, Place};
 pub use shared_map::{RandomId, SharedMap};

@@ -2,7 +2,7 @@
 
 use super::task_words::TaskWords;
 use super::{JobRecord, Member, Membership, Site, TaskRecord};
-use crate::ids::{GroupId, JobId, PeerId};
+use crate::ids::{GroupId, JobId, NodeName, PeerId};
 use crate::job::percent::Percent;
 use crate::job::{FluxPolicy, TaskKind};
 use std::sync::Arc;
@@ -34,6 +34,7 @@ pub(crate) fn knowing(words: &str) -> Member {
     let tags = tags.into_iter().map(|tag| tag.trim_start_matches('#'));
     Member {
         group: GroupId(Uuid::from_u128(1)),
+        node: NodeName::default(),
         site: Site("here".into()),
         words: Arc::new(words.into_iter().map(String::from).collect()),
         tags: Arc::new(tags.map(String::from).collect()),

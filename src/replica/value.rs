@@ -1,10 +1,10 @@
 //! The sections of the replica as plain values.
 
-use super::{Outcome, SharedMap, Slots};
+use super::{Events, Outcome, SharedMap, Slots};
 use crate::config::{JobScheduler, Transport};
 use crate::ids::{
-    AllocationVersion, ContentHash, GroupId, JobId, LogPosition, PeerId, SlotId, StateLogId,
-    TaskName, WriterId,
+    AllocationVersion, ContentHash, GroupId, JobId, LogPosition, NodeName, PeerId, SlotId,
+    StateLogId, TaskName, WriterId,
 };
 use crate::job::percent::Percent;
 use crate::job::{AckerRule, FluxPolicy, Sends, TaskKind, TaskScheduler};
@@ -33,6 +33,9 @@ pub struct Replica {
     pub state_logs: Arc<StateLogs>,
     /// The last entry applied of each writer.
     pub writers: Arc<Writers>,
+    /// What happened to the peers of jobs, for people. No rule reads it.
+    #[serde(default)]
+    pub events: Arc<Events>,
 }
 
 /// What everybody who uses a log agrees on before its first entry.
@@ -77,6 +80,13 @@ pub struct Membership {
 pub struct Member {
     /// Its process.
     pub group: GroupId,
+    /// The name of the node that this process is.
+    #[serde(
+        default,
+        rename = "node-name",
+        skip_serializing_if = "NodeName::is_empty"
+    )]
+    pub node: NodeName,
     /// Where its segments are to be sent.
     #[serde(rename = "peer-site")]
     pub site: Site,

@@ -6,13 +6,15 @@
 
 use super::counters::Account;
 use super::reached::Reached;
+use super::replays::{ReplayCause, SlotReplay, SlotReplays};
+use crate::clock::Clock;
 use crate::codec::{from_payload, to_payload};
 use crate::coordination::{
     Attempts, Coordination, CoordinationError, Folder, Node, Written, patiently,
 };
 use crate::ids::{AllocationVersion, JobId, PeerId, SlotId, TaskName};
 use crate::log::wants::{Assignment, Read};
-use crate::plugins::Start;
+use crate::plugins::{Position, Start};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -83,6 +85,21 @@ struct Stored {
     slots: u32,
     /// How far it has come in that part.
     reached: Reached,
+    /// When that was saved, in milliseconds since 1970. None if it was not saved yet.
+    #[serde(default)]
+    saved_at_ms: Option<u64>,
+    /// How many roots were read between the last two saves.
+    #[serde(default)]
+    read_since_save: u64,
+}
+
+/// How far the inputs of a job are, by the checkpoints of their slots.
+#[derive(Clone, Debug, Default)]
+pub struct InputProgress {
+    /// What became of all that they have read.
+    pub account: Account,
+    /// The replays of each slot that has any.
+    pub replays: Vec<(TaskName, SlotId, SlotReplays)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +124,7 @@ pub(super) async fn claim(
         holder,
     };
     let (rank, slots) = (assignment.rank, assignment.slots);
+    let claimed_at_ms = Clock::unix_ms();
     let stored = checkpoint.write(|found| match found {
         None => Ok(Stored {
             holder,
@@ -114,6 +132,8 @@ pub(super) async fn claim(
             rank,
             slots,
             reached: Reached::default(),
+            saved_at_ms: None,
+            read_since_save: 0,
         }),
         Some(found) if found.holder.version > holder.version => {
             Err(CheckpointError::Superseded(found.holder.version))
@@ -124,14 +144,22 @@ pub(super) async fn claim(
         {
             Ok(Stored {
                 holder,
-                stage: found.stage,
                 rank,
                 slots,
-                reached: Reached::default(),
+                reached: Reached {
+                    replays: found.replays_as_divided(),
+                    ..Reached::default()
+                },
+                ..found
             })
         }
         Some(found) => {
+            let replays = match assignment.read {
+                Read::No => found.reached.replays.clone(),
+                Read::Wait | Read::Go => found.replays_as_claimed(),
+            };
             let mut reached = found.reached.resumed();
+            reached.replays = replays;
             // The account holds for all that was read; a position for its own part alone.
             reached.position = reached
                 .position
@@ -144,6 +172,10 @@ pub(super) async fn claim(
         }
     });
     let stored = stored.await?;
+    let replay = stored.reached.replays.recent.back();
+    if let Some(replay) = replay.filter(|replay| replay.at_ms >= claimed_at_ms) {
+        replay.log(assignment.job, &assignment.task, slot);
+    }
     let claimed = match stored.stage {
         Stage::Opening => Claimed::Unopened,
         Stage::Open => Claimed::Opened(stored.reached),
@@ -167,29 +199,88 @@ pub(super) async fn slots_ever_held(
     Ok(slots)
 }
 
-/// What became of all that inputs of a job have read, by the checkpoints of their slots: each as of its
-/// last one, and whole when the job has completed.
-pub async fn account_of(
+/// How far the inputs of a job are: each slot as of its last checkpoint, and the whole input when the
+/// job has completed.
+pub async fn progress_of(
     session: &dyn Coordination,
     job: JobId,
     inputs: &[TaskName],
-) -> Result<Account, CoordinationError> {
+) -> Result<InputProgress, CoordinationError> {
     let names = patiently(session, || session.list(Folder::Checkpoints)).await?;
-    let mut account = Account::default();
+    let mut progress = InputProgress::default();
     for input in inputs {
         let slots = names
             .iter()
             .filter_map(|name| Node::slot_of_checkpoint(name, job, input));
         let stored = slots.map(|slot| async move {
             let node = Node::Checkpoint(job, input.clone(), slot);
-            patiently(session, || session.get(node.clone())).await
+            let data = patiently(session, || session.get(node.clone())).await?;
+            // One that another version wrote has nothing to add.
+            let stored = data.and_then(|data| from_payload::<Stored>(&data).ok());
+            Ok::<_, CoordinationError>(stored.map(|stored| (slot, stored)))
         });
-        let stored = try_join_all(stored).await?.into_iter().flatten();
-        // One that another version wrote has nothing to add.
-        let stored = stored.filter_map(|data| from_payload::<Stored>(&data).ok());
-        account = account.plus(&account_of_parts(stored.collect()));
+        let stored: Vec<_> = try_join_all(stored).await?.into_iter().flatten().collect();
+        for (slot, stored) in &stored {
+            let replays = &stored.reached.replays;
+            if !replays.recent.is_empty() {
+                let of_slot = (input.clone(), *slot, replays.clone());
+                progress.replays.push(of_slot);
+            }
+        }
+        let parts = stored.into_iter().map(|(_, stored)| stored).collect();
+        progress.account = progress.account.plus(&account_of_parts(parts));
     }
-    Ok(account)
+    Ok(progress)
+}
+
+impl Stored {
+    /// The replays of the slot, with the one of a claim. A former holder that has stopped with
+    /// everything complete leaves nothing to replay.
+    fn replays_as_claimed(&self) -> SlotReplays {
+        let Reached {
+            so_far, is_final, ..
+        } = self.reached;
+        let former = self.holder.peer;
+        let (cause, may_be_twice) = match (self.stage, is_final) {
+            (Stage::Opening | Stage::Sealed, _) => return self.reached.replays.clone(),
+            (Stage::Open, true) => (ReplayCause::HandedOver { former }, so_far.relinquished),
+            (Stage::Open, false) => {
+                let read_on = so_far.in_flight + self.read_since_save;
+                (ReplayCause::TakenOver { former }, read_on)
+            }
+        };
+        if is_final && may_be_twice == 0 {
+            return self.reached.replays.clone();
+        }
+        self.with_replay(cause, self.reached.position.clone(), may_be_twice)
+    }
+
+    /// The replays of the slot, with the one of a changed number of slots.
+    fn replays_as_divided(&self) -> SlotReplays {
+        let read = self.reached.so_far.r#in;
+        if read == 0 {
+            return self.reached.replays.clone();
+        }
+        let cause = ReplayCause::Divided { slots: self.slots };
+        self.with_replay(cause, None, read)
+    }
+
+    fn with_replay(
+        &self,
+        cause: ReplayCause,
+        from: Option<Position>,
+        may_be_twice: u64,
+    ) -> SlotReplays {
+        let mut replays = self.reached.replays.clone();
+        replays.record(SlotReplay {
+            at_ms: Clock::unix_ms(),
+            cause,
+            from,
+            saved_at_ms: self.saved_at_ms,
+            may_be_twice,
+        });
+        replays
+    }
 }
 
 /// Parts of another division have been read again since, and so has a part that another slot had.
@@ -211,7 +302,14 @@ impl Checkpoint {
 
     /// The slot has come so far.
     pub async fn save(&self, reached: &Reached) -> Result<(), CheckpointError> {
-        self.change(|stored| stored.reached = reached.clone()).await
+        let saved_at_ms = Some(Clock::unix_ms());
+        let saved = self.change(|stored| {
+            let read = reached.so_far.r#in;
+            stored.read_since_save = read.saturating_sub(stored.reached.so_far.r#in);
+            stored.saved_at_ms = saved_at_ms;
+            stored.reached = reached.clone();
+        });
+        saved.await
     }
 
     /// The slot is sealed, whoever holds it later.
@@ -269,224 +367,4 @@ impl Checkpoint {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::acking::Ends;
-    use crate::coordination::memory::MemoryServer;
-    use crate::ids::{IdSource, LogPosition};
-    use crate::log::wants::Seal;
-
-    fn assignment(version: u64, slots: u32) -> Assignment {
-        Assignment {
-            ackers: Vec::new(),
-            workers: [].into(),
-            job: IdSource::from_seed(1).job(),
-            task: "read".into(),
-            slot: SlotId(1),
-            version: LogPosition(version),
-            last_loss: None,
-            slots,
-            rank: 1,
-            held: (0..slots).map(SlotId).collect(),
-            read: Read::Go,
-            downstream: Vec::new(),
-            upstream: Default::default(),
-            seal: Seal::No,
-        }
-    }
-
-    struct Peers {
-        session: Arc<dyn Coordination>,
-        _server: MemoryServer,
-    }
-
-    impl Peers {
-        fn new() -> Self {
-            let server = MemoryServer::default();
-            let session = Arc::new(server.connect());
-            Peers {
-                session,
-                _server: server,
-            }
-        }
-
-        /// A peer, named by its version, claims slot 1 of so many.
-        async fn claim_of(
-            &self,
-            version: u64,
-            slots: u32,
-        ) -> Result<(Checkpoint, Claimed), CheckpointError> {
-            let holder = Holder {
-                version: LogPosition(version),
-                peer: IdSource::from_seed(version).peer(),
-                epoch: 1,
-            };
-            let assignment = assignment(version, slots);
-            claim(&self.session, &assignment, SlotId(1), holder).await
-        }
-
-        async fn claim(&self, version: u64) -> (Checkpoint, Claimed) {
-            self.claim_of(version, 2).await.unwrap()
-        }
-    }
-
-    /// So many rows are written, and so many in flight behind them.
-    fn reached(written: u64, in_flight: u64) -> Reached {
-        let ends = Ends {
-            written,
-            ..Ends::default()
-        };
-        Reached {
-            position: Some([("next", written as i64)].into_iter().collect()),
-            before: Account::of(written, ends, 0),
-            so_far: Account::of(written + in_flight, ends, in_flight),
-        }
-    }
-
-    fn is_superseded<T>(result: Result<T, CheckpointError>, by: u64) -> bool {
-        matches!(result, Err(CheckpointError::Superseded(version)) if version.0 == by)
-    }
-
-    #[tokio::test]
-    async fn a_slot_begins_until_somebody_has_opened_it_and_then_goes_on() {
-        let peers = Peers::new();
-        assert_eq!(peers.claim(3).await.1, Claimed::Unopened);
-        let (second, claimed) = peers.claim(5).await;
-        assert_eq!(claimed, Claimed::Unopened);
-        second.opened().await.unwrap();
-        let (third, claimed) = peers.claim(7).await;
-        assert_eq!(claimed, Claimed::Opened(Reached::default()));
-        third.save(&reached(20, 5)).await.unwrap();
-        let claimed = peers.claim(9).await.1;
-        assert_eq!(claimed, Claimed::Opened(reached(20, 0)));
-    }
-
-    #[tokio::test]
-    async fn who_was_followed_by_another_writes_nothing_and_cannot_come_back() {
-        let peers = Peers::new();
-        let (old, _) = peers.claim(3).await;
-        old.opened().await.unwrap();
-        let (new, _) = peers.claim(8).await;
-        new.save(&reached(20, 0)).await.unwrap();
-        assert!(is_superseded(old.save(&reached(5, 0)).await, 8));
-        assert!(is_superseded(old.sealed().await, 8));
-        assert!(is_superseded(peers.claim_of(4, 2).await, 8));
-        let claimed = peers.claim(9).await.1;
-        assert_eq!(claimed, Claimed::Opened(reached(20, 0)));
-    }
-
-    #[tokio::test]
-    async fn what_is_sealed_stays_sealed() {
-        let peers = Peers::new();
-        let (first, _) = peers.claim(3).await;
-        first.opened().await.unwrap();
-        first.sealed().await.unwrap();
-        assert_eq!(peers.claim(4).await.1, Claimed::Sealed);
-    }
-
-    #[tokio::test]
-    async fn a_position_in_another_division_is_forgotten() {
-        let peers = Peers::new();
-        let (first, _) = peers.claim(3).await;
-        first.opened().await.unwrap();
-        first.save(&reached(20, 0)).await.unwrap();
-        let claimed = peers.claim_of(4, 3).await.unwrap().1;
-        assert_eq!(claimed, Claimed::Opened(Reached::default()));
-    }
-
-    #[tokio::test]
-    async fn the_account_of_a_job_counts_on_where_a_slot_goes_on() {
-        let peers = Peers::new();
-        let job = IdSource::from_seed(1).job();
-        let inputs = ["read".into()];
-        let account = async || account_of(&*peers.session, job, &inputs).await.unwrap();
-        let (first, _) = peers.claim(3).await;
-        assert_eq!(account().await, Account::default());
-        first.opened().await.unwrap();
-        first.save(&reached(20, 5)).await.unwrap();
-        assert_eq!((account().await.r#in, account().await.in_flight), (25, 5));
-        // Nobody writes what its holder did since, and whoever follows does it again.
-        let (second, _) = peers.claim(4).await;
-        assert_eq!((account().await.r#in, account().await.in_flight), (20, 0));
-        second.save(&reached(40, 0)).await.unwrap();
-        assert_eq!((account().await.r#in, account().await.out), (40, 40));
-        // In another division everything is read again.
-        peers.claim_of(5, 3).await.unwrap();
-        assert_eq!(account().await, Account::default());
-        let other = IdSource::from_seed(2).job();
-        let other = account_of(&*peers.session, other, &inputs).await;
-        assert_eq!(other.unwrap(), Account::default());
-    }
-
-    #[tokio::test]
-    async fn an_input_that_is_exhausted_keeps_its_account_whatever_becomes_of_its_slots() {
-        let peers = Peers::new();
-        let (first, _) = peers.claim(3).await;
-        first.opened().await.unwrap();
-        first.save(&reached(20, 0)).await.unwrap();
-        let holder = Holder {
-            version: LogPosition(4),
-            ..first.holder
-        };
-        let exhausted = Assignment {
-            read: Read::No,
-            rank: 0,
-            slots: 1,
-            ..assignment(4, 1)
-        };
-        let claimed = claim(&peers.session, &exhausted, SlotId(1), holder).await;
-        // The position is one in another part.
-        let kept = Reached {
-            position: None,
-            ..reached(20, 0)
-        };
-        assert_eq!(claimed.unwrap().1, Claimed::Opened(kept));
-        let job = exhausted.job;
-        let account = account_of(&*peers.session, job, &["read".into()]).await;
-        assert_eq!(account.unwrap().r#in, 20);
-    }
-
-    #[test]
-    fn each_part_counts_once_as_whoever_had_it_last_has_read_it() {
-        let part = |version, rank, slots, rows| Stored {
-            holder: Holder {
-                version: LogPosition(version),
-                peer: IdSource::from_seed(version).peer(),
-                epoch: 1,
-            },
-            stage: Stage::Open,
-            rank,
-            slots,
-            reached: match rows {
-                0 => Reached::default(),
-                rows => reached(rows, 0),
-            },
-        };
-        let read = |parts: &[Stored]| account_of_parts(parts.to_vec()).r#in;
-        assert_eq!(read(&[]), 0);
-        assert_eq!(read(&[part(3, 0, 2, 10), part(4, 1, 2, 20)]), 30);
-        // Another slot had the second part before.
-        let parts = [part(3, 0, 2, 10), part(4, 1, 2, 20), part(5, 1, 2, 7)];
-        assert_eq!(read(&parts), 17);
-        // It was divided by three before that; and who has read nothing says nothing.
-        let parts = [
-            parts[0].clone(),
-            parts[2].clone(),
-            part(2, 2, 3, 99),
-            part(9, 0, 4, 0),
-        ];
-        assert_eq!(read(&parts), 17);
-    }
-
-    #[tokio::test]
-    async fn slots_are_remembered_by_those_who_held_them() {
-        let peers = Peers::new();
-        peers.claim(3).await;
-        let ever = |task: &'static str| async move {
-            let job = IdSource::from_seed(1).job();
-            let slots = slots_ever_held(&*peers.session, job, &task.into()).await;
-            slots.unwrap()
-        };
-        assert_eq!(ever("read").await, [SlotId(1)]);
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
 use super::outbound::{Outbound, To};
 use super::reached::Reached;
+use super::replays::SlotReplays;
 use super::retries::RetriesBySource;
 use super::traces::{Here, Traced, Traces, Why, is_traced, traced_rows};
 use crate::acking::{Ackers, Cause, Latencies, Pending, PendingCounters, RootId};
@@ -113,6 +114,8 @@ pub(super) struct InputSide {
     pub(super) plugin: Box<dyn Input>,
     /// How far the slot was when this run began.
     pub(super) began: Reached,
+    /// The replays of the slot, those of this run included.
+    pub(super) replays: SlotReplays,
     /// What was read and is not complete.
     pub(super) pending: Pending<Position>,
     /// Who keeps the ledgers of what is read.

@@ -172,12 +172,14 @@ impl SlotMedium {
                 let plugin = make(&context).map_err(|error| fault(error.to_string()))?;
                 let counters = services.counters.of(identity.job, &task.name);
                 let letters = task.dead_letter.as_deref();
+                let began = match &self.claimed {
+                    Claimed::Opened(reached) => reached.clone(),
+                    Claimed::Unopened | Claimed::Sealed => Reached::default(),
+                };
                 Ok(Role::Input(Box::new(InputSide {
                     plugin,
-                    began: match &self.claimed {
-                        Claimed::Opened(reached) => reached.clone(),
-                        Claimed::Unopened | Claimed::Sealed => Reached::default(),
-                    },
+                    replays: began.replays.clone(),
+                    began,
                     pending: Pending::new(pending_rules(task, seed), services.clock.now()),
                     ackers: Ackers::of(identity.peer, &assignment.ackers),
                     oldest: counters.oldest_of_run(),

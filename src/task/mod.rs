@@ -16,6 +16,7 @@ mod outbound;
 pub mod phases;
 mod reached;
 pub mod registry;
+mod replays;
 mod retries;
 mod roots;
 mod run;
@@ -26,8 +27,9 @@ pub mod trace_pages;
 pub mod traces;
 
 pub use beat::Beat;
-pub use checkpoint::{Checkpoint, CheckpointError, account_of};
+pub use checkpoint::{Checkpoint, CheckpointError, InputProgress, progress_of};
 pub use reached::Reached;
+pub use replays::{ReplayCause, SlotReplay, SlotReplays};
 pub use run::{TaskRun, Turn, WaitFor};
 pub use start::{StartFailed, TaskServices};
 

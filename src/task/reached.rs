@@ -2,6 +2,7 @@
 
 use super::context::InputSide;
 use super::counters::Account;
+use super::replays::SlotReplays;
 use crate::plugins::Position;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,12 @@ pub struct Reached {
     pub(super) before: Account,
     /// The same, and what was read behind the position.
     pub(super) so_far: Account,
+    /// The replays of the slot by all its holders.
+    #[serde(default)]
+    pub(super) replays: SlotReplays,
+    /// Whether the holder of the slot has stopped and saved this last.
+    #[serde(default)]
+    pub(super) is_final: bool,
 }
 
 impl Reached {
@@ -30,6 +37,8 @@ impl Reached {
             position: position.cloned(),
             before: began.before.plus(&before),
             so_far: began.before.plus(&so_far),
+            replays: input.replays.clone(),
+            is_final: false,
         }
     }
 
@@ -37,6 +46,7 @@ impl Reached {
     pub(super) fn resumed(self) -> Reached {
         Reached {
             so_far: self.before,
+            is_final: false,
             ..self
         }
     }
@@ -45,6 +55,7 @@ impl Reached {
     pub fn left_behind(self) -> Reached {
         Reached {
             so_far: self.so_far.left_behind(),
+            is_final: true,
             ..self
         }
     }

@@ -8,6 +8,7 @@ use super::lifecycles::Handling;
 use super::outbound::Flushed;
 use super::phases;
 use super::reached::Reached;
+use super::replays::ReplayCause;
 use super::retries::RetriesBySource;
 use crate::clock::{Clock, Millis};
 use crate::ids::LogPosition;
@@ -102,11 +103,11 @@ impl TaskRun {
         if lost(&assignment) > lost(&self.assignment)
             && let Role::Input(input) = &mut self.context.role
         {
+            let cause = ReplayCause::PeerLost {
+                entry: lost(&assignment),
+            };
             let roots = input.pending.retry_all();
-            tracing::info!(
-                job = %assignment.job, task = %assignment.task, roots,
-                "a peer of the job was lost; what was pending is played again"
-            );
+            input.record_replay(&self.context.identity, cause, roots);
         }
         self.assignment = assignment;
     }
@@ -166,7 +167,8 @@ impl TaskRun {
         for (acker, _) in undelivered {
             if input.ackers.avoid(acker) {
                 let roots = input.pending.retry_of(acker);
-                tracing::warn!(%acker, roots, "an acker cannot be reached; its roots are played again");
+                let cause = ReplayCause::AckerUnreachable { acker };
+                input.record_replay(&context.identity, cause, roots);
             }
         }
         flushed

@@ -10,7 +10,7 @@ use crate::codec::from_payload;
 use crate::config::{self, NodeConfig};
 use crate::coordination::memory::MemoryServer;
 use crate::coordination::{Coordination, CoordinationError};
-use crate::ids::{IdSource, JobId};
+use crate::ids::{IdSource, JobId, NodeName};
 use crate::job::Job;
 use crate::log::Entry;
 use crate::log::commands::Command;
@@ -156,6 +156,7 @@ impl<S: Servers> TestCluster<S> {
             transport: self.transport(failures.clone()),
             registry: Arc::new(self.setup.registry.clone()),
             ids: IdSource::from_seed(self.ids.bits()),
+            name: NodeName::from(format!("node-{}", self.nodes.len())),
             placement: Placement::Here,
             census: self.census.clone(),
         };

@@ -52,6 +52,7 @@ pub(crate) fn entry(ids: &mut IdSource, command: Command) -> Vec<u8> {
     let entry = Entry {
         source: Some(source),
         entry_parent: None,
+        written_at_ms: None,
         command,
     };
     to_payload(&entry).unwrap()

@@ -157,6 +157,7 @@ impl Script {
         let group = name.split_once('.').map_or(name, |(group, _)| group);
         let member = Member {
             group: GroupId(peer(group).0),
+            node: Default::default(),
             site: Site(group.into()),
             words: Arc::new(words.into_iter().map(String::from).collect()),
             tags: Arc::new(tags.iter().map(|tag| tag[1..].to_owned()).collect()),

@@ -314,6 +314,7 @@ fn peer(number: u32) -> PeerId {
 fn member(number: u32) -> Member {
     Member {
         group: GroupId(Uuid::from_u128(u128::from(number % GROUPS))),
+        node: Default::default(),
         site: Site(String::new()),
         words: Arc::default(),
         tags: Arc::default(),

@@ -60,6 +60,7 @@ pub(crate) fn groups(random: &mut StdRng, ids: &mut IdSource) -> Vec<Group> {
         peers: random.random_range(1..=peers),
         member: Member {
             group: GroupId(ids.uuid()),
+            node: Default::default(),
             site: Site(format!("site-{}", random.random_range(0..sites))),
             words: words(one_of(random, &WORDS)),
             tags: words(one_of(random, &TAGS)),

@@ -199,6 +199,7 @@ impl Cluster {
         self.append_payload(Ok(Entry {
             source: Some(source),
             entry_parent: None,
+            written_at_ms: None,
             command,
         }))
     }

@@ -50,6 +50,7 @@ fn transport(directory: &Path) -> AeronTransport {
 fn living_at(site: &str) -> SharedMap<PeerId, Member> {
     let member = Member {
         group: GroupId(IdSource::from_seed(2).uuid()),
+        node: Default::default(),
         site: Site(site.into()),
         words: Arc::default(),
         tags: Arc::default(),

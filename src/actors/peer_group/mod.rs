@@ -3,6 +3,7 @@
 
 mod collector;
 mod deaths;
+mod event_log;
 mod handlers;
 mod session;
 mod slots;

@@ -1,6 +1,7 @@
 //! The tail of the log: each entry is fetched and applied once per process.
 
 use super::PeerGroup;
+use super::event_log::log_events;
 use crate::codec::from_payload;
 use crate::coordination::origin::Origin;
 use crate::coordination::tail::{BACKLOG, News, Tail, look, next};
@@ -274,6 +275,7 @@ impl PeerGroup {
         let Some(reason) = step.ignored else {
             tracing::debug!(position = %step.position, entry = name, "entry applied");
             tell_ended_jobs(step);
+            log_events(step);
             return;
         };
         self.ignored_entries += 1;

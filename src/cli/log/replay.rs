@@ -123,6 +123,7 @@ mod tests {
             Ok(Entry {
                 source: None,
                 entry_parent: None,
+                written_at_ms: None,
                 command: submit(0, "in:i>out out:o"),
             })
         };

@@ -2,7 +2,7 @@
 //! free peer of the ring becomes its observer.
 
 use super::{AbortJoinCluster, Command, NotifyJoinCluster};
-use crate::ids::{GroupId, LogPosition, PeerId};
+use crate::ids::{GroupId, LogPosition, NodeName, PeerId};
 use crate::log::{Applied, Effect, LogCommand, PeerContext, Reason, ReplicaDiff, Step};
 use crate::replica::{Member, Replica, Site};
 use crate::scheduler::reallocate;
@@ -29,6 +29,8 @@ struct Introduction {
     #[serde(default)]
     group: Option<GroupId>,
     #[serde(default)]
+    node_name: NodeName,
+    #[serde(default)]
     peer_site: Option<Site>,
     #[serde(default)]
     words: Option<Arc<BTreeSet<String>>>,
@@ -41,6 +43,7 @@ impl From<Introduction> for PrepareJoinCluster {
     fn from(said: Introduction) -> Self {
         let member = Member {
             group: said.group.unwrap_or(GroupId(said.joiner.0)),
+            node: said.node_name,
             site: said.peer_site.unwrap_or_default(),
             words: said.words.unwrap_or_default(),
             tags: said.tags.unwrap_or_default(),

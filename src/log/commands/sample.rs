@@ -51,6 +51,7 @@ impl Cluster {
         let entry = Entry {
             source: Some(source),
             entry_parent: None,
+            written_at_ms: None,
             command,
         };
         let step = step(self.next, Ok(entry), Arc::clone(&self.replica));

@@ -30,6 +30,7 @@ fn started(local_peers: LocalPeers) -> AeronTransport {
 fn living_at(site: AeronSite) -> SharedMap<PeerId, Member> {
     let member = Member {
         group: GroupId(IdSource::from_seed(1).uuid()),
+        node: Default::default(),
         site: Site::from(site),
         words: Arc::default(),
         tags: Arc::default(),

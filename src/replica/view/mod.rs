@@ -49,6 +49,8 @@ pub fn view(replica: &Replica) -> Value {
     view_progress(replica, &mut shown);
     shown.insert("state-logs".into(), json!(replica.state_logs.logs));
     shown.insert("state-logs-marked".into(), json!(replica.state_logs.marked));
+    shown.insert("job-events".into(), json!(replica.events.jobs));
+    shown.insert("departed-nodes".into(), json!(replica.events.departures));
     let writers = replica.writers.last.iter();
     let writers = writers.map(|(writer, (sequence, position))| {
         let last = json!({ "sequence": sequence, "position": position });
@@ -78,10 +80,15 @@ fn view_membership(replica: &Replica, shown: &mut Map<String, Value>) {
     let mut by_peer = |key: &str, value: &dyn Fn(&super::Member) -> Value| {
         let members = membership.members.iter();
         let members = members.map(|(peer, member)| (peer.to_string(), value(member)));
+        let members = members.filter(|(_, value)| !value.is_null());
         shown.insert(key.into(), Value::Object(members.collect()));
     };
     by_peer("peer-sites", &|member| json!(member.site));
     by_peer("peer-groups", &|member| json!(member.group));
+    by_peer("peer-nodes", &|member| match member.node.is_empty() {
+        true => Value::Null,
+        false => json!(member.node),
+    });
     by_peer("peer-tags", &|member| json!(member.tags));
     by_peer("peer-words", &|member| json!(member.words));
 }

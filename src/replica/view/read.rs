@@ -4,13 +4,13 @@
 use super::{JOB_KEYS, Misread, read_at, view};
 use crate::config::Transport;
 use crate::ids::{
-    AllocationVersion, GroupId, JobId, LogPosition, PeerId, SlotId, TaskName, WriterId,
+    AllocationVersion, GroupId, JobId, LogPosition, NodeName, PeerId, SlotId, TaskName, WriterId,
 };
 use crate::nearest::{hint, listed};
 use crate::replica::flat_job::FlatJob;
 use crate::replica::{
-    Agreed, Allocation, JobRecord, Jobs, Member, Membership, Progress, Replica, SharedMap, Site,
-    Slots, StateLogs, Writers,
+    Agreed, Allocation, Events, JobRecord, Jobs, Member, Membership, Progress, Replica, SharedMap,
+    Site, Slots, StateLogs, Writers,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +47,10 @@ impl Replica {
                 marked: keys.get("state-logs-marked")?,
             }),
             writers: Arc::new(read_writers(&keys)?),
+            events: Arc::new(Events {
+                jobs: keys.get("job-events")?,
+                departures: keys.get("departed-nodes")?,
+            }),
         })
     }
 }
@@ -122,15 +126,18 @@ fn read_membership(keys: &Keys<'_>) -> Result<Membership, Misread> {
     };
     let mut sites: BTreeMap<PeerId, Site> = keys.get("peer-sites")?;
     let mut groups: BTreeMap<PeerId, GroupId> = keys.get("peer-groups")?;
+    let mut nodes: BTreeMap<PeerId, NodeName> = keys.get("peer-nodes")?;
     let mut tags: BTreeMap<PeerId, Arc<BTreeSet<String>>> = keys.get("peer-tags")?;
     let mut words: BTreeMap<PeerId, Arc<BTreeSet<String>>> = keys.get("peer-words")?;
     let mut ids: BTreeSet<PeerId> = peers.iter().copied().collect();
     ids.extend(prepared.values().chain(accepted.values()));
     ids.extend(sites.keys().chain(groups.keys()));
     ids.extend(tags.keys().chain(words.keys()));
+    ids.extend(nodes.keys());
     let members = ids.into_iter().map(|peer| {
         let member = Member {
             group: groups.remove(&peer).unwrap_or(GroupId(peer.0)),
+            node: nodes.remove(&peer).unwrap_or_default(),
             site: sites.remove(&peer).unwrap_or_default(),
             words: words.remove(&peer).unwrap_or_default(),
             tags: tags.remove(&peer).unwrap_or_default(),

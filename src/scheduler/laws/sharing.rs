@@ -38,6 +38,7 @@ fn world(job_scheduler: JobScheduler, tasks: TaskScheduler, messaging: Transport
     let members = ABILITIES.iter().flat_map(|words| {
         (1..4_u128).map(|place| Member {
             group: GroupId(Uuid::from_u128(place)),
+            node: Default::default(),
             site: Site(format!("site {place}")),
             ..knowing(words)
         })

@@ -270,7 +270,12 @@ async fn the_position_that_is_saved_has_nothing_pending_before_it() {
     // Its successor goes on there, and counts on from there.
     let session = rig.services.session.clone();
     let inputs = ["in".into()];
-    let account = async || account_of(&*session, rig.job, &inputs).await.unwrap();
+    let account = async || {
+        progress_of(&*session, rig.job, &inputs)
+            .await
+            .unwrap()
+            .account
+    };
     assert_eq!((account().await.r#in, account().await.in_flight), (30, 10));
     let mut run = rig.start("in").await;
     assert_eq!((account().await.r#in, account().await.out), (20, 20));
