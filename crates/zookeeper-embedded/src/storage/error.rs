@@ -31,8 +31,8 @@ pub enum StorageError {
     /// A file is not what was written, and it cannot be what a crash leaves behind.
     #[error(
         "{file} is damaged at byte {offset}: {problem}. Restore it from a backup; or, to give up \
-         everything from there on, cut it (truncate -s {offset} {file}) and move all `log.*` files \
-         with higher numbers away",
+         everything from there on, cut it (truncate -s {offset} {file}), move all `log.*` files \
+         with higher numbers away and create the file accept-loss beside it",
         file = file.display()
     )]
     Damaged {
@@ -58,7 +58,8 @@ pub enum StorageError {
     /// A segment is not there.
     #[error(
         "transactions from {from} on are missing in {folder}, but {next} holds later ones; restore \
-         the missing `log.*` files from a backup, or move the later ones away to give them up",
+         the `log.*` and `snapshot.*` files that are missing or empty from a backup; or, to give up \
+         the later ones, move them away and create the file accept-loss in that folder",
         folder = folder.display(),
         next = next.display()
     )]
@@ -69,6 +70,78 @@ pub enum StorageError {
         from: i64,
         /// The first segment behind the gap.
         next: PathBuf,
+    },
+    /// The end of the log is not there.
+    #[error(
+        "the log in {folder} ends with transaction {last}, but all up to {known} were on disk: {file} \
+         {problem}. Restore the folder from a backup; or, to go on without the transactions that are \
+         missing, create the file {accept} and start again",
+        folder = folder.display(),
+        file = file.display(),
+        accept = accept.display()
+    )]
+    Lost {
+        /// The data folder.
+        folder: PathBuf,
+        /// The last transaction that was found.
+        last: i64,
+        /// The last transaction that is known to have been on disk.
+        known: i64,
+        /// The segment that was written last.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// The file that accepts the loss.
+        accept: PathBuf,
+    },
+    /// Nothing tells where the log ended.
+    #[error(
+        "{manifest} {problem}, so that nothing tells whether the log, which ends with transaction \
+         {last}, is whole. Restore the folder from a backup; or, if it is whole or to go on without \
+         what may be missing, create the file {accept} and start again",
+        manifest = manifest.display(),
+        accept = accept.display()
+    )]
+    UnknownEnd {
+        /// The file that tells where the log ended.
+        manifest: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The last transaction that was found.
+        last: i64,
+        /// The file that accepts the loss.
+        accept: PathBuf,
+    },
+    /// Closed segments hold less than was written to them.
+    #[error("the closed segments end with transaction {found} instead of {last}")]
+    Short {
+        /// The last transaction that was found.
+        found: i64,
+        /// The last transaction that was written.
+        last: i64,
+    },
+    /// A segment of another folder.
+    #[error(
+        "{file} was written in another data folder; put the file of this folder in its place, or move \
+         it away",
+        file = file.display()
+    )]
+    OtherFolder {
+        /// The segment.
+        file: PathBuf,
+    },
+    /// The folder is used for something else.
+    #[error(
+        "{folder} holds other files, such as {file}, and none of this server; a data-dir is a folder of \
+         its own: choose one that is empty, or that does not exist yet",
+        folder = folder.display(),
+        file = file.display()
+    )]
+    OtherFiles {
+        /// The folder that was to be the data folder.
+        folder: PathBuf,
+        /// One of its files.
+        file: PathBuf,
     },
     /// A bug.
     #[error("the writer of the log panicked; please report what it said")]

@@ -1,5 +1,8 @@
 //! The bytes of a file: a header, then frames with a checksum each.
 //!
+//! A header names the folder that the file was written in, so that a file of another folder does not
+//! pass for one of this. Files of format 1, which had no manifest beside them, name none.
+//!
 //! Every file draws a salt that enters its checksums, so that neither what a client stores in a node
 //! nor what an older file left on the disk can pass for a frame.
 
@@ -15,10 +18,14 @@ const MARK: [u8; 4] = [0xa5, b'f', b'r', 0x5a];
 /// Mark, length and checksum.
 const FRAME_HEAD: usize = 12;
 
-/// Kind, version and salt.
-pub(crate) const FILE_HEAD: usize = 16;
+/// Kind, version and salt; all that format 1 has.
+const OLD_FILE_HEAD: usize = 16;
 
-const VERSION: u32 = 1;
+/// Kind, version, salt and folder.
+pub(crate) const FILE_HEAD: usize = OLD_FILE_HEAD + 8;
+
+const OLD_VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +37,10 @@ pub(crate) enum Kind {
 /// A number that clients cannot know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Salt(u32);
+
+/// What tells the files of one folder from those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FolderId([u8; 8]);
 
 /// Why there is no frame here.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -49,7 +60,7 @@ pub(crate) enum BadHead {
     Cut,
     #[error("its header is not one of ours")]
     Foreign,
-    #[error("its format has version {0}, this server knows version {VERSION}")]
+    #[error("its format has version {0}, this server knows {OLD_VERSION} and {VERSION}")]
     Version(u32),
 }
 
@@ -69,11 +80,26 @@ impl Salt {
     }
 }
 
+impl FolderId {
+    pub(crate) fn draw() -> Self {
+        Self(RandomState::new().hash_one(MARK).to_be_bytes())
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+}
+
 /// The header of a new file.
-pub(crate) fn head(kind: Kind, salt: Salt) -> Vec<u8> {
+pub(crate) fn head(kind: Kind, salt: Salt, folder: FolderId) -> Vec<u8> {
     let mut head = kind.magic().to_vec();
     head.extend(VERSION.to_be_bytes());
     head.extend(salt.0.to_be_bytes());
+    head.extend(folder.0);
     head
 }
 
@@ -100,6 +126,7 @@ fn checksum(salt: Salt, length: u32, payload: &[u8]) -> u32 {
 pub(crate) struct Frames {
     input: BufReader<File>,
     salt: Salt,
+    folder: Option<FolderId>,
     position: u64,
     length: u64,
 }
@@ -109,7 +136,7 @@ impl Frames {
     pub(crate) fn open(file: File, kind: Kind) -> io::Result<Result<Self, BadHead>> {
         let length = file.metadata()?.len();
         let mut input = BufReader::new(file);
-        if length < FILE_HEAD as u64 {
+        if length < OLD_FILE_HEAD as u64 {
             return Ok(Err(BadHead::Cut));
         }
         let (magic, version) = (array::<8>(&mut input)?, array::<4>(&mut input)?);
@@ -120,15 +147,24 @@ impl Frames {
         if magic != kind.magic() {
             return Ok(Err(BadHead::Foreign));
         }
-        if version != VERSION {
-            return Ok(Err(BadHead::Version(version)));
-        }
+        let (folder, position) = match version {
+            OLD_VERSION => (None, OLD_FILE_HEAD),
+            VERSION if length < FILE_HEAD as u64 => return Ok(Err(BadHead::Cut)),
+            VERSION => (Some(FolderId(array(&mut input)?)), FILE_HEAD),
+            other => return Ok(Err(BadHead::Version(other))),
+        };
         Ok(Ok(Self {
             input,
             salt: Salt(salt),
-            position: FILE_HEAD as u64,
+            folder,
+            position: position as u64,
             length,
         }))
+    }
+
+    /// The folder that the file was written in; `None` for a file of format 1.
+    pub(crate) fn folder(&self) -> Option<FolderId> {
+        self.folder
     }
 
     pub(crate) fn salt(&self) -> Salt {

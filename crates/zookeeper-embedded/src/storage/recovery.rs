@@ -8,7 +8,7 @@ use tracing::warn;
 use super::StorageError;
 use super::folder::{Folder, Numbered};
 use super::frame::{self, BadHead, FILE_HEAD, Flaw, Frames, Kind};
-use super::segment::Tail;
+use super::segment::{Format, Tail};
 use super::snapshot;
 use crate::jute::Decoder;
 use crate::state::{Ledger, Transaction};
@@ -79,7 +79,13 @@ pub(crate) fn recover(folder: &Folder, horizon: Horizon) -> Result<Found, Storag
         }
         let is_last = index + 1 == segments.len() && horizon == Horizon::Everything;
         let place = if is_last { Place::Last } else { Place::Earlier };
-        replay(segment, place, &mut found)?;
+        replay(folder, segment, place, &mut found)?;
+    }
+    if let Horizon::Closed(last) = horizon {
+        let found = found.ledger.zxid();
+        if found != last {
+            return Err(StorageError::Short { found, last });
+        }
     }
     Ok(found)
 }
@@ -90,7 +96,7 @@ fn newest_snapshot(
 ) -> Result<(Ledger, Option<i64>), StorageError> {
     let mut newest_problem = None;
     for Numbered { zxid, path } in folder.snapshots()?.into_iter().rev() {
-        match snapshot::read(&path) {
+        match snapshot::read(&path, folder.id()) {
             Ok(ledger) => return Ok((ledger, Some(zxid))),
             Err(problem) => {
                 warn!(file = %path.display(), %problem, "cannot use a snapshot, trying the one before");
@@ -110,7 +116,12 @@ fn newest_snapshot(
 }
 
 /// Replays a segment onto what was found so far.
-fn replay(segment: &Numbered, place: Place, found: &mut Found) -> Result<(), StorageError> {
+fn replay(
+    folder: &Folder,
+    segment: &Numbered,
+    place: Place,
+    found: &mut Found,
+) -> Result<(), StorageError> {
     let path = &segment.path;
     let reading = || StorageError::io("read", path);
     let file = File::open(path).map_err(reading())?;
@@ -119,6 +130,9 @@ fn replay(segment: &Numbered, place: Place, found: &mut Found) -> Result<(), Sto
         Ok(frames) => frames,
         Err(bad) => return judge_head(segment, place, &bad, size, found),
     };
+    if frames.folder().is_some_and(|other| other != folder.id()) {
+        return Err(StorageError::OtherFolder { file: path.clone() });
+    }
     let mut last = segment.zxid - 1;
     loop {
         let offset = frames.position();
@@ -140,6 +154,11 @@ fn replay(segment: &Numbered, place: Place, found: &mut Found) -> Result<(), Sto
     // A snapshot can be ahead of a log that somebody has cut.
     let goes_on_here = last == found.ledger.zxid();
     found.tail = goes_on_here.then(|| Tail {
+        first: segment.zxid,
+        format: match frames.folder() {
+            Some(_) => Format::Current,
+            None => Format::Old,
+        },
         path: path.clone(),
         length: frames.position(),
         salt: frames.salt(),
@@ -179,6 +198,10 @@ fn judge_head(
     if place == Place::Last && was_just_begun {
         // The next one takes its name, and its place.
         found.tail = None;
+        return Ok(());
+    }
+    if matches!(bad, BadHead::Cut) {
+        // It was emptied: what it held is missing before the next one.
         return Ok(());
     }
     Err(StorageError::Foreign {

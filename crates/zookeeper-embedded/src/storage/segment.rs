@@ -5,15 +5,18 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::StorageError;
-use super::folder::Folder;
-use super::frame::{self, Kind, Salt};
+use super::folder::{FILE_MODE, Folder};
+use super::frame::{self, FolderId, Kind, Salt};
 
 /// The segment that is being written.
 #[derive(Debug)]
 pub(crate) struct Segment {
+    first: i64,
+    format: Format,
     file: File,
     path: PathBuf,
     salt: Salt,
@@ -23,9 +26,18 @@ pub(crate) struct Segment {
 /// Where the last segment ends, as far as it can be believed.
 #[derive(Debug)]
 pub(crate) struct Tail {
+    pub(crate) first: i64,
+    pub(crate) format: Format,
     pub(crate) path: PathBuf,
     pub(crate) length: u64,
     pub(crate) salt: Salt,
+}
+
+/// Whether a segment names its folder, as those do that have a manifest beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Old,
+    Current,
 }
 
 /// Frames above this size are not kept as a buffer.
@@ -36,16 +48,45 @@ impl Segment {
     pub(crate) fn create(folder: &Folder, first: i64) -> Result<Self, StorageError> {
         let path = folder.segment(first);
         let salt = Salt::draw();
-        let file = create(&path, salt).map_err(StorageError::io("create", &path))?;
+        let file = create(&path, salt, folder.id()).map_err(StorageError::io("create", &path))?;
         folder.sync()?;
-        Ok(Self::new(file, path, salt))
+        Ok(Self {
+            first,
+            format: Format::Current,
+            file,
+            path,
+            salt,
+            buffer: Vec::new(),
+        })
     }
 
     /// Goes on with a segment; what is behind its tail goes.
     pub(crate) fn reopen(tail: Tail) -> Result<Self, StorageError> {
-        let Tail { path, length, salt } = tail;
+        let Tail {
+            first,
+            format,
+            path,
+            length,
+            salt,
+        } = tail;
         let file = reopen(&path, length).map_err(StorageError::io("go on with", &path))?;
-        Ok(Self::new(file, path, salt))
+        Ok(Self {
+            first,
+            format,
+            file,
+            path,
+            salt,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// The number of its first transaction.
+    pub(crate) fn first(&self) -> i64 {
+        self.first
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
     }
 
     /// Writes a group of transactions and returns when they are durable.
@@ -61,20 +102,17 @@ impl Segment {
             .sync_data()
             .map_err(StorageError::io("sync", &self.path))
     }
-
-    fn new(file: File, path: PathBuf, salt: Salt) -> Self {
-        Self {
-            file,
-            path,
-            salt,
-            buffer: Vec::new(),
-        }
-    }
 }
 
-fn create(path: &Path, salt: Salt) -> std::io::Result<File> {
-    let mut file = File::create(path)?;
-    file.write_all(&frame::head(Kind::Segment, salt))?;
+fn create(path: &Path, salt: Salt, folder: FolderId) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE);
+    let mut file = options.open(path)?;
+    file.write_all(&frame::head(Kind::Segment, salt, folder))?;
     file.sync_all()?;
     Ok(file)
 }

@@ -1,15 +1,16 @@
 //! Snapshots: the whole state behind one transaction.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
 use super::StorageError;
-use super::folder::Folder;
-use super::frame::{self, BadHead, Flaw, Frames, Kind, Salt};
+use super::folder::{FILE_MODE, Folder};
+use super::frame::{self, BadHead, Flaw, FolderId, Frames, Kind, Salt};
 use crate::jute::Garbled;
 use crate::state::{Assembly, Ledger, pieces};
 
@@ -36,6 +37,8 @@ pub(crate) enum Corrupt {
     Garbled(#[from] Garbled),
     #[error("its end is missing")]
     Unsealed,
+    #[error("it was written in another data folder")]
+    OtherFolder,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -47,7 +50,7 @@ pub(crate) fn write(
     called_off: &AtomicBool,
 ) -> Result<Written, StorageError> {
     let unfinished = folder.unfinished();
-    let written = write_file(&unfinished, ledger, called_off)
+    let written = write_file(&unfinished, folder.id(), ledger, called_off)
         .map_err(StorageError::io("write", &unfinished))?;
     match written {
         Written::Whole(_) => {
@@ -62,10 +65,21 @@ pub(crate) fn write(
     Ok(written)
 }
 
-fn write_file(path: &Path, ledger: &Ledger, called_off: &AtomicBool) -> io::Result<Written> {
+fn write_file(
+    path: &Path,
+    folder: FolderId,
+    ledger: &Ledger,
+    called_off: &AtomicBool,
+) -> io::Result<Written> {
     let salt = Salt::draw();
-    let mut file = BufWriter::new(File::create(path)?);
-    file.write_all(&frame::head(Kind::Snapshot, salt))?;
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE);
+    let mut file = BufWriter::new(options.open(path)?);
+    file.write_all(&frame::head(Kind::Snapshot, salt, folder))?;
     let (mut payload, mut bytes) = (Vec::new(), Vec::new());
     for piece in pieces(ledger) {
         if payload.len() >= FRAME_BYTES {
@@ -85,9 +99,12 @@ fn write_file(path: &Path, ledger: &Ledger, called_off: &AtomicBool) -> io::Resu
     Ok(Written::Whole(file.metadata()?.len()))
 }
 
-/// Reads a snapshot to its end.
-pub(crate) fn read(path: &Path) -> Result<Ledger, Corrupt> {
+/// Reads a snapshot of this folder to its end.
+pub(crate) fn read(path: &Path, folder: FolderId) -> Result<Ledger, Corrupt> {
     let mut frames = Frames::open(File::open(path)?, Kind::Snapshot)??;
+    if frames.folder().is_some_and(|other| other != folder) {
+        return Err(Corrupt::OtherFolder);
+    }
     let mut assembly = Assembly::new();
     while let Some(payload) = frames.next()?? {
         assembly.take_all(&payload)?;

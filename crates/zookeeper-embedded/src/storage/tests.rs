@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::compaction::compact;
 use super::folder::Folder;
 use super::frame::FILE_HEAD;
+use super::manifest::{Extent, Manifest};
 use super::queue::Queue;
 use super::recovery::{Found, Horizon, recover};
 use super::segment::Segment;
@@ -36,6 +37,15 @@ fn write_segment(folder: &Folder, groups: &[&[Transaction]]) -> Vec<u64> {
         fs::metadata(folder.segment(first)).unwrap().len()
     };
     groups.iter().map(append).collect()
+}
+
+/// A manifest that knows of no transaction, as the loss of power may leave it.
+fn write_manifest(folder: &Folder) {
+    let nothing = Extent {
+        segment: 0,
+        last: 0,
+    };
+    Manifest::create(folder, nothing).unwrap();
 }
 
 fn recovered(folder: &Path) -> Result<Found, StorageError> {
@@ -83,6 +93,7 @@ proptest! {
             ends.windows(2).map(|it| &history[it[0]..it[1]]).collect();
         let folder = Folder::take(path).unwrap();
         let lengths = write_segment(&folder, &groups);
+        write_manifest(&folder);
         let file = folder.segment(1);
         drop(folder);
 
@@ -157,13 +168,18 @@ fn refusal(folder: &Path) -> String {
 
 #[test]
 fn damage_that_no_crash_explains_is_refused_with_its_place() {
-    for (segment, offset) in [(1, 20), (2, 16), (2, 20), (2, 40)] {
+    let first_frame = FILE_HEAD as u64;
+    for (segment, byte) in [(1, 4), (2, 0), (2, 4), (2, 24)] {
         let (folder, _, paths, _) = three_segments();
-        flip(&paths[segment], offset);
+        flip(&paths[segment], first_frame + byte);
         let refusal = refusal(folder.path());
-        let place = format!("{} is damaged at byte 16:", paths[segment].display());
+        let place = format!(
+            "{} is damaged at byte {first_frame}:",
+            paths[segment].display()
+        );
         assert!(refusal.starts_with(&place), "{refusal}");
-        assert!(refusal.contains("truncate -s 16 "), "{refusal}");
+        let cut = format!("truncate -s {first_frame} ");
+        assert!(refusal.contains(&cut), "{refusal}");
     }
 }
 
@@ -202,6 +218,7 @@ fn a_missing_segment_is_told() {
 fn a_segment_that_was_just_begun_is_begun_again() {
     let (folder, history, _, _) = three_segments();
     fs::write(folder.path().join("log.000000000000001f"), [0; 7]).unwrap();
+    write_manifest(&Folder::take(folder.path()).unwrap());
     check(folder.path(), &history, 30);
     drop(open(folder.path(), NO_SNAPSHOTS).unwrap());
     assert_eq!(
@@ -216,7 +233,7 @@ fn another_format_is_refused() {
     flip(&paths[0], 11);
     let told = refusal(folder.path());
     assert!(
-        told.contains("version 17, this server knows version 1"),
+        told.contains("version 18, this server knows 1 and 2"),
         "{told}"
     );
     flip(&paths[0], 3);

@@ -9,6 +9,7 @@ use tracing::{error, info};
 use super::StorageError;
 use super::compaction::compact;
 use super::folder::Folder;
+use super::manifest::{Extent, Manifest};
 use super::queue::{Group, Queue};
 use super::segment::Segment;
 use super::snapshot::Written;
@@ -19,6 +20,7 @@ use crate::statistics::Counter;
 pub(crate) struct Writer {
     folder: Arc<Folder>,
     segment: Segment,
+    manifest: Manifest,
     policy: SnapshotPolicy,
     /// The last transaction that is durable.
     last: i64,
@@ -61,7 +63,7 @@ struct Compaction {
 impl Writer {
     pub(super) fn new(
         folder: Arc<Folder>,
-        segment: Segment,
+        (segment, manifest): (Segment, Manifest),
         policy: SnapshotPolicy,
         last: i64,
         replayed: u64,
@@ -73,6 +75,7 @@ impl Writer {
         Self {
             folder,
             segment,
+            manifest,
             policy,
             last,
             since_snapshot,
@@ -106,6 +109,8 @@ impl Writer {
         while queue.take(&mut group) {
             self.segment.append(&group.bytes)?;
             self.tally.syncs.increment();
+            // Before others know of it, so that its loss is noticed.
+            self.manifest.note(self.extent(group.last))?;
             durable(group.last);
             self.since_snapshot.transactions += (group.last - self.last).unsigned_abs();
             self.since_snapshot.bytes += group.bytes.len() as u64;
@@ -114,7 +119,14 @@ impl Writer {
                 self.begin_snapshot()?;
             }
         }
-        Ok(())
+        self.manifest.sync()
+    }
+
+    fn extent(&self, last: i64) -> Extent {
+        Extent {
+            segment: self.segment.first(),
+            last,
+        }
     }
 
     fn is_snapshot_due(&self) -> bool {
@@ -137,6 +149,8 @@ impl Writer {
             None => {}
         }
         self.segment = Segment::create(&self.folder, self.last + 1)?;
+        self.manifest.note(self.extent(self.last))?;
+        self.manifest.sync()?;
         self.since_snapshot = Backlog::default();
         let (folder, last, tally) = (self.folder.clone(), self.last, self.tally.clone());
         let called_off = Arc::new(AtomicBool::new(false));
