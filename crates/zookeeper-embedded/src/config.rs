@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::admission::Bounds;
 use crate::storage::{SnapshotPolicy, StorageError};
 
 /// How a server listens and what it allows its clients.
@@ -24,8 +25,21 @@ pub struct Config {
     pub max_session_timeout: Duration,
     /// A longer request ends its connection. ZooKeeper calls this `jute.maxbuffer`.
     pub max_request_bytes: usize,
-    /// How many clients may be connected at once; further ones are turned away.
+    /// Who is served.
+    pub access: Access,
+    /// How many clients may have a session, and a login where one is asked for, at once; further ones
+    /// are turned away.
     pub max_connections: usize,
+    /// How many of them may be of one address.
+    pub max_connections_per_address: usize,
+    /// How many connections may be without one. A further one takes the place of the oldest of the
+    /// address that has most of them.
+    pub max_newcomers: usize,
+    /// A connection that has not asked for a session within this time is closed.
+    pub handshake_timeout: Duration,
+    /// One that has not logged in within this time, where a login is asked for, is closed as well.
+    /// People type it.
+    pub login_timeout: Duration,
     /// The folder that the state survives a restart in. Without one everything is in memory.
     pub data_dir: Option<PathBuf>,
     /// A snapshot is made after so many transactions, …
@@ -43,12 +57,31 @@ impl Default for Config {
             min_session_timeout: Duration::from_millis(500),
             max_session_timeout: Duration::from_secs(60),
             max_request_bytes: 1_048_575,
+            access: Access::Open,
             max_connections: 1000,
+            max_connections_per_address: 500,
+            max_newcomers: 100,
+            handshake_timeout: Duration::from_secs(5),
+            login_timeout: Duration::from_secs(60),
             data_dir: None,
             snapshot_transactions: 100_000,
             snapshot_bytes: 64 << 20,
         }
     }
+}
+
+/// Who is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody who can connect.
+    Open,
+    /// Those who log in as this user with the secret of the server, by the scheme `digest`. The server
+    /// makes the secret, and keeps it in the file `secret` of its data folder if it has one; see
+    /// [`Server::credentials`](crate::Server::credentials).
+    Secret {
+        /// A name without a colon.
+        user: String,
+    },
 }
 
 /// Why a server did not start.
@@ -81,6 +114,9 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// No secret can be made.
+    #[error("the operating system gives no random bytes for a secret: {0}")]
+    Random(io::Error),
     /// The data folder cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -117,8 +153,27 @@ impl Config {
                 "it must be between one byte and two gigabytes",
             );
         }
-        if self.max_connections == 0 {
-            return bad("max_connections", "nobody could connect");
+        let bounds = [
+            ("max_connections", self.max_connections),
+            (
+                "max_connections_per_address",
+                self.max_connections_per_address,
+            ),
+            ("max_newcomers", self.max_newcomers),
+        ];
+        if let Some((option, _)) = bounds.into_iter().find(|(_, bound)| *bound == 0) {
+            return bad(option, "no client could connect");
+        }
+        if self.handshake_timeout.is_zero() || self.login_timeout.is_zero() {
+            return bad(
+                "handshake_timeout",
+                "and `login_timeout` must be longer than nothing",
+            );
+        }
+        if let Access::Secret { user } = &self.access
+            && (user.is_empty() || user.contains(':'))
+        {
+            return bad("access", "its user is a name without a colon");
         }
         if self.snapshot_transactions == 0 || self.snapshot_bytes == 0 {
             return bad(
@@ -127,6 +182,14 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            settled: self.max_connections,
+            settled_per_address: self.max_connections_per_address,
+            newcomers: self.max_newcomers,
+        }
     }
 
     pub(crate) fn snapshots(&self) -> SnapshotPolicy {

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::four_letter::Word;
@@ -25,6 +25,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Buffers of this size are kept between requests; larger ones are returned.
 const KEPT_BUFFER: usize = 64 << 10;
 
+/// A handshake has 45 bytes.
+const HANDSHAKE_BYTES_MAX: usize = 1 << 10;
+
 /// Why a connection ended without the client or the server wishing so.
 #[derive(Debug, Error)]
 enum Broken {
@@ -32,15 +35,22 @@ enum Broken {
     Garbled(#[from] Garbled),
     #[error("a request of {0} bytes is out of bounds")]
     RequestSize(i32),
-    #[error("no handshake within the longest session time-out")]
-    Silent,
+    #[error("it asked for no session within {0:?}")]
+    Silent(Duration),
+    #[error("it did not log in within {0:?}")]
+    NoLogin(Duration),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 /// Serves a client until it leaves, breaks the rules or is cut off.
-pub(crate) async fn run(mut stream: TcpStream, id: ConnectionId, address: IpAddr, host: Arc<Host>) {
-    let outbox = host.admit(id);
+pub(crate) async fn run(
+    mut stream: TcpStream,
+    id: ConnectionId,
+    address: IpAddr,
+    host: Arc<Host>,
+    outbox: Arc<Outbox>,
+) {
     let ended = tokio::select! {
         () = outbox.aborted() => Ok(()),
         ended = converse(&mut stream, id, address, &host, &outbox) => ended,
@@ -70,8 +80,14 @@ async fn converse(
     tokio::select! {
         ended = listen(&mut requests, id, address, host, outbox) => {
             // Before the client sees the end, which may make it look.
-            if matches!(ended, Err(Broken::Garbled(_) | Broken::RequestSize(_))) {
-                host.counters.garbled.increment();
+            match &ended {
+                Err(Broken::Garbled(_) | Broken::RequestSize(_)) => {
+                    host.counters.garbled.increment();
+                }
+                Err(late @ (Broken::Silent(_) | Broken::NoLogin(_))) => {
+                    host.give_up(address, late);
+                }
+                Err(Broken::Io(_)) | Ok(()) => {}
             }
             outbox.finish();
             // A client that does not take its last answer has gone anyway.
@@ -90,27 +106,40 @@ async fn listen(
     host: &Host,
     outbox: &Outbox,
 ) -> Result<(), Broken> {
-    let opening = timeout(
-        host.config.max_session_timeout,
-        requests.opening(outbox, host),
-    );
-    let Some(connect) = opening.await.map_err(|_| Broken::Silent)?? else {
+    let silent_for = host.config.handshake_timeout;
+    let opening = timeout(silent_for, requests.opening(outbox, host));
+    let opening = opening.await.map_err(|_| Broken::Silent(silent_for))?;
+    let Some(connect) = opening? else {
         return Ok(());
     };
-    if host.connect(id, address, &connect) == Handshake::Rejected {
-        return Ok(());
-    }
+    let login_within = host.config.login_timeout;
+    let mut login_by = match host.connect(id, address, &connect) {
+        Handshake::Rejected => return Ok(()),
+        Handshake::Settled => None,
+        Handshake::AwaitsLogin => Some(Instant::now() + login_within),
+    };
     loop {
-        outbox.room().await;
-        host.room().await;
-        let Some(body) = requests.next().await? else {
+        let next = async {
+            outbox.room().await;
+            host.room().await;
+            requests.next().await
+        };
+        let next = match login_by {
+            Some(end) => timeout_at(end, next)
+                .await
+                .map_err(|_| Broken::NoLogin(login_within))?,
+            None => next.await,
+        };
+        let Some(body) = next? else {
             return Ok(());
         };
         let mut decoder = Decoder::new(body);
         let header = RequestHeader::decode(&mut decoder)?;
         let request = Request::decode(header.op, &mut decoder)?;
-        if host.serve(id, header, request) == Fate::Ends {
-            return Ok(());
+        match host.serve((id, address), header, request) {
+            Fate::Stays => {}
+            Fate::Settles => login_by = None,
+            Fate::Ends => return Ok(()),
         }
     }
 }
@@ -140,13 +169,17 @@ impl Requests<'_> {
             return Ok(None);
         };
         if let Some(word) = Word::from_bytes(head) {
-            let answer = word.answer(&host.statistics(), &host.config);
+            let answer = match host.login() {
+                Some(_) if !word.is_for_strangers() => word.refusal(),
+                _ => word.answer(&host.statistics(), &host.config),
+            };
             outbox.push_answer(Leaves::AtOnce, |out| {
                 out.extend_from_slice(answer.as_bytes())
             });
             return Ok(None);
         }
-        match self.body(i32::from_be_bytes(head)).await? {
+        let max = self.max.min(HANDSHAKE_BYTES_MAX);
+        match self.body(i32::from_be_bytes(head), max).await? {
             Some(body) => Ok(Some(ConnectRequest::decode(body)?)),
             None => Ok(None),
         }
@@ -155,7 +188,7 @@ impl Requests<'_> {
     /// The next request, or `None` when the client has left.
     async fn next(&mut self) -> Result<Option<&[u8]>, Broken> {
         match self.head().await? {
-            Some(head) => self.body(i32::from_be_bytes(head)).await,
+            Some(head) => self.body(i32::from_be_bytes(head), self.max).await,
             None => Ok(None),
         }
     }
@@ -170,10 +203,10 @@ impl Requests<'_> {
     }
 
     /// The buffer grows with the bytes that really arrive, not with those that are announced.
-    async fn body(&mut self, announced: i32) -> Result<Option<&[u8]>, Broken> {
+    async fn body(&mut self, announced: i32, max: usize) -> Result<Option<&[u8]>, Broken> {
         let length = usize::try_from(announced)
             .ok()
-            .filter(|length| *length <= self.max);
+            .filter(|length| *length <= max);
         let length = length.ok_or(Broken::RequestSize(announced))?;
         self.body.clear();
         self.body.shrink_to(KEPT_BUFFER);

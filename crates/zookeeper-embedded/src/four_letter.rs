@@ -39,6 +39,24 @@ impl Word {
         }
     }
 
+    /// Whether it is answered where clients have to log in, which these questions cannot.
+    pub(crate) fn is_for_strangers(self) -> bool {
+        self == Self::Ruok
+    }
+
+    /// What ZooKeeper says of a question that it does not answer.
+    pub(crate) fn refusal(self) -> String {
+        let name = match self {
+            Self::Ruok => "ruok",
+            Self::Srvr => "srvr",
+            Self::Stat => "stat",
+            Self::Mntr => "mntr",
+            Self::Conf => "conf",
+            Self::Envi => "envi",
+        };
+        format!("{name} is not executed because it is not in the whitelist.\n")
+    }
+
     pub(crate) fn answer(self, statistics: &Statistics, config: &Config) -> String {
         match self {
             Self::Ruok => "imok".to_owned(),

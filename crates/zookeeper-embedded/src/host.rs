@@ -8,6 +8,7 @@
 //! crash could undo. ZooKeeper does the same: behind a write that is being synced, reads wait as well.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,13 +16,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tracing::{debug, error};
 
+use crate::admission::{Admission, Full};
 use crate::clock::{Clock, millis};
+use crate::complaints::Complaints;
 use crate::config::Config;
 use crate::outbox::{Leaves, Outbox, Released, Room};
 use crate::protocol::{
     ConnectRequest, ConnectResponse, ConnectionId, Notification, Reply, Request, RequestHeader,
 };
-use crate::state::{Attached, Connected, Effects, Fate, Keeper, Ledger, SessionLimits};
+use crate::secret::Login;
+use crate::state::{Attached, Connected, Effects, Fate, Gate, Keeper, Ledger, SessionLimits};
 use crate::statistics::{Counters, Statistics};
 use crate::storage::{Queue, StorageError, Tally};
 
@@ -33,6 +37,7 @@ pub(crate) struct Host {
     clock: Clock,
     log: Option<Log>,
     failure: watch::Sender<Option<Arc<StorageError>>>,
+    login: Option<Login>,
     inner: Mutex<Inner>,
 }
 
@@ -46,6 +51,8 @@ pub(crate) struct Log {
 #[derive(Debug)]
 struct Inner {
     keeper: Keeper,
+    admission: Admission,
+    complaints: Complaints,
     outboxes: BTreeMap<ConnectionId, Arc<Outbox>>,
     /// The last transaction that is as durable as it gets.
     durable: i64,
@@ -56,7 +63,10 @@ struct Inner {
 /// Whether a handshake gave the connection a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handshake {
-    Accepted,
+    /// It did, and requests are served from now on.
+    Settled,
+    /// It did, and a login is waited for.
+    AwaitsLogin,
     Rejected,
 }
 
@@ -65,20 +75,31 @@ const TICKS_MISSED: u32 = 5;
 
 impl Host {
     /// A host that keeps everything in memory.
-    pub(crate) fn volatile(config: Config) -> Self {
+    pub(crate) fn volatile(config: Config, login: Option<Login>) -> Self {
         let clock = Clock::start();
         let ledger = Ledger::new(clock.now());
-        Self::new(config, clock, ledger, None)
+        Self::new(config, login, clock, ledger, None)
     }
 
     /// A host that goes on with a state, and logs what happens to it.
-    pub(crate) fn durable(config: Config, mut ledger: Ledger, log: Log) -> Self {
+    pub(crate) fn durable(
+        config: Config,
+        login: Option<Login>,
+        mut ledger: Ledger,
+        log: Log,
+    ) -> Self {
         let clock = Clock::start();
         ledger.wake(clock.now());
-        Self::new(config, clock, ledger, Some(log))
+        Self::new(config, login, clock, ledger, Some(log))
     }
 
-    fn new(config: Config, clock: Clock, ledger: Ledger, log: Option<Log>) -> Self {
+    fn new(
+        config: Config,
+        login: Option<Login>,
+        clock: Clock,
+        ledger: Ledger,
+        log: Option<Log>,
+    ) -> Self {
         let limits = SessionLimits {
             min: millis(config.min_session_timeout),
             max: millis(config.max_session_timeout),
@@ -88,9 +109,11 @@ impl Host {
             Some(_) => ledger.zxid(),
             None => i64::MAX,
         };
-        let keeper = Keeper::new(ledger, limits, clock.now());
+        let gate = login.clone().map_or(Gate::Open, Gate::Login);
         let inner = Mutex::new(Inner {
-            keeper,
+            keeper: Keeper::new(gate, ledger, limits, clock.now()),
+            admission: Admission::new(config.bounds()),
+            complaints: Complaints::default(),
             outboxes: BTreeMap::new(),
             durable,
             held_back: BTreeSet::new(),
@@ -101,6 +124,7 @@ impl Host {
             clock,
             log,
             failure: watch::Sender::new(None),
+            login,
             inner,
         }
     }
@@ -149,16 +173,72 @@ impl Host {
         }
     }
 
-    pub(crate) fn admit(&self, connection: ConnectionId) -> Arc<Outbox> {
+    /// What a client has to log in with.
+    pub(crate) fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
+    }
+
+    /// Lets a newcomer in, in the place of another one if need be.
+    pub(crate) fn admit(&self, connection: ConnectionId, address: IpAddr) -> Arc<Outbox> {
         let outbox = Arc::new(Outbox::default());
-        self.lock().outboxes.insert(connection, outbox.clone());
+        let mut inner = self.lock();
+        inner.outboxes.insert(connection, outbox.clone());
+        let evicted = inner.admission.arrive(connection, address);
+        self.evict(&mut inner, evicted);
         outbox
+    }
+
+    /// The system has nothing left for another connection: a newcomer gives back what it has.
+    pub(crate) fn cannot_accept(&self, error: &io::Error) {
+        let mut inner = self.lock();
+        let evicted = inner.admission.evict();
+        let address = evicted.map_or(self.config.address.ip(), |(_, address)| address);
+        let reason = format!("cannot accept another connection: {error}");
+        inner.complaints.note(address, reason, self.clock.now());
+        self.evict(&mut inner, evicted);
+    }
+
+    fn evict(&self, inner: &mut Inner, evicted: Option<(ConnectionId, IpAddr)>) {
+        let Some((connection, address)) = evicted else {
+            return;
+        };
+        inner.abort([connection]);
+        self.counters.newcomers.increment();
+        let reason = "it had opened no session, or had not logged in, and others want its place";
+        let now = self.clock.now();
+        inner.complaints.note(address, reason.to_owned(), now);
+    }
+
+    /// A newcomer took too long.
+    pub(crate) fn give_up(&self, address: IpAddr, reason: &dyn std::fmt::Display) {
+        self.counters.newcomers.increment();
+        let now = self.clock.now();
+        let complaints = &mut self.lock().complaints;
+        complaints.note(address, reason.to_string(), now);
     }
 
     pub(crate) fn dismiss(&self, connection: ConnectionId) {
         let mut inner = self.lock();
         inner.outboxes.remove(&connection);
-        inner.keeper.disconnect(connection);
+        inner.admission.leave(connection);
+        inner.keeper.disconnect(connection, self.clock.now());
+        self.record(&mut inner);
+    }
+
+    /// Gives a newcomer a place among those who are served, if there is one.
+    fn settle(
+        &self,
+        inner: &mut Inner,
+        connection: ConnectionId,
+        address: IpAddr,
+    ) -> Result<(), Full> {
+        let settled = inner.admission.settle(connection);
+        if let Err(full) = settled {
+            self.counters.refused.increment();
+            let now = self.clock.now();
+            inner.complaints.note(address, full.to_string(), now);
+        }
+        settled
     }
 
     pub(crate) fn connect(
@@ -168,6 +248,13 @@ impl Host {
         request: &ConnectRequest,
     ) -> Handshake {
         let mut inner = self.lock();
+        let handshake = match self.login {
+            Some(_) => Handshake::AwaitsLogin,
+            None => Handshake::Settled,
+        };
+        if self.login.is_none() && self.settle(&mut inner, connection, address).is_err() {
+            return Handshake::Rejected;
+        }
         let connected = inner
             .keeper
             .connect(connection, address, request, self.clock.now());
@@ -181,7 +268,7 @@ impl Host {
                 displaced,
             }) => {
                 inner.abort(displaced);
-                (response, Handshake::Accepted)
+                (response, handshake)
             }
         };
         inner.answer(connection, |out| response.encode(request.dialect, out));
@@ -190,7 +277,7 @@ impl Host {
 
     pub(crate) fn serve(
         &self,
-        connection: ConnectionId,
+        (connection, address): (ConnectionId, IpAddr),
         header: RequestHeader,
         request: Request,
     ) -> Fate {
@@ -200,6 +287,11 @@ impl Host {
             return Fate::Ends;
         };
         self.record(&mut inner);
+        let is_refused =
+            served.fate == Fate::Settles && self.settle(&mut inner, connection, address).is_err();
+        if is_refused {
+            return Fate::Ends;
+        }
         self.notify(&mut inner, served.notifications);
         let reply = Reply {
             xid: header.xid,
@@ -214,7 +306,9 @@ impl Host {
     /// Lets the state machine look at the clock.
     pub(crate) fn tick(&self) {
         let mut inner = self.lock();
-        let effects = inner.keeper.tick(self.clock.now());
+        let now = self.clock.now();
+        inner.complaints.say(now);
+        let effects = inner.keeper.tick(now);
         self.deliver(&mut inner, effects);
     }
 
@@ -248,6 +342,7 @@ impl Host {
             requests: self.counters.requests.get(),
             sent: self.counters.sent.get(),
             refused_connections: self.counters.refused.get(),
+            closed_newcomers: self.counters.newcomers.get(),
             garbled_connections: self.counters.garbled.get(),
             overflowed_connections: self.counters.overflowed.get(),
             log_syncs: tally.map_or(0, |tally| tally.syncs.get()),

@@ -21,7 +21,9 @@
 //!
 //! What it does not do: form an ensemble, speak TLS or SASL. The whole list is in its README.
 
+mod admission;
 mod clock;
+mod complaints;
 mod config;
 mod connection;
 mod digest;
@@ -30,12 +32,13 @@ mod host;
 mod jute;
 mod outbox;
 mod protocol;
+mod secret;
 mod server;
 mod state;
 mod statistics;
 mod storage;
 
-pub use config::{Config, StartError};
+pub use config::{Access, Config, StartError};
 pub use server::Server;
 pub use statistics::Statistics;
 pub use storage::StorageError;

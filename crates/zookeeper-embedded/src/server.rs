@@ -15,12 +15,13 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use crate::config::{Config, StartError};
+use crate::config::{Access, Config, StartError};
 use crate::connection;
 use crate::host::{Host, Log};
 use crate::protocol::ConnectionId;
+use crate::secret::{self, Login};
 use crate::statistics::Statistics;
 use crate::storage::{self, Opened, Queue, StorageError, Writer};
 
@@ -71,7 +72,10 @@ impl Server {
                 let (host, writing) = durable(config, folder).await?;
                 (host, Some(writing))
             }
-            None => (Arc::new(Host::volatile(config)), None),
+            None => {
+                let login = login(&config.access, secret::draw).map_err(StartError::Random)?;
+                (Arc::new(Host::volatile(config, login)), None)
+            }
         };
         let serving = Serving::start(listener, host.clone()).map_err(|e| refusal(address, e))?;
         info!(%address, "zookeeper server listens");
@@ -87,6 +91,11 @@ impl Server {
     /// without a data folder never does.
     pub async fn failed(&self) -> Arc<StorageError> {
         self.host.failed().await
+    }
+
+    /// What clients log in with by the scheme `digest`, as `user:secret`; `None` where everybody is served.
+    pub fn credentials(&self) -> Option<&str> {
+        self.host.login().map(Login::credentials)
     }
 
     /// Where the server listens, with the real port.
@@ -160,17 +169,32 @@ impl Drop for Serving {
 
 /// Reads the data folder and starts to write to it.
 async fn durable(config: Config, folder: PathBuf) -> Result<(Arc<Host>, Writing), StorageError> {
-    let policy = config.snapshots();
-    let opening = tokio::task::spawn_blocking(move || storage::open(&folder, policy));
-    let Opened { ledger, writer } = opening.await.map_err(|_| StorageError::Panicked)??;
+    let (policy, access) = (config.snapshots(), config.access.clone());
+    let opening = tokio::task::spawn_blocking(move || {
+        let opened = storage::open(&folder, policy)?;
+        Ok::<_, StorageError>((opened, login(&access, || secret::kept(&folder))?))
+    });
+    let (opened, login) = opening.await.map_err(|_| StorageError::Panicked)??;
+    let Opened { ledger, writer } = opened;
     let queue = Arc::new(Queue::default());
     let log = Log {
         queue: queue.clone(),
         tally: writer.tally(),
     };
-    let host = Arc::new(Host::durable(config, ledger, log));
+    let host = Arc::new(Host::durable(config, login, ledger, log));
     let writing = Writing::start(writer, queue, host.clone())?;
     Ok((host, writing))
+}
+
+/// What clients log in with, if they have to.
+fn login<E>(
+    access: &Access,
+    secret: impl FnOnce() -> Result<String, E>,
+) -> Result<Option<Login>, E> {
+    match access {
+        Access::Open => Ok(None),
+        Access::Secret { user } => Ok(Some(Login::new(user, &secret()?))),
+    }
 }
 
 impl Writing {
@@ -227,7 +251,7 @@ async fn run(listener: TcpListener, host: Arc<Host>, mut stopped: oneshot::Recei
                     welcome(client, ConnectionId(next_id), &host, &mut connections);
                 }
                 Err(error) => {
-                    warn!(%error, "cannot accept a connection");
+                    host.cannot_accept(&error);
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -243,12 +267,9 @@ fn welcome(
     host: &Arc<Host>,
     connections: &mut JoinSet<()>,
 ) {
-    if connections.len() >= host.config.max_connections {
-        debug!(client = %address, "too many connections");
-        host.counters.refused.increment();
-        return;
-    }
-    connections.spawn(connection::run(stream, id, address.ip(), host.clone()));
+    let address = address.ip();
+    let outbox = host.admit(id, address);
+    connections.spawn(connection::run(stream, id, address, host.clone(), outbox));
 }
 
 fn refusal(address: SocketAddr, source: io::Error) -> StartError {

@@ -24,6 +24,9 @@ pub struct Statistics {
     pub sent: u64,
     /// Connections turned away because there were too many.
     pub refused_connections: u64,
+    /// Connections closed because they opened no session, or did not log in, in time, or to make room
+    /// for newer ones.
+    pub closed_newcomers: u64,
     /// Connections ended because they did not speak the protocol or sent too large a request.
     pub garbled_connections: u64,
     /// Connections ended because the client did not read its notifications.
@@ -56,6 +59,7 @@ pub(crate) struct Counters {
     pub(crate) requests: Counter,
     pub(crate) sent: Counter,
     pub(crate) refused: Counter,
+    pub(crate) newcomers: Counter,
     pub(crate) garbled: Counter,
     pub(crate) overflowed: Counter,
 }

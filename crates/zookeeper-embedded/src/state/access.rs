@@ -70,12 +70,14 @@ mod tests {
 
     use super::*;
     use crate::protocol::Payload;
+    use crate::state::authentication::Standing;
     use crate::state::node::Owner;
     use crate::state::transaction::Stamp;
 
     fn check(scheme: &str, id: &str, expected: bool) {
         let author = Author {
             session: 1,
+            standing: Standing::Served,
             identities: vec![
                 Identity::new("ip", "10.1.2.3"),
                 Identity::new("digest", "bob:hash"),

@@ -3,21 +3,100 @@
 use std::net::Ipv4Addr;
 
 use crate::digest;
-use crate::protocol::{Acl, ErrorCode, Identity};
+use crate::protocol::{Acl, ErrorCode, Identity, Request};
+use crate::secret::{Login, Proof};
 
 /// The origin of a request: its session and the identities proven on its connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Author {
     pub(crate) session: i64,
+    pub(crate) standing: Standing,
     pub(crate) identities: Vec<Identity>,
 }
 
-/// The identity that an `auth` request proves.
-pub(crate) fn authenticate(scheme: &str, credentials: &[u8]) -> Result<Identity, ErrorCode> {
-    let credentials = std::str::from_utf8(credentials).map_err(|_| ErrorCode::AuthFailed)?;
-    match scheme {
-        "digest" => Ok(Identity::new("digest", &digest::identity(credentials))),
-        _ => Err(ErrorCode::AuthFailed),
+/// Clients have an address and a login or two; more would only fill the memory.
+const IDENTITIES_MAX: usize = 32;
+
+/// Whether a connection has proved what the server asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has, or nothing is asked for.
+    Served,
+    /// It has, as this identity.
+    LoggedIn(Identity),
+    /// Not yet; it has opened its session.
+    New,
+    /// Not yet; it came back to a session of before.
+    Returned,
+}
+
+/// What the server asks for before it serves a connection.
+#[derive(Debug)]
+pub(crate) enum Gate {
+    Open,
+    Login(Login),
+}
+
+impl Standing {
+    pub(crate) fn is_served(&self) -> bool {
+        matches!(self, Self::Served | Self::LoggedIn(_))
+    }
+
+    /// Whether a request is answered: before the login only those that show and change nothing.
+    pub(crate) fn permits(&self, request: &Request) -> bool {
+        self.is_served()
+            || matches!(
+                request,
+                Request::Ping | Request::Auth { .. } | Request::CloseSession
+            )
+    }
+}
+
+impl Author {
+    /// Takes note of an identity that was proved.
+    fn add(&mut self, identity: Identity) -> Result<(), ErrorCode> {
+        if self.identities.contains(&identity) {
+            return Ok(());
+        }
+        if self.identities.len() >= IDENTITIES_MAX {
+            return Err(ErrorCode::AuthFailed);
+        }
+        self.identities.push(identity);
+        Ok(())
+    }
+
+    /// What an `auth` request proves.
+    pub(crate) fn authenticate(
+        &mut self,
+        gate: &Gate,
+        scheme: &str,
+        credentials: &[u8],
+    ) -> Result<(), ErrorCode> {
+        if scheme != "digest" {
+            return Err(ErrorCode::AuthFailed);
+        }
+        let proof = match gate {
+            Gate::Open => Proof::OfAnother,
+            Gate::Login(login) => login.judge(credentials),
+        };
+        if proof == Proof::Wrong {
+            return Err(ErrorCode::AuthFailed);
+        }
+        let credentials = std::str::from_utf8(credentials).map_err(|_| ErrorCode::AuthFailed)?;
+        let identity = Identity::new("digest", &digest::identity(credentials));
+        if proof == Proof::Right {
+            self.standing = Standing::LoggedIn(identity.clone());
+        }
+        self.add(identity)
+    }
+
+    /// Whose the nodes are that are made for their creator: of the login to the server only where there
+    /// is no other, since all clients share it.
+    fn own(&self) -> impl Iterator<Item = &Identity> {
+        let named = || self.identities.iter().filter(|it| it.scheme != "ip");
+        let shared = |it: &&Identity| self.standing == Standing::LoggedIn((*it).clone());
+        let has_other = named().any(|it| !shared(&it));
+        named().filter(move |it| !has_other || !shared(it))
     }
 }
 
@@ -28,11 +107,7 @@ pub(crate) fn resolve_acl(acl: Vec<Acl>, author: &Author) -> Result<Vec<Acl>, Er
         match (entry.identity.scheme.as_str(), entry.identity.id.as_str()) {
             ("world", "anyone") => push_new(&mut resolved, entry),
             ("auth", _) => {
-                let own = author
-                    .identities
-                    .iter()
-                    .filter(|identity| identity.scheme != "ip");
-                for identity in own {
+                for identity in author.own() {
                     let permissions = entry.permissions;
                     push_new(
                         &mut resolved,
@@ -80,24 +155,52 @@ mod tests {
 
     #[test]
     fn auth_stands_for_the_authors_identities() {
-        let identity = authenticate("digest", b"bob:secret").unwrap();
-        let author = Author {
+        let mut author = stranger();
+        let proved = author.authenticate(&Gate::Open, "digest", b"bob:secret");
+        assert_eq!(proved, Ok(()));
+        assert_eq!(users(&author), ["bob"]);
+    }
+
+    #[test]
+    fn the_login_that_all_share_owns_nodes_only_of_those_who_have_no_other() {
+        let gate = Gate::Login(Login::new("onyx", "s3cret"));
+        let mut author = stranger();
+        author
+            .authenticate(&gate, "digest", b"onyx:s3cret")
+            .unwrap();
+        assert_eq!(users(&author), ["onyx"]);
+        author.authenticate(&gate, "digest", b"bob:secret").unwrap();
+        assert_eq!(users(&author), ["bob"]);
+    }
+
+    #[test]
+    fn a_wrong_secret_is_refused_and_another_login_proves_nothing_to_the_server() {
+        let gate = Gate::Login(Login::new("onyx", "s3cret"));
+        let mut author = stranger();
+        let wrong = author.authenticate(&gate, "digest", b"onyx:s3cre");
+        assert_eq!(wrong, Err(ErrorCode::AuthFailed));
+        author.authenticate(&gate, "digest", b"bob:secret").unwrap();
+        assert!(!author.standing.is_served());
+    }
+
+    fn stranger() -> Author {
+        Author {
             session: 1,
-            identities: vec![identity.clone()],
-        };
-        let expected = vec![Acl {
-            permissions: 1,
-            identity,
-        }];
-        assert_eq!(resolve_acl(acl("auth", ""), &author), Ok(expected));
+            standing: Standing::New,
+            identities: Vec::new(),
+        }
+    }
+
+    /// The users whose the nodes of an author are.
+    fn users(author: &Author) -> Vec<String> {
+        let resolved = resolve_acl(acl("auth", ""), author).unwrap();
+        let users = resolved.iter().map(|acl| acl.identity.user().to_owned());
+        users.collect()
     }
 
     #[test]
     fn unusable_lists_are_refused() {
-        let author = Author {
-            session: 1,
-            identities: Vec::new(),
-        };
+        let author = stranger();
         for acl in [
             vec![],
             acl("auth", ""),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access::{self, Permissions};
-use super::authentication::{self, Author};
+use super::authentication::{Author, Gate, Standing};
 use super::happening::Committed;
 use super::ledger::Ledger;
 use super::outcome::{Attached, Connected, Effects, Fate, Figures, Served};
@@ -23,6 +23,7 @@ pub(super) const CLEANING_INTERVAL: Millis = 60_000;
 /// Tree, sessions and watches, which only change together.
 #[derive(Debug)]
 pub(crate) struct Keeper {
+    gate: Gate,
     ledger: Ledger,
     watches: Watches,
     /// The connections that hold a session.
@@ -43,8 +44,9 @@ pub(crate) struct SessionLimits {
 }
 
 impl Keeper {
-    pub(crate) fn new(ledger: Ledger, limits: SessionLimits, now: Millis) -> Self {
+    pub(crate) fn new(gate: Gate, ledger: Ledger, limits: SessionLimits, now: Millis) -> Self {
         Self {
+            gate,
             ledger,
             watches: Watches::default(),
             authors: BTreeMap::new(),
@@ -98,13 +100,19 @@ impl Keeper {
         };
         let displaced = self.ledger.sessions_mut().attach(session, connection, now);
         if let Some(displaced) = displaced {
-            self.disconnect(displaced);
+            self.disconnect(displaced, now);
         }
+        let standing = match (&self.gate, request.session) {
+            (Gate::Open, _) => Standing::Served,
+            (Gate::Login(_), 0) => Standing::New,
+            (Gate::Login(_), _) => Standing::Returned,
+        };
         let identities = vec![Identity::new("ip", &address.to_string())];
         self.authors.insert(
             connection,
             Arc::new(Author {
                 session,
+                standing,
                 identities,
             }),
         );
@@ -119,14 +127,25 @@ impl Keeper {
         })
     }
 
-    /// The connection is gone; its session lives on until it expires.
-    pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
+    /// The connection is gone; its session lives on until it expires. One that it opened without
+    /// logging in ends at once, so that strangers leave nothing behind.
+    pub(crate) fn disconnect(&mut self, connection: ConnectionId, now: Millis) {
         self.watches.forget(connection);
-        if let Some(author) = self.authors.remove(&connection) {
-            self.ledger
-                .sessions_mut()
-                .detach(author.session, connection);
+        let Some(author) = self.authors.remove(&connection) else {
+            return;
+        };
+        let sessions = self.ledger.sessions_mut();
+        let is_holder = sessions.holder(author.session) == Some(connection);
+        sessions.detach(author.session, connection);
+        if is_holder && author.standing == Standing::New {
+            self.ledger.close_session(author.session, now);
         }
+    }
+
+    /// Whether the connection has proved what the server asks for.
+    pub(crate) fn is_served(&self, connection: ConnectionId) -> bool {
+        let author = self.authors.get(&connection);
+        author.is_some_and(|author| author.standing.is_served())
     }
 
     /// Serves a request; `None` if the connection has lost its session in the meantime.
@@ -138,6 +157,9 @@ impl Keeper {
     ) -> Option<Served> {
         let author = self.authors.get(&connection)?.clone();
         self.ledger.sessions_mut().touch(author.session, now);
+        if !author.standing.permits(&request) {
+            return Some(self.served(Err(ErrorCode::NoAuth)));
+        }
         Some(match request {
             Request::Ping => self.served(Ok(Response::Empty)),
             Request::Write(write) => self.write(&author, write, now),
@@ -160,10 +182,10 @@ impl Keeper {
                 credentials,
             } => {
                 let result = self.authenticate(connection, &scheme, &credentials);
-                let fate = if result.is_ok() {
-                    Fate::Stays
-                } else {
-                    Fate::Ends
+                let fate = match result {
+                    Ok(_) if self.is_served(connection) => Fate::Settles,
+                    Ok(_) => Fate::Stays,
+                    Err(_) => Fate::Ends,
                 };
                 Served {
                     fate,
@@ -221,7 +243,7 @@ impl Keeper {
         let committed = self.ledger.close_session(session, now);
         let notifications = self.fire(&committed);
         if let Some(connection) = holder {
-            self.disconnect(connection);
+            self.disconnect(connection, now);
         }
         Effects {
             notifications,
@@ -244,12 +266,8 @@ impl Keeper {
         scheme: &str,
         credentials: &[u8],
     ) -> Result<Response, ErrorCode> {
-        let identity = authentication::authenticate(scheme, credentials)?;
         if let Some(author) = self.authors.get_mut(&connection) {
-            let identities = &mut Arc::make_mut(author).identities;
-            if !identities.contains(&identity) {
-                identities.push(identity);
-            }
+            Arc::make_mut(author).authenticate(&self.gate, scheme, credentials)?;
         }
         Ok(Response::Empty)
     }

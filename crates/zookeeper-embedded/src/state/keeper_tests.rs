@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::keeper::CLEANING_INTERVAL;
-use super::{Attached, Connected, Fate, Keeper, Ledger, Millis, SessionLimits};
+use super::{Attached, Connected, Fate, Gate, Keeper, Ledger, Millis, SessionLimits};
 use crate::protocol::connect::Dialect;
 use crate::protocol::{
     Acl, ConnectRequest, ConnectResponse, ConnectionId, Create, CreateReply, ErrorCode, EventKind,
@@ -16,6 +16,7 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn keeper() -> Keeper {
     Keeper::new(
+        Gate::Open,
         Ledger::new(0),
         SessionLimits {
             min: 100,
@@ -148,7 +149,7 @@ fn a_session_survives_its_connection_and_moves_to_another() {
     assert!(keeper.serve(ME, Request::Ping, 10).is_none());
     assert_eq!(keeper.figures().watches, 0);
 
-    keeper.disconnect(ME);
+    keeper.disconnect(ME, 0);
     assert!(keeper.tick(209).closed.is_empty());
     assert_eq!(keeper.tick(210).closed, [OTHER]);
     assert_eq!(keeper.connect(ME, ADDRESS, &again, 210), Connected::Expired);

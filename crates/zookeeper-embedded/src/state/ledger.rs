@@ -298,6 +298,7 @@ fn describe(tree: &Tree, change: &Change, reply: CreateReply) -> Part {
 mod tests {
     use super::*;
     use crate::protocol::{Acl, Create, Payload};
+    use crate::state::authentication::Standing;
 
     fn create(path: &str, flags: i32) -> Write {
         Write::Create(Create {
@@ -313,6 +314,7 @@ mod tests {
     fn write(ledger: &mut Ledger, session: i64, writes: Vec<Write>) -> Result<Vec<Part>, Failure> {
         let author = Author {
             session,
+            standing: Standing::Served,
             identities: Vec::new(),
         };
         ledger.write(&author, writes, 0).map(|(parts, _)| parts)
@@ -369,6 +371,7 @@ mod tests {
         let mut ledger = Ledger::new(0);
         let author = Author {
             session: 7,
+            standing: Standing::Served,
             identities: Vec::new(),
         };
         let batches = [

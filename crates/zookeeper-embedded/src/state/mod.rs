@@ -2,6 +2,8 @@
 
 mod access;
 mod authentication;
+#[cfg(test)]
+mod gate_tests;
 mod happening;
 mod image;
 mod keeper;
@@ -22,6 +24,7 @@ mod tree;
 mod watch_requests;
 mod watches;
 
+pub(crate) use authentication::Gate;
 pub(crate) use image::{Assembly, pieces};
 pub(crate) use keeper::{Keeper, SessionLimits};
 pub(crate) use ledger::Ledger;

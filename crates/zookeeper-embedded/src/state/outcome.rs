@@ -34,6 +34,8 @@ pub(crate) struct Served {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Stays,
+    /// It stays, and has proved all that the server asks for.
+    Settles,
     Ends,
 }
 

@@ -134,6 +134,7 @@ impl Kind {
 mod tests {
     use super::*;
     use crate::protocol::{Acl, CreateReply, Payload};
+    use crate::state::authentication::Standing;
     use crate::state::transaction::Stamp;
 
     fn create(path: &str, flags: i32, ttl_ms: Option<i64>) -> Write {
@@ -150,6 +151,7 @@ mod tests {
     fn check(write: Write, expected: Result<(&str, Owner), ErrorCode>) {
         let author = Author {
             session: 9,
+            standing: Standing::Served,
             identities: Vec::new(),
         };
         let prepared = prepare(&Tree::new(), &author, write);
@@ -194,6 +196,7 @@ mod tests {
         let mut tree = Tree::new();
         let author = Author {
             session: 9,
+            standing: Standing::Served,
             identities: Vec::new(),
         };
         let stamp = Stamp { zxid: 1, time: 1 };
@@ -216,6 +219,7 @@ mod tests {
     fn system_nodes_stay() {
         let author = Author {
             session: 9,
+            standing: Standing::Served,
             identities: Vec::new(),
         };
         for path in path::SYSTEM_PATHS {

@@ -140,6 +140,7 @@ fn visible_acl(node: &Node, author: &Author) -> Arc<[Acl]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::authentication::Standing;
 
     fn exists(path: &str) -> Read {
         Read::Exists {
@@ -158,6 +159,7 @@ mod tests {
     fn check(read: &Read, watched: Option<WatchKind>) {
         let author = Author {
             session: 1,
+            standing: Standing::Served,
             identities: Vec::new(),
         };
         let result = answer(&Tree::new(), &author, read);
@@ -181,6 +183,7 @@ mod tests {
     fn a_missing_node_does_not_spoil_a_multi_read() {
         let author = Author {
             session: 1,
+            standing: Standing::Served,
             identities: Vec::new(),
         };
         let reads = [get("/zookeeper"), get("/missing"), get("/")];

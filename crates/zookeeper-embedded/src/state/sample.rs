@@ -1,6 +1,6 @@
 //! Histories for tests: what a few busy clients would have done, drawn from a seed.
 
-use super::authentication::Author;
+use super::authentication::{Author, Standing};
 use super::{Ledger, Millis, Transaction};
 use crate::protocol::{Acl, Create, CreateReply, Payload, Write};
 
@@ -54,6 +54,7 @@ fn step(ledger: &mut Ledger, draws: &mut Draws, now: Millis) {
         _ => {
             let author = Author {
                 session,
+                standing: Standing::Served,
                 identities: Vec::new(),
             };
             let writes = (0..=draws.below(3)).map(|_| write(ledger, draws)).collect();

@@ -143,6 +143,15 @@ pub enum StorageError {
         /// One of its files.
         file: PathBuf,
     },
+    /// The file of the secret says nothing.
+    #[error(
+        "{file} is empty; write a secret into it, or remove it to have another one made",
+        file = file.display()
+    )]
+    NoSecret {
+        /// The file.
+        file: PathBuf,
+    },
     /// A bug.
     #[error("the writer of the log panicked; please report what it said")]
     Panicked,

@@ -11,6 +11,7 @@ use tracing::warn;
 use super::StorageError;
 use super::frame::{FolderId, Frames, Kind};
 use super::manifest;
+use crate::secret;
 
 const SEGMENT: &str = "log.";
 const SNAPSHOT: &str = "snapshot.";
@@ -20,7 +21,7 @@ const MANIFEST: &str = "manifest";
 const UNFINISHED_MANIFEST: &str = "unfinished-manifest";
 const ACCEPT_LOSS: &str = "accept-loss";
 
-/// Names besides those of segments and snapshots.
+/// Names of the log besides those of segments and snapshots.
 const NAMES: [&str; 5] = [LOCK, MANIFEST, UNFINISHED, UNFINISHED_MANIFEST, ACCEPT_LOSS];
 
 /// What file systems put into an empty folder themselves.
@@ -170,7 +171,7 @@ fn is_ours(path: &Path) -> bool {
     let is_numbered = [SEGMENT, SNAPSHOT]
         .iter()
         .any(|prefix| number(path, prefix).is_some());
-    is_numbered || NAMES.contains(&name(path))
+    is_numbered || NAMES.contains(&name(path)) || secret::NAMES.contains(&name(path))
 }
 
 /// A folder of other files is not taken: others lose access to what is in a data folder, and of a folder

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 pub use error::StorageError;
+pub(crate) use folder::FILE_MODE;
 pub(crate) use queue::Queue;
 pub(crate) use writer::{SnapshotPolicy, Tally, Writer};
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail with the tests")]
 
+mod crowds;
+mod login;
 mod wire;
 
 use std::net::SocketAddr;
@@ -205,20 +207,6 @@ async fn a_client_that_never_reads_is_given_up() {
         writer.commit().await.unwrap();
     }
     assert!(client.check_stat(&path).await.unwrap().is_some());
-}
-
-#[tokio::test]
-async fn too_many_connections_are_turned_away() {
-    let server = Server::start(Config {
-        max_connections: 1,
-        ..Config::default()
-    })
-    .await
-    .unwrap();
-    let mut first = Wire::open(&server).await;
-    first.new_session().await;
-    assert_eq!(ask(&server, b"ruok").await, b"");
-    assert_eq!(server.statistics().refused_connections, 1);
 }
 
 #[tokio::test]
