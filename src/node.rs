@@ -311,6 +311,7 @@ async fn embedded_server(
     let server = zookeeper_embedded::Config {
         address,
         data_dir: config.coordination.data_dir.clone(),
+        snapshot_transactions: config.coordination.snapshot_transactions.get() as u64,
         ..zookeeper_embedded::Config::default()
     };
     Ok(Some(zookeeper_embedded::Server::start(server).await?))

@@ -20,6 +20,8 @@ pub struct CoordinationConfig {
     pub embedded_port: u16,
     /// The folder that an embedded server survives a restart in; without one it is in memory.
     pub data_dir: Option<PathBuf>,
+    /// After this many transactions an embedded server with a folder writes a snapshot.
+    pub snapshot_transactions: NonZeroUsize,
     /// A node that is not heard of for this long is gone.
     pub session_timeout: Duration,
     /// A server that is silent for this long is left for another; an attempt to reach one lasts as
@@ -80,6 +82,7 @@ impl Default for CoordinationConfig {
             connect: ConnectString("127.0.0.1:2181".into()),
             embedded_port: 0,
             data_dir: None,
+            snapshot_transactions: count(100_000),
             session_timeout: Duration::from_secs(6),
             connection_timeout: Duration::from_secs(2),
             retry: RetryConfig::default(),
@@ -109,6 +112,7 @@ impl CoordinationConfig {
             connect: keys.get("connect", default.connect),
             embedded_port: keys.get("embedded-port", default.embedded_port),
             data_dir: Some(data_dir).filter(|folder| !folder.as_os_str().is_empty()),
+            snapshot_transactions: keys.get("snapshot-transactions", default.snapshot_transactions),
             session_timeout: keys.get("session-timeout-ms", default.session_timeout),
             connection_timeout: keys.get("connection-timeout-ms", default.connection_timeout),
             retry: RetryConfig::read(keys),
