@@ -2,7 +2,7 @@
 //! Kept with the progress of the slot, so that they outlive its holder.
 
 use super::context::{Identity, InputSide};
-use crate::clock::Clock;
+use crate::clock::{Clock, utc_text};
 use crate::ids::{JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::nearest::counted;
 use crate::plugins::Position;
@@ -124,8 +124,15 @@ impl fmt::Display for SlotReplay {
             Some(position) => write!(f, "replays from {}", shown(position))?,
             None => f.write_str("replays from the beginning")?,
         }
+        if let Some(saved_at_ms) = self.saved_at_ms {
+            write!(f, ", saved at {}", utc_text(saved_at_ms))?;
+        }
         let rows = counted(self.may_be_twice, "row", "rows");
-        write!(f, ", {rows} may be there twice: ")?;
+        let about = match self.cause {
+            ReplayCause::TakenOver { .. } => "about ",
+            _ => "",
+        };
+        write!(f, "; {about}{rows} may be there twice: ")?;
         match &self.cause {
             ReplayCause::PeerLost { entry } => write!(f, "entry {entry} removed a peer of the job"),
             ReplayCause::AckerUnreachable { acker } => write!(f, "acker {acker} cannot be reached"),
@@ -153,6 +160,7 @@ fn shown(position: &Position) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::IdSource;
 
     fn replay(number: u64) -> SlotReplay {
         SlotReplay {
@@ -169,7 +177,7 @@ mod tests {
     #[test]
     fn a_replay_says_from_where_and_how_many_rows_may_be_twice() {
         let expected =
-            "replays from row 17, 5 rows may be there twice: entry 9 removed a peer of the job";
+            "replays from row 17; 5 rows may be there twice: entry 9 removed a peer of the job";
         assert_eq!(replay(9).to_string(), expected);
         let from_the_beginning = SlotReplay {
             from: None,
@@ -178,9 +186,24 @@ mod tests {
         };
         let shown = from_the_beginning.to_string();
         assert!(
-            shown.starts_with("replays from the beginning, 1 row may be"),
+            shown.starts_with("replays from the beginning; 1 row may be"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_takeover_says_when_the_position_was_saved_and_gives_an_estimate() {
+        let former = IdSource::from_seed(1).peer();
+        let taken_over = SlotReplay {
+            cause: ReplayCause::TakenOver { former },
+            saved_at_ms: Some(1_000),
+            ..replay(9)
+        };
+        let expected = format!(
+            "replays from row 17, saved at 1970-01-01 00:00:01 UTC; about 5 rows may be there twice: \
+             its former holder, {former}, died"
+        );
+        assert_eq!(taken_over.to_string(), expected);
     }
 
     #[test]
