@@ -24,6 +24,15 @@ impl Latencies {
         self.counts[bucket] += roots;
         self.sum_ms = self.sum_ms.saturating_add(took.saturating_mul(roots));
     }
+
+    /// The sums of two sets of counts.
+    pub fn plus(mut self, other: &Latencies) -> Latencies {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
+        self
+    }
 }
 
 #[cfg(test)]

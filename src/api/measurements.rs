@@ -6,7 +6,9 @@ use crate::acking::Latencies;
 use crate::clock::Millis;
 use crate::ids::{JobId, TaskName};
 use crate::messages::peer_group::Status;
-use crate::task::counters::TaskFigures;
+use crate::replica::Jobs;
+use crate::task::counters::{JobsSum, TaskFigures};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,8 +17,10 @@ use std::time::Duration;
 pub struct Measurements {
     /// How the node is doing.
     pub status: NodeStatus,
-    /// Of each task that has run here.
+    /// Of each task that has run here, of live jobs and of those that ended last.
     pub tasks: Vec<TaskMeasurements>,
+    /// Of all other jobs together.
+    pub ended: JobsSum,
     /// Roots of which the ackers of this node have some acks.
     pub acker_entries: u64,
     /// Ack messages that came a second time.
@@ -54,6 +58,19 @@ pub struct TaskMeasurements {
     pub oldest_pending: Duration,
 }
 
+/// How many completed and how many killed jobs are measured one by one after their end. All of them would
+/// make `/metrics` longer with every job.
+const ENDED_LISTED: usize = 16;
+
+fn newest_ended(jobs: &Jobs) -> BTreeSet<JobId> {
+    let newest = |ended: &[JobId]| {
+        let newest = ended.iter().rev().take(ENDED_LISTED);
+        newest.copied().collect::<Vec<_>>()
+    };
+    let [completed, killed] = [&jobs.completed, &jobs.killed].map(|ended| newest(ended));
+    completed.into_iter().chain(killed).collect()
+}
+
 impl NodeHandle {
     /// What the node measures.
     pub async fn measurements(&self) -> Result<Measurements, ApiError> {
@@ -62,7 +79,12 @@ impl NodeHandle {
         let session = self.window.session.borrow().clone();
         let log_entries = in_time(session.log_len()).await;
         let oldest = |since: Option<Millis>| since.map(|since| status.now.since(since));
+        let jobs = self.snapshot().replica.jobs.clone();
+        let newest = newest_ended(&jobs);
+        let is_listed = |job| jobs.is_live(job) || newest.contains(&job);
+        let ended = self.counters.sum_without(is_listed);
         let tasks = self.counters.all().into_iter();
+        let tasks = tasks.filter(|(job, ..)| is_listed(*job));
         let tasks = tasks.map(|(job, task, counters)| TaskMeasurements {
             job,
             task,
@@ -71,13 +93,15 @@ impl NodeHandle {
             oldest_pending: oldest(counters.oldest()).unwrap_or_default(),
         });
         let tasks: Vec<TaskMeasurements> = tasks.collect();
-        let displaced = tasks.iter().map(|task| task.figures.displaced).sum();
+        let displaced = tasks.iter().map(|task| task.figures.displaced);
+        let displaced = displaced.sum::<u64>() + ended.figures.displaced;
         let mut frames_refused = status.refused.clone();
         frames_refused.push(("displaced", displaced));
         let ackers = self.counters.ackers();
         let get = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
         Ok(Measurements {
             tasks,
+            ended,
             acker_entries: get(&ackers.open),
             duplicate_acks: get(&ackers.refused),
             late_acks: get(&ackers.late),

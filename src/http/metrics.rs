@@ -3,9 +3,9 @@
 use super::refusal::Refusal;
 use super::routes::{Endpoint, Verb};
 use super::served::{Served, read};
-use crate::acking::BOUNDS_MS;
+use crate::acking::{BOUNDS_MS, Latencies};
 use crate::api::{Measurements, TaskMeasurements};
-use crate::task::counters::TaskFigures;
+use crate::task::counters::{JobsSum, TaskFigures};
 use actix_web::{HttpResponse, web};
 use std::fmt::{self, Write};
 
@@ -94,10 +94,27 @@ const COUNTERS: [(&str, &str, OfTask); 12] = [
     ),
 ];
 
+const BACKPRESSURE: (&str, &str) = (
+    "onyx_backpressure_seconds_total",
+    "Time in which a batch was ready and no receiver had room for it",
+);
+
+const LATENCY: (&str, &str) = (
+    "onyx_segment_latency_seconds",
+    "From a read to the completion of all of it",
+);
+
+/// `onyx_x` of jobs that have ended is `onyx_ended_jobs_x`.
+fn of_ended_jobs(name: &str) -> String {
+    let name = name.strip_prefix("onyx_").unwrap_or(name);
+    format!("onyx_ended_jobs_{name}")
+}
+
 impl Page {
     fn of(measured: &Measurements) -> String {
         let mut page = Page::default();
         page.tasks(&measured.tasks);
+        page.ended_jobs(&measured.ended);
         page.node(measured);
         page.node_by_label(measured);
         page.0
@@ -110,12 +127,8 @@ impl Page {
                 self.line(name, &labels(task), figure(&task.figures));
             }
         }
-        let name = "onyx_backpressure_seconds_total";
-        self.head(
-            name,
-            "counter",
-            "Time in which a batch was ready and nobody had room for it",
-        );
+        let (name, help) = BACKPRESSURE;
+        self.head(name, "counter", help);
         for task in tasks {
             self.line(name, &labels(task), seconds(task.figures.blocked_ms));
         }
@@ -145,30 +158,47 @@ impl Page {
         self.latencies(tasks);
     }
 
-    fn latencies(&mut self, tasks: &[TaskMeasurements]) {
-        const NAME: &str = "onyx_segment_latency_seconds";
-        self.head(
-            NAME,
-            "histogram",
-            "From a read to the completion of all of it",
-        );
-        for task in tasks.iter().filter(|task| task.figures.read > 0) {
-            let labels = labels(task);
-            let mut count = 0;
-            let bounds = BOUNDS_MS.iter().map(|ms| seconds(*ms).to_string());
-            let bounds = bounds.chain(["+Inf".to_owned()]);
-            for (bound, of_bucket) in bounds.zip(task.latencies.counts) {
-                count += of_bucket;
-                let labels = format!("{labels},le=\"{bound}\"");
-                self.line(&format!("{NAME}_bucket"), &labels, count);
-            }
-            self.line(
-                &format!("{NAME}_sum"),
-                &labels,
-                seconds(task.latencies.sum_ms),
-            );
-            self.line(&format!("{NAME}_count"), &labels, count);
+    /// Jobs that have no lines of their own any more, so that nothing that was counted is missing.
+    fn ended_jobs(&mut self, ended: &JobsSum) {
+        let name = "onyx_ended_jobs_total";
+        self.head(name, "counter", "Ended jobs without series of their own");
+        self.line(name, "", ended.jobs);
+        for (name, help, figure) in COUNTERS {
+            let name = of_ended_jobs(name);
+            self.head(&name, "counter", &format!("{help}; of ended jobs"));
+            self.line(&name, "", figure(&ended.figures));
         }
+        let name = of_ended_jobs(BACKPRESSURE.0);
+        let help = format!("{}; of ended jobs", BACKPRESSURE.1);
+        self.head(&name, "counter", &help);
+        self.line(&name, "", seconds(ended.figures.blocked_ms));
+        let name = of_ended_jobs(LATENCY.0);
+        let help = format!("{}; of ended jobs", LATENCY.1);
+        self.head(&name, "histogram", &help);
+        self.histogram(&name, "", &ended.latencies);
+    }
+
+    fn latencies(&mut self, tasks: &[TaskMeasurements]) {
+        let (name, help) = LATENCY;
+        self.head(name, "histogram", help);
+        for task in tasks.iter().filter(|task| task.figures.read > 0) {
+            self.histogram(name, &labels(task), &task.latencies);
+        }
+    }
+
+    fn histogram(&mut self, name: &str, labels: &str, latencies: &Latencies) {
+        let mut count = 0;
+        let bounds = BOUNDS_MS.iter().map(|ms| seconds(*ms).to_string());
+        let bounds = bounds.chain(["+Inf".to_owned()]);
+        let separator = if labels.is_empty() { "" } else { "," };
+        for (bound, of_bucket) in bounds.zip(latencies.counts) {
+            count += of_bucket;
+            let labels = format!("{labels}{separator}le=\"{bound}\"");
+            self.line(&format!("{name}_bucket"), &labels, count);
+        }
+        let sum = seconds(latencies.sum_ms);
+        self.line(&format!("{name}_sum"), labels, sum);
+        self.line(&format!("{name}_count"), labels, count);
     }
 
     fn node(&mut self, measured: &Measurements) {
@@ -288,7 +318,6 @@ fn seconds(ms: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acking::Latencies;
     use crate::api::NodeStatus;
     use crate::ids::{GroupId, IdSource};
     use std::time::Duration;
@@ -325,6 +354,15 @@ mod tests {
         Measurements {
             status,
             tasks: vec![task],
+            ended: JobsSum {
+                jobs: 3,
+                figures: TaskFigures {
+                    read: 70,
+                    blocked_ms: 250,
+                    ..TaskFigures::default()
+                },
+                latencies,
+            },
             acker_entries: 4,
             duplicate_acks: 1,
             late_acks: 0,
@@ -374,6 +412,11 @@ mod tests {
             "onyx_peer_restarts_total{reason=\"panicked\"} 2".to_owned(),
             "onyx_zk_session_reconnects_total 3".to_owned(),
             "onyx_log_entries 12".to_owned(),
+            "onyx_ended_jobs_total 3".to_owned(),
+            "onyx_ended_jobs_segments_read_total 70".to_owned(),
+            "onyx_ended_jobs_backpressure_seconds_total 0.25".to_owned(),
+            "onyx_ended_jobs_segment_latency_seconds_bucket{le=\"+Inf\"} 6".to_owned(),
+            "onyx_ended_jobs_segment_latency_seconds_count 6".to_owned(),
             "onyx_frames_rejected_total{reason=\"stale\"} 7".to_owned(),
             "onyx_peers{state=\"joined\"} 3".to_owned(),
         ] {

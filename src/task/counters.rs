@@ -6,7 +6,7 @@ use crate::ids::{JobId, TaskName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The counters of one task on this node. They outlive a restarted peer.
 #[derive(Debug, Default)]
@@ -328,16 +328,44 @@ impl Account {
 /// The counters of every task that has run on this node, and of its ackers. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    tasks: Arc<Mutex<BTreeMap<JobId, Tasks>>>,
+    tasks: Arc<Mutex<Table>>,
     ackers: Arc<AckerCounters>,
+}
+
+/// The counters of jobs that are kept, and the sum of the others.
+#[derive(Debug, Default)]
+struct Table {
+    jobs: BTreeMap<JobId, Tasks>,
+    dropped: JobsSum,
 }
 
 type Tasks = BTreeMap<TaskName, Arc<TaskCounters>>;
 
+/// What all tasks of several jobs did on this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobsSum {
+    /// How many jobs.
+    pub jobs: u64,
+    /// The sums of their figures.
+    pub figures: TaskFigures,
+    /// How long their roots took.
+    pub latencies: Latencies,
+}
+
+impl JobsSum {
+    fn add(&mut self, tasks: &Tasks) {
+        self.jobs += 1;
+        for counters in tasks.values() {
+            self.figures = self.figures.plus(&counters.figures());
+            self.latencies = self.latencies.plus(&counters.latencies());
+        }
+    }
+}
+
 impl Counters {
     /// The counters of a task; fresh ones when it is new here.
     pub fn of(&self, job: JobId, task: &TaskName) -> Arc<TaskCounters> {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks = &mut self.table().jobs;
         tasks
             .entry(job)
             .or_default()
@@ -346,16 +374,31 @@ impl Counters {
             .clone()
     }
 
-    /// Forgets all other jobs.
+    /// Drops the counters of all other jobs. Their sums are kept.
     pub fn keep_only(&self, is_kept: impl Fn(JobId) -> bool) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.retain(|job, _| is_kept(*job));
+        let Table { jobs, dropped } = &mut *self.table();
+        jobs.retain(|job, tasks| {
+            let is_kept = is_kept(*job);
+            if !is_kept {
+                dropped.add(tasks);
+            }
+            is_kept
+        });
+    }
+
+    /// The sum of all jobs whose counters were dropped, and of those that are not listed.
+    pub fn sum_without(&self, is_listed: impl Fn(JobId) -> bool) -> JobsSum {
+        let table = self.table();
+        let mut sum = table.dropped;
+        let unlisted = table.jobs.iter().filter(|(job, _)| !is_listed(**job));
+        unlisted.for_each(|(_, tasks)| sum.add(tasks));
+        sum
     }
 
     /// The figures of a job's tasks on this node.
     pub fn figures(&self, job: JobId) -> BTreeMap<TaskName, TaskFigures> {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_job = tasks.get(&job).into_iter().flatten();
+        let table = self.table();
+        let of_job = table.jobs.get(&job).into_iter().flatten();
         of_job
             .map(|(task, counters)| (task.clone(), counters.figures()))
             .collect()
@@ -363,8 +406,8 @@ impl Counters {
 
     /// The counters of every task, by job.
     pub fn all(&self) -> Vec<(JobId, TaskName, Arc<TaskCounters>)> {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = tasks.iter().flat_map(|(job, tasks)| {
+        let table = self.table();
+        let all = table.jobs.iter().flat_map(|(job, tasks)| {
             let named = tasks.iter();
             named.map(|(task, counters)| (*job, task.clone(), counters.clone()))
         });
@@ -374,6 +417,10 @@ impl Counters {
     /// The counters of the acking daemons.
     pub fn ackers(&self) -> &AckerCounters {
         &self.ackers
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -395,6 +442,7 @@ pub struct AckerCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::IdSource;
 
     #[test]
     fn what_was_read_is_what_ended_what_is_in_flight_and_what_was_given_up() {
@@ -435,5 +483,26 @@ mod tests {
         assert_eq!(counters.oldest(), Some(Millis(9)));
         other.is(None);
         assert_eq!(counters.oldest(), None);
+    }
+
+    #[test]
+    fn sums_of_unlisted_jobs_stay_when_their_counters_are_dropped() {
+        let mut ids = IdSource::from_seed(1);
+        let (kept, ended) = (ids.job(), ids.job());
+        let counters = Counters::default();
+        for job in [kept, ended] {
+            for task in ["read", "write"] {
+                counters.of(job, &task.into()).add(Count::Received, 3);
+            }
+        }
+        let mut latencies = Latencies::default();
+        (latencies.counts[2], latencies.sum_ms) = (4, 9);
+        counters.of(ended, &"read".into()).add_latencies(&latencies);
+        let sum = counters.sum_without(|job| job == kept);
+        assert_eq!((sum.jobs, sum.figures.received), (1, 6));
+        assert_eq!(sum.latencies, latencies);
+        counters.keep_only(|job| job == kept);
+        assert_eq!(counters.sum_without(|job| job == kept), sum);
+        assert_eq!(counters.all().len(), 2);
     }
 }
