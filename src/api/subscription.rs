@@ -41,14 +41,20 @@ impl LogSubscription {
         }
     }
 
-    /// What comes next; none when the node has ended.
+    /// The next event; `None` once the node has ended and every entry before its end was returned.
     pub async fn next(&mut self) -> Option<LogEvent> {
         let Place::Behind(seen) = &self.place else {
             return Some(self.jump());
         };
         let seen = seen.position;
         loop {
-            match self.steps.recv().await {
+            let step = tokio::select! {
+                biased;
+                step = self.steps.recv() => step,
+                // Handles keep the channel of steps open; only the peer group holds this one.
+                () = ended(&mut self.latest) => return None,
+            };
+            match step {
                 // Part of the snapshot already.
                 Ok(step) if seen.is_some_and(|seen| step.position <= seen) => {}
                 Ok(step) => return Some(LogEvent::Step(step)),
@@ -65,4 +71,9 @@ impl LogSubscription {
         self.place = Place::Behind(snapshot.clone());
         LogEvent::Snapshot(snapshot)
     }
+}
+
+/// Waits until the peer group, which alone publishes replicas, is gone.
+async fn ended(latest: &mut watch::Receiver<Snapshot>) {
+    while latest.changed().await.is_ok() {}
 }

@@ -29,8 +29,8 @@ pub struct FunctionContext<'a> {
     pub task: &'a TaskName,
     /// The catalog keys that are the function's own.
     pub params: &'a Segment,
-    /// Set when the job has ended or the task was abandoned: a function that works for long on one
-    /// segment keeps a clone and gives up when it is set.
+    /// Set when the job has ended, its node stops, or the task was abandoned: a function that works for
+    /// long on one segment keeps a clone and gives up when it is set.
     pub stop: &'a StopFlag,
 }
 

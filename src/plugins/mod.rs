@@ -20,6 +20,7 @@ pub use worker::{Pieces, Worker, WorkerError, WorkerOut};
 use crate::ids::{JobId, SlotId};
 use crate::job::Task;
 use crate::segment::Segment;
+use crate::stop_flag::StopFlag;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,6 +118,10 @@ pub struct PluginContext<'a> {
     pub survey: Option<&'a Segment>,
     /// Whether this slot starts for the first time in this job.
     pub start: Start,
+    /// Set when the slot's job has ended, when its node stops, or when its task was abandoned: a plugin
+    /// keeps a clone and gives up whatever it waits for. What it returns then is dropped, an error as
+    /// well.
+    pub stop: StopFlag,
 }
 
 impl<'a> PluginContext<'a> {
@@ -130,6 +135,7 @@ impl<'a> PluginContext<'a> {
             slots: 1,
             survey: None,
             start,
+            stop: StopFlag::default(),
         }
     }
 }

@@ -107,7 +107,6 @@ impl DeadLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{IdSource, SlotId};
     use crate::job::{Task, TaskKind};
     use crate::plugins::Position;
 
@@ -125,15 +124,7 @@ mod tests {
         let path = folder.path().join("dead.jsonl");
         std::fs::write(&path, "{\"whole\":1}\n{\"place\":\"li").unwrap();
         let task = Task::new("in", TaskKind::Input);
-        let context = PluginContext {
-            job: IdSource::from_seed(1).job(),
-            task: &task,
-            slot: SlotId(0),
-            rank: 0,
-            slots: 1,
-            survey: None,
-            start: Start::Resumed(Some(Position::default())),
-        };
+        let context = PluginContext::alone(&task, Start::Resumed(Some(Position::default())));
         let mut letters = DeadLetters::new(path.to_str().unwrap(), &context);
         letters.begin().unwrap();
         letters.write(&rejected("a")).unwrap();

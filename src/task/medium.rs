@@ -163,6 +163,7 @@ impl SlotMedium {
             slots: assignment.slots,
             survey: self.survey.as_ref(),
             start: self.claimed.start(),
+            stop: services.stop.clone(),
         };
         guarded(Phase::StartTask, || match factory {
             PluginFactory::Output(make) => make(&context)

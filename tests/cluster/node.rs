@@ -192,6 +192,19 @@ fn a_node_whose_log_is_lost_ends_and_says_so() {
     });
 }
 
+#[test]
+fn a_log_subscription_ends_when_its_node_stops_although_a_handle_lives() {
+    onyx::run(async {
+        let node = start(config(), Registry::with_built_in()).await;
+        joined(node.handle(), 4).await;
+        let handle = node.handle().clone();
+        let mut log = handle.subscribe_to_log();
+        node.stop().await.unwrap();
+        while log.next().await.is_some() {}
+        assert!(handle.observe().await.is_err());
+    });
+}
+
 /// What hangs the first time that it is called, until the other end is gone.
 fn hang_once() -> (mpsc::Sender<()>, impl Fn() + Send + Sync + 'static) {
     let (release, released) = mpsc::channel::<()>();
