@@ -1,5 +1,7 @@
 //! What people read: answers on standard output, the rest on standard error.
 
+use super::exit::Exit;
+use super::line_queue::{LineQueue, drain_all};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -58,6 +60,26 @@ impl Console {
         }
     }
 
+    /// From now on nothing that is written to standard error waits for its reader.
+    pub(super) fn queue_errors(&mut self) -> Result<LineQueue, Exit> {
+        let queue = LineQueue::before(&io::stderr()).map_err(|error| {
+            self.complain(format!("cannot queue lines for standard error: {error}"));
+            Exit::Failed
+        })?;
+        self.err = Box::new(queue.clone());
+        Ok(queue)
+    }
+
+    /// From now on no answer waits for its reader.
+    pub(super) fn queue_answers(&mut self) -> Result<(), Exit> {
+        let queue = LineQueue::before(&io::stdout()).map_err(|error| {
+            self.complain(format!("cannot queue lines for standard output: {error}"));
+            Exit::Failed
+        })?;
+        self.out = Box::new(queue);
+        Ok(())
+    }
+
     /// An answer.
     pub(super) fn say(&mut self, text: impl Display) {
         let written = writeln!(self.out, "{}", printable(&text.to_string()));
@@ -93,12 +115,14 @@ impl Console {
         self.shown = text;
     }
 
-    /// Takes the progress line away.
+    /// Takes the progress line away. What was queued for standard error is written before the answers
+    /// that follow, if its reader reads.
     pub(super) fn end_progress(&mut self) {
         if self.progress == Progress::Rewritten {
             let _ = write!(self.err, "{CLEAR_LINE}");
             let _ = self.err.flush();
         }
+        drain_all();
     }
 
     /// How progress is shown.

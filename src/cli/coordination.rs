@@ -11,7 +11,11 @@ use zookeeper_embedded::{Config, Server, StartError};
 
 /// Runs a coordination server.
 pub(super) fn coordination(args: &CoordinationArgs, console: &mut Console) -> Exit {
-    logging::start(&args.log.over(&LogConfig::default()), Progress::Lines);
+    let log = args.log.over(&LogConfig::default());
+    let started = logging::start(&log, Progress::Lines, console);
+    if let Err(exit) = started.and_then(|()| console.queue_answers()) {
+        return exit;
+    }
     let config = Config {
         address: args.listen,
         allow_non_loopback: args.allow_non_loopback,

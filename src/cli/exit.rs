@@ -1,5 +1,6 @@
 //! How the process ends, as whoever started it sees it.
 
+use super::line_queue::drain_all;
 use crate::coordination::CoordinationError;
 use crate::node::NodeError;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ impl Exit {
 
     /// Ends the process now, whatever its other threads do.
     pub(super) fn at_once(self) -> ! {
+        drain_all();
         std::process::exit(self.code().into())
     }
 }

@@ -1,8 +1,13 @@
-//! Where the log of a node in this process goes: to standard error, as text or JSON.
+//! Where the log of a node in this process goes: to standard error, as text or JSON. A reader that stalls
+//! stops no work.
 
-use super::console::{CLEAR_LINE, Progress};
+use super::console::{CLEAR_LINE, Console, Progress};
+use super::exit::Exit;
+use super::line_queue::LineQueue;
 use crate::config::{LogConfig, LogFormat, LogLevel};
-use std::io::{self, IsTerminal, Stderr, Write};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -15,15 +20,20 @@ use tracing_subscriber::util::SubscriberInitExt;
 const OURS: [&str; 2] = ["onyx", "zookeeper_embedded"];
 
 /// Logs from now on, beside progress that is shown like this. Where something logs already, it
-/// goes on.
-pub(super) fn start(config: &LogConfig, beside: Progress) {
+/// goes on. From now on complaints of the console are queued like the log; panics are logged.
+pub(super) fn start(
+    config: &LogConfig,
+    beside: Progress,
+    console: &mut Console,
+) -> Result<(), Exit> {
+    let queue = console.queue_errors()?;
     let level = filter(config.level);
     let default = level.min(LevelFilter::WARN);
     let targets = Targets::new()
         .with_default(default)
         .with_targets(OURS.map(|it| (it, level)));
     let writer = move || LogWriter {
-        stderr: io::stderr(),
+        queue: queue.clone(),
         beside,
     };
     let layer = match config.format {
@@ -39,6 +49,23 @@ pub(super) fn start(config: &LogConfig, beside: Progress) {
         }
     };
     let _ = tracing_subscriber::registry().with(layer).try_init();
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// The hook of the standard library waits for the reader of standard error.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("no message");
+    let place = info.location().map(ToString::to_string);
+    let place = place.unwrap_or_default();
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        tracing::error!(thread, place, message, %backtrace, "a thread panicked");
+    } else {
+        tracing::error!(thread, place, message, "a thread panicked");
+    }
 }
 
 fn filter(level: LogLevel) -> LevelFilter {
@@ -53,21 +80,20 @@ fn filter(level: LogLevel) -> LevelFilter {
 
 /// Writes over a progress line, so that no log line begins in the middle of one.
 struct LogWriter {
-    stderr: Stderr,
+    queue: LineQueue,
     beside: Progress,
 }
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut stderr = self.stderr.lock();
-        if self.beside == Progress::Rewritten {
-            stderr.write_all(CLEAR_LINE.as_bytes())?;
+        match self.beside {
+            Progress::Rewritten => self.queue.push(&[CLEAR_LINE.as_bytes(), bytes].concat()),
+            Progress::Lines => self.queue.push(bytes),
         }
-        stderr.write_all(bytes)?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stderr.flush()
+        self.queue.flush()
     }
 }

@@ -16,7 +16,10 @@ pub(super) fn media_driver(args: &StartArgs, console: &mut Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    logging::start(&config.log, Progress::Lines);
+    let started = logging::start(&config.log, Progress::Lines, console);
+    if let Err(exit) = started.and_then(|()| console.queue_answers()) {
+        return exit;
+    }
     run(&config, console)
 }
 

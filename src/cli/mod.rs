@@ -10,6 +10,7 @@ mod gc;
 mod job_source;
 mod jobs;
 mod kill;
+mod line_queue;
 mod log;
 mod logging;
 mod media_driver;
@@ -27,6 +28,7 @@ use args::{Cli, Verb};
 use clap::Parser;
 use console::Console;
 use exit::Exit;
+use line_queue::DrainedAtTheEnd;
 use std::process::ExitCode;
 
 /// Does what the arguments of this process say, and answers with its exit code.
@@ -43,6 +45,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    let _drained = DrainedAtTheEnd;
     let mut console = Console::of_process();
     let exit = match cli.verb {
         Verb::Run(args) => run::run(&args, &mut console),

@@ -52,7 +52,10 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Exit {
         }
     };
     config.node.peers = peers;
-    logging::start(&log_config(&args.log, &config.log), console.progress());
+    let log = log_config(&args.log, &config.log);
+    if let Err(exit) = logging::start(&log, console.progress(), console) {
+        return exit;
+    }
     crate::node::run(run_on_a_node(job, &registry, config, console))
 }
 

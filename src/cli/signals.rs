@@ -1,4 +1,4 @@
-//! The signals that ask this process to end.
+//! The signals that ask this process to end, and SIGHUP, which does not.
 
 use super::console::Console;
 use super::exit::Exit;
@@ -9,6 +9,7 @@ use tokio::signal::unix::{self, SignalKind};
 pub(super) struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
+    hangup: unix::Signal,
 }
 
 /// A signal that asks the process to end.
@@ -27,6 +28,7 @@ impl Signals {
             Ok(Signals {
                 interrupt: unix::signal(SignalKind::interrupt())?,
                 terminate: unix::signal(SignalKind::terminate())?,
+                hangup: unix::signal(SignalKind::hangup())?,
             })
         };
         listened().map_err(|error| {
@@ -35,11 +37,18 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// The next one that asks to end. SIGHUP is logged and ignored: there is no file to open again, and a
+    /// terminal that closes is no reason to drop work.
     pub(super) async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return Signal::Interrupt,
+                _ = self.terminate.recv() => return Signal::Terminate,
+                _ = self.hangup.recv() => tracing::warn!(
+                    "SIGHUP is ignored: the configuration is read at the start only; SIGTERM ends the \
+                     process"
+                ),
+            }
         }
     }
 }

@@ -17,7 +17,10 @@ pub(super) fn start(args: &StartArgs, console: &mut Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    logging::start(&config.log, Progress::Lines);
+    let started = logging::start(&config.log, Progress::Lines, console);
+    if let Err(exit) = started.and_then(|()| console.queue_answers()) {
+        return exit;
+    }
     crate::node::run(serve(config, console))
 }
 

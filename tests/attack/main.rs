@@ -7,3 +7,4 @@ mod many_ended_jobs;
 #[path = "../support/process.rs"]
 mod process;
 mod scale;
+mod stalled_log_reader;

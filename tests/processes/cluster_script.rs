@@ -2,6 +2,7 @@
 
 use super::process::{Errors, Process, without_settings};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -100,4 +101,35 @@ fn the_cluster_script_runs_jobs_survives_its_driver_and_leaves_nothing_behind() 
     let lives = |id: &str| PathBuf::from(format!("/proc/{id}")).exists();
     assert_eq!(nodes.iter().filter(|id| lives(id)).count(), 0);
     assert!(!Path::new(&shared).exists());
+}
+
+/// A command of this name that does what a script says.
+fn command(folder: &Path, name: &str, script: &str) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_sigterm_to_dev_cluster_reaches_the_cluster_script() {
+    // What `./dev cluster` builds is not of interest here: its tools do nothing.
+    let folder = TempDir::new().unwrap();
+    let tools = folder.path().join("tools");
+    command(&tools, "cargo", "exit 0");
+    command(&tools, "python3", "exit 0");
+    command(&tools, "cmake", "echo cmake version 99.0");
+    command(&tools, "dpkg-query", "echo ok installed");
+    fs::copy("dev", folder.path().join("dev")).unwrap();
+    let script = "trap 'echo stopped; exit 0' TERM; echo works; while :; do sleep 0.05; done";
+    command(folder.path(), "examples/cluster/run.sh", script);
+    let mut dev = Command::new(folder.path().join("dev"));
+    let path = std::env::var("PATH").unwrap();
+    dev.arg("cluster");
+    dev.env("PATH", format!("{}:{path}", tools.display()));
+    let mut dev = Process::start(&mut dev, Errors::Kept);
+    assert_eq!(dev.says(), "works\n");
+    dev.signal("TERM");
+    assert_eq!(dev.says(), "stopped\n");
+    assert_eq!(dev.end().0, Some(0));
 }
