@@ -1,12 +1,14 @@
 //! A node: the composition root. The only place that names adapters, and where start and stop have
 //! their order.
 
+mod embedded;
 mod log_access;
 mod log_parameters;
 mod name;
 mod root;
 mod transport;
 
+pub(crate) use embedded::{access, publish};
 pub use log_access::{LogFound, open_log};
 
 use crate::actors::acking_daemon::AckingSettings;
@@ -17,7 +19,7 @@ use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remem
 use crate::actors::task_threads::TaskThreads;
 use crate::api::NodeHandle;
 use crate::clock::Clock;
-use crate::config::{CoordinationMode, NodeConfig};
+use crate::config::NodeConfig;
 use crate::coordination::zookeeper::{Connect, ZooKeeper};
 use crate::coordination::{Coordination, CoordinationError, SessionLease};
 use crate::http::{HttpError, HttpListener, HttpServer};
@@ -32,6 +34,7 @@ use crate::task::registry::Registry;
 use crate::task::traces::Traces;
 use crate::task::{Beat, TaskServices};
 use actix::Actor;
+use embedded::Embedded;
 use futures_util::FutureExt;
 use root::Root;
 use std::cell::RefCell;
@@ -46,7 +49,7 @@ use tokio::sync::oneshot;
 pub struct Node {
     handle: NodeHandle,
     http: Option<HttpServer>,
-    embedded: Option<zookeeper_embedded::Server>,
+    embedded: Option<Embedded>,
     ended: Option<oneshot::Receiver<Exit>>,
     drain: Duration,
 }
@@ -129,7 +132,7 @@ impl NodeBuilder {
             Http::Served => Some(HttpListener::bind(&config.http)?),
             Http::NotServed => None,
         };
-        let embedded = embedded_server(&config).await?;
+        let embedded = Embedded::start(&config.coordination).await?;
         let connect = connect(&config, embedded.as_ref());
         let session = open_session(&connect).await?;
         let agreed = Agreed {
@@ -301,32 +304,17 @@ fn group_settings(config: &NodeConfig, member: Member, agreed: Agreed) -> GroupS
 /// The wait between attempts to join grows to this many times the first.
 const JOIN_BACK_OFF_GROWTH_MAX: u32 = 16;
 
-async fn embedded_server(
-    config: &NodeConfig,
-) -> Result<Option<zookeeper_embedded::Server>, NodeError> {
-    if config.coordination.mode != CoordinationMode::Embedded {
-        return Ok(None);
-    }
-    let address = SocketAddr::from(([127, 0, 0, 1], config.coordination.embedded_port));
-    let server = zookeeper_embedded::Config {
-        address,
-        data_dir: config.coordination.data_dir.clone(),
-        snapshot_transactions: config.coordination.snapshot_transactions.get() as u64,
-        ..zookeeper_embedded::Config::default()
-    };
-    Ok(Some(zookeeper_embedded::Server::start(server).await?))
-}
-
 async fn open_session(connect: &Connect) -> Result<Arc<dyn Coordination>, CoordinationError> {
     Ok(Arc::new(ZooKeeper::connect(connect).await?))
 }
 
-fn connect(config: &NodeConfig, embedded: Option<&zookeeper_embedded::Server>) -> Connect {
+fn connect(config: &NodeConfig, embedded: Option<&Embedded>) -> Connect {
     Connect {
         address: embedded.map_or_else(
             || config.coordination.connect.as_str().to_owned(),
-            zookeeper_embedded::Server::connect_string,
+            |embedded| embedded.address().to_string(),
         ),
+        server_login: embedded.and_then(Embedded::login),
         tenancy: config.node.tenancy_id.as_str().to_owned(),
         session_timeout: config.coordination.session_timeout,
         connection_timeout: config.coordination.connection_timeout,
@@ -349,9 +337,7 @@ impl Node {
 
     /// Where its embedded coordination server listens, when it has one.
     pub fn coordination_address(&self) -> Option<SocketAddr> {
-        self.embedded
-            .as_ref()
-            .map(zookeeper_embedded::Server::address)
+        self.embedded.as_ref().map(Embedded::address)
     }
 
     /// Answers when the node has ended by itself, with the cause. A node that was stopped never

@@ -52,8 +52,13 @@ impl Started {
     }
 }
 
+/// Logs in with the secret in the data folder of the server.
 async fn connect(server: &Started) -> Client {
-    Client::connect(server.address()).await.unwrap()
+    let (_, data) = server.said.trim_end().split_once("data in ").unwrap();
+    let secret = fs::read_to_string(Path::new(data).join("secret")).unwrap();
+    let login = format!("onyx:{}", secret.trim());
+    let connector = Client::connector().with_auth("digest", login.as_bytes());
+    connector.connect(server.address()).await.unwrap()
 }
 
 /// Creates pairs of nodes, several at a time, until the server is gone. Tells of each pair that was

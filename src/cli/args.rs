@@ -1,12 +1,12 @@
 //! What can be said on the command line.
 
 use super::log::args::LogVerb;
-use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::config::{CoordinationAccess, LogConfig, LogFormat, LogLevel};
 use crate::ids::JobId;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 /// Masterless distributed data processing.
@@ -141,6 +141,19 @@ pub(super) struct CoordinationArgs {
     /// encrypted
     #[arg(long)]
     pub(super) allow_non_loopback: bool,
+    /// Whom to serve: `secret`, those who log in with the secret of this server; `open`, everybody who
+    /// can connect
+    #[arg(long, value_name = "ACCESS", default_value = "secret", value_parser = access())]
+    pub(super) access: CoordinationAccess,
+    /// Close a connection that asks for no session within this time
+    #[arg(long, value_name = "MS", default_value = "5000")]
+    pub(super) handshake_ms: NonZeroU32,
+    /// How many clients may be connected at once
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = count)]
+    pub(super) connections_max: NonZeroUsize,
+    /// How many of them may be of one address
+    #[arg(long, value_name = "N", default_value = "500", value_parser = count)]
+    pub(super) connections_per_address_max: NonZeroUsize,
     #[command(flatten)]
     pub(super) log: LogArgs,
 }
@@ -202,6 +215,14 @@ impl LogArgs {
 
 fn count(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "expected an integer from 1")
+}
+
+fn access() -> impl TypedValueParser<Value = CoordinationAccess> {
+    const ALL: [CoordinationAccess; 2] = [CoordinationAccess::Secret, CoordinationAccess::Open];
+    PossibleValuesParser::new(ALL.map(CoordinationAccess::as_str)).map(|text| {
+        let named = ALL.into_iter().find(|access| access.as_str() == text);
+        named.unwrap_or(CoordinationAccess::Secret)
+    })
 }
 
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {

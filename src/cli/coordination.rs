@@ -7,6 +7,8 @@ use super::exit::Exit;
 use super::logging;
 use super::signals::Signals;
 use crate::config::LogConfig;
+use crate::node::{access, publish};
+use std::time::Duration;
 use zookeeper_embedded::{Config, Server, StartError};
 
 /// Runs a coordination server.
@@ -20,6 +22,10 @@ pub(super) fn coordination(args: &CoordinationArgs, console: &mut Console) -> Ex
         address: args.listen,
         allow_non_loopback: args.allow_non_loopback,
         data_dir: args.data_dir.clone(),
+        access: access(args.access),
+        handshake_timeout: Duration::from_millis(args.handshake_ms.get().into()),
+        max_connections: args.connections_max.get(),
+        max_connections_per_address: args.connections_per_address_max.get(),
         ..Config::default()
     };
     crate::node::run(serve(config, console))
@@ -45,6 +51,8 @@ async fn serve(config: Config, console: &mut Console) -> Exit {
             return Exit::BadInput;
         }
     };
+    // Before it says that it listens: who reads that may connect at once.
+    let _published = publish(&server);
     console.say(format!(
         "coordination listens on {}, {kept}",
         server.address()
@@ -71,8 +79,8 @@ async fn stop(server: Server, signals: &mut Signals) -> Exit {
 fn told(error: &StartError) -> String {
     match error {
         StartError::NotLoopback { address } => format!(
-            "{address} can be reached from other machines, and this server keeps nobody out; use \
-             127.0.0.1, or give `--allow-non-loopback` if the network is trusted"
+            "{address} can be reached from other machines, and nothing is encrypted; use 127.0.0.1, or \
+             give `--allow-non-loopback` if the network is trusted"
         ),
         other => other.to_string(),
     }

@@ -22,6 +22,14 @@ pub struct CoordinationConfig {
     pub data_dir: Option<PathBuf>,
     /// After this many transactions an embedded server with a folder writes a snapshot.
     pub snapshot_transactions: NonZeroUsize,
+    /// Whom an embedded server serves.
+    pub access: CoordinationAccess,
+    /// A connection to an embedded server that asks for no session within this time is closed.
+    pub handshake: Duration,
+    /// How many clients an embedded server has at once.
+    pub connections_max: NonZeroUsize,
+    /// How many of them are of one address.
+    pub connections_per_address_max: NonZeroUsize,
     /// A node that is not heard of for this long is gone.
     pub session_timeout: Duration,
     /// A server that is silent for this long is left for another; an attempt to reach one lasts as
@@ -75,6 +83,25 @@ pub enum CoordinationMode {
     ZooKeeper,
 }
 
+/// Whom an embedded server serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoordinationAccess {
+    /// Those who know its secret.
+    Secret,
+    /// Everybody on this machine.
+    Open,
+}
+
+impl CoordinationAccess {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CoordinationAccess::Secret => "secret",
+            CoordinationAccess::Open => "open",
+        }
+    }
+}
+
 impl Default for CoordinationConfig {
     fn default() -> Self {
         CoordinationConfig {
@@ -83,6 +110,10 @@ impl Default for CoordinationConfig {
             embedded_port: 0,
             data_dir: None,
             snapshot_transactions: count(100_000),
+            access: CoordinationAccess::Secret,
+            handshake: Duration::from_secs(5),
+            connections_max: count(1000),
+            connections_per_address_max: count(500),
             session_timeout: Duration::from_secs(6),
             connection_timeout: Duration::from_secs(2),
             retry: RetryConfig::default(),
@@ -113,6 +144,13 @@ impl CoordinationConfig {
             embedded_port: keys.get("embedded-port", default.embedded_port),
             data_dir: Some(data_dir).filter(|folder| !folder.as_os_str().is_empty()),
             snapshot_transactions: keys.get("snapshot-transactions", default.snapshot_transactions),
+            access: keys.get("access", default.access),
+            handshake: keys.get("handshake-ms", default.handshake),
+            connections_max: keys.get("connections-max", default.connections_max),
+            connections_per_address_max: keys.get(
+                "connections-per-address-max",
+                default.connections_per_address_max,
+            ),
             session_timeout: keys.get("session-timeout-ms", default.session_timeout),
             connection_timeout: keys.get("connection-timeout-ms", default.connection_timeout),
             retry: RetryConfig::read(keys),
@@ -210,6 +248,16 @@ impl OptionValue for CoordinationMode {
             "zookeeper" => Some(CoordinationMode::ZooKeeper),
             _ => None,
         }
+    }
+}
+
+impl OptionValue for CoordinationAccess {
+    const EXPECTED: &'static str = "\"secret\" or \"open\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        [CoordinationAccess::Secret, CoordinationAccess::Open]
+            .into_iter()
+            .find(|access| access.as_str() == text)
     }
 }
 

@@ -27,7 +27,8 @@ mod value;
 pub use aeron::{AeronConfig, Compression, DriverMode, LocalPeersMode};
 pub use collection::CollectionConfig;
 pub use coordination::{
-    ConnectString, CoordinationConfig, CoordinationMode, RetryConfig, TlsFiles, TlsIdentityFiles,
+    ConnectString, CoordinationAccess, CoordinationConfig, CoordinationMode, RetryConfig, TlsFiles,
+    TlsIdentityFiles,
 };
 pub use digest_login::DigestLogin;
 pub use http::{BearerToken, HttpConfig};

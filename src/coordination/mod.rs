@@ -8,6 +8,7 @@ pub mod collection;
 mod job_data;
 mod layout;
 mod lease;
+pub mod local_secret;
 pub mod memory;
 pub mod origin;
 mod retry;

@@ -197,7 +197,8 @@ impl Servers {
         let data = folder.join("coordination").display().to_string();
         let mut words = vec!["coordination", "--listen", &listen, "--data-dir", &data];
         if !address.is_loopback() {
-            words.push("--allow-non-loopback");
+            // Its nodes are in other networks, where no secret is left for them.
+            words.extend(["--allow-non-loopback", "--access", "open"]);
         }
         let log = folder.join("coordination.log");
         let mut process = Process::start(&mut onyx(&words), Errors::In(&log));

@@ -15,7 +15,7 @@ use crate::storage::{SnapshotPolicy, StorageError};
 pub struct Config {
     /// Where to listen. Port 0 takes any free port.
     pub address: SocketAddr,
-    /// Permits an address that other machines can reach, although nobody is kept out.
+    /// Permits an address that other machines can reach, although nothing is encrypted.
     pub allow_non_loopback: bool,
     /// How often sessions are looked at; a session may live this much longer than its time-out.
     pub tick: Duration,
@@ -90,7 +90,7 @@ pub enum Access {
 pub enum StartError {
     /// The address would let other machines in.
     #[error(
-        "{address} can be reached from other machines, and this server keeps nobody out; \
+        "{address} can be reached from other machines, and nothing is encrypted; \
          use 127.0.0.1, or set `allow_non_loopback` if the network is trusted"
     )]
     NotLoopback {

@@ -3,7 +3,7 @@
 use super::tls;
 use super::unreachable::explain;
 use crate::config::{CoordinationConfig, DigestLogin, RetryConfig, TlsFiles};
-use crate::coordination::CoordinationError;
+use crate::coordination::{CoordinationError, local_secret};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use zookeeper_client::{Acl, Acls, AuthId, Client, Error, Permission};
@@ -21,6 +21,9 @@ pub struct Connect {
     pub connection_timeout: Duration,
     /// How long and how soon something is tried again.
     pub retry: RetryConfig,
+    /// What an embedded server asks for. Without one it is looked for whenever a session is opened: a
+    /// server of this user on this machine leaves it.
+    pub server_login: Option<DigestLogin>,
     /// Whose the nodes are; nobody's in particular without one.
     pub login: Option<DigestLogin>,
     /// TLS, if any.
@@ -37,6 +40,7 @@ impl Connect {
             session_timeout: default.session_timeout,
             connection_timeout: default.connection_timeout,
             retry: default.retry,
+            server_login: None,
             login: default.login,
             tls: default.tls,
         }
@@ -81,18 +85,22 @@ impl Connect {
     fn login_is_refused(&self) -> String {
         match &self.login {
             Some(login) => format!(
-                "its nodes are not for the login `{}` with this password; see \
+                "it is, or its nodes are, not for the login `{}` with this password; see \
                  coordination.digest-user and its password",
                 login.user()
             ),
-            None => "its nodes are for a login; see coordination.digest-user".into(),
+            None => "it asks for a login, or its nodes are for one: log in with coordination.digest-user \
+                     and digest-password-file. An embedded server, or `onyx-node coordination`, asks \
+                     for the user `onyx` and its secret, which is in the file `secret` of its data-dir; \
+                     its own user on its own machine needs no more than the address"
+                .into(),
         }
     }
 
     pub(super) fn refused(&self, error: &Error) -> CoordinationError {
         let what = format!("tenancy `{}` at {}", self.tenancy, self.address);
         let reason = match error {
-            Error::NoAuth => self.login_is_refused(),
+            Error::NoAuth | Error::AuthFailed => self.login_is_refused(),
             Error::Unimplemented => "the server is older than ZooKeeper 3.6".into(),
             Error::QuotaExceeded | Error::InvalidAcl | Error::NoChildrenForEphemerals => {
                 error.to_string()
@@ -153,7 +161,13 @@ pub(super) async fn open(connect: &Connect) -> Result<Client, CoordinationError>
         .with_session_timeout(connect.session_timeout)
         .with_connection_timeout(connect.connection_timeout)
         .with_fail_eagerly();
-    if let Some(login) = &connect.login {
+    let found = match connect.server_login {
+        Some(_) => None,
+        None => local_secret::find(servers),
+    };
+    let server_login = connect.server_login.as_ref().or(found.as_ref());
+    // The login to the server first: its user may have the name of another one's.
+    for login in server_login.into_iter().chain(&connect.login) {
         connector = connector.with_auth("digest", login.expose().as_bytes());
     }
     let opened = match &connect.tls {
@@ -168,6 +182,7 @@ pub(super) async fn open(connect: &Connect) -> Result<Client, CoordinationError>
             tell_other_timeout(connect, &client);
             Ok(client)
         }
+        Err(error @ Error::AuthFailed) => Err(connect.refused(&error)),
         Err(error) => {
             let reason = explain(&error, servers, connect).await;
             Err(connect.unreachable(reason))

@@ -76,8 +76,9 @@ impl Author {
             return Err(ErrorCode::AuthFailed);
         }
         let proof = match gate {
-            Gate::Open => Proof::OfAnother,
-            Gate::Login(login) => login.judge(credentials),
+            // The name of the server's user may be that of another login as well.
+            Gate::Login(login) if !self.standing.is_served() => login.judge(credentials),
+            Gate::Login(_) | Gate::Open => Proof::OfAnother,
         };
         if proof == Proof::Wrong {
             return Err(ErrorCode::AuthFailed);
