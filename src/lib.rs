@@ -42,6 +42,7 @@ pub mod stop_flag;
 
 pub mod codec;
 pub mod config;
+pub mod files;
 
 pub mod job;
 

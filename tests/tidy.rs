@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Lowest layer first. A module imports only from layers above its own line, or from itself.
 const LAYERS: &[&[&str]] = &[
     &["ids", "segment", "clock", "nearest", "stop_flag"],
-    &["codec", "config"],
+    &["codec", "config", "files"],
     &["job"],
     &["replica"],
     &["scheduler"],
@@ -41,6 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("zookeeper_embedded", &["node", "cli/coordination"]),
     ("rusteron_client", &["messaging/aeron"]),
     ("rusteron_media_driver", &["messaging/aeron"]),
+    ("rustix", &["files", "cli/secrets"]),
     ("rmp", &["codec"]),
     ("rmp_serde", &["codec"]),
     ("cel", &["functions/expr"]),

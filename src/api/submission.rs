@@ -137,13 +137,14 @@ pub fn with_checks<T>(registry: &Registry, call: impl FnOnce(&Checks<'_>) -> T) 
             .build(task, &StopFlag::default())
             .map(|_| ())
     };
+    let access = &registry.files;
     call(&Checks {
         expression: &check_expression,
         function: &function,
-        files: &files,
+        files: &|path| files(path, access),
         identity: &identity,
-        readable: &readable,
-        writable: &writable,
+        readable: &|path| readable(path, access),
+        writable: &|path| writable(path, access),
     })
 }
 

@@ -3,13 +3,14 @@
 use super::progress::{grouped, rate};
 use crate::api::{JobOutcome, JobReport};
 use crate::clock::Millis;
+use crate::files::is_in_place;
 use crate::job::vocabulary::{KeyKind, Vocabulary};
 use crate::job::{Job, Task, TaskKind};
-use crate::plugins::file_names::of_all_slots;
+use crate::plugins::file_names::{of_all_slots, unfinished};
 use crate::segment::Value;
 use crate::task::counters::TaskFigures;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A job that has ended.
 pub(super) struct Summary<'a> {
@@ -73,7 +74,17 @@ impl Summary<'_> {
         let rows = grouped(self.figures(task).written);
         write!(f, "\n  {}: {rows} rows", task.name)?;
         for path in self.output_paths(task) {
-            write!(f, " in {path}")?;
+            match self.outcome {
+                JobOutcome::Completed => write!(f, " in {}", path.display())?,
+                JobOutcome::Killed(_) if is_in_place(&path) => write!(f, " in {}", path.display())?,
+                // Its files have no names yet; what has one may be of an earlier job.
+                JobOutcome::Killed(_) => {
+                    let part = unfinished(&path);
+                    if part.exists() {
+                        write!(f, " in {}, not finished", part.display())?;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -98,17 +109,13 @@ impl Summary<'_> {
         Ok(())
     }
 
-    fn output_paths(&self, task: &Task) -> Vec<String> {
+    fn output_paths(&self, task: &Task) -> Vec<PathBuf> {
         let name = task.plugin.as_deref().unwrap_or_default();
         let keys = self.vocabulary.plugins.get(name).into_iter();
         let keys = keys.flat_map(|plugin| &plugin.signature.keys);
         let outputs = keys.filter(|key| key.kind == KeyKind::OutputPath);
         let paths = outputs.filter_map(|key| match task.params.get(&key.name) {
-            Some(Value::String(path)) => Some(
-                of_all_slots(Path::new(path.as_str()), task)
-                    .display()
-                    .to_string(),
-            ),
+            Some(Value::String(path)) => Some(of_all_slots(Path::new(path.as_str()), task)),
             _ => None,
         });
         paths.collect()

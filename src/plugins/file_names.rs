@@ -29,7 +29,7 @@ pub(super) fn of_piece(path: &Path, piece: u32) -> PathBuf {
 }
 
 /// The file while it is being written.
-pub(super) fn unfinished(path: &Path) -> PathBuf {
+pub fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED);
     name.into()

@@ -17,6 +17,7 @@ pub(crate) use file::cut_torn_line;
 pub use registry::PluginRegistry;
 pub use worker::{Pieces, Worker, WorkerError, WorkerOut};
 
+use crate::files::FileAccess;
 use crate::ids::{JobId, SlotId};
 use crate::job::Task;
 use crate::segment::Segment;
@@ -122,6 +123,8 @@ pub struct PluginContext<'a> {
     /// keeps a clone and gives up whatever it waits for. What it returns then is dropped, an error as
     /// well.
     pub stop: StopFlag,
+    /// The files that the job may read and write.
+    pub files: FileAccess,
 }
 
 impl<'a> PluginContext<'a> {
@@ -136,7 +139,15 @@ impl<'a> PluginContext<'a> {
             survey: None,
             start,
             stop: StopFlag::default(),
+            files: FileAccess::default(),
         }
+    }
+
+    /// The name under which this slot holds what it writes: the same for all peers that have the slot, one
+    /// after the other, and for no other slot.
+    pub(crate) fn holder(&self) -> String {
+        let (job, task, slot) = (self.job, &self.task.name, self.slot);
+        format!("job {job}, task {task}, slot {slot}")
     }
 }
 
@@ -160,7 +171,7 @@ pub type InputFactory =
 
 /// Looks at what a task is to read, before its slots divide it. Made once in the life of a job, and
 /// kept with it.
-pub type Survey = Arc<dyn Fn(&Task) -> Result<Segment, PluginError> + Send + Sync>;
+pub type Survey = Arc<dyn Fn(&Task, &FileAccess) -> Result<Segment, PluginError> + Send + Sync>;
 
 /// Makes an output.
 pub type OutputFactory =

@@ -2,6 +2,7 @@
 
 use super::file;
 use super::{Input, Output, PluginContext, PluginError, PluginFactory, Survey};
+use crate::files::FileAccess;
 use crate::job::vocabulary::PluginSignature;
 use crate::job::{Task, TaskKind};
 use crate::segment::Segment;
@@ -60,7 +61,7 @@ impl PluginRegistry {
         open: F,
     ) where
         I: Input + 'static,
-        S: Fn(&Task) -> Result<Segment, PluginError> + Send + Sync + 'static,
+        S: Fn(&Task, &FileAccess) -> Result<Segment, PluginError> + Send + Sync + 'static,
         F: Fn(&PluginContext<'_>) -> Result<I, PluginError> + Send + Sync + 'static,
     {
         self.input(name, signature, open);

@@ -197,7 +197,7 @@ fn tells_that_nothing_can_be_written(batch: &[Segment]) {
     let folder = Bench::new("file/json-lines", "out.jsonl", "{}");
     fs::create_dir(folder.path()).unwrap();
     let told = check_failing_output(|start| folder.output(start), batch).unwrap();
-    assert!(told.0.contains("Is a directory"), "{told}");
+    assert!(told.0.contains("it is a folder"), "{told}");
 }
 
 /// A pipe holds this much.

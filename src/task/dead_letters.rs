@@ -2,12 +2,13 @@
 //! to an end, kept with the reason.
 
 use crate::acking::RootId;
+use crate::files::{Destination, FileAccess, InPlace, NewFile, PathLock, WrittenFile};
 use crate::plugins::file_names::of_slot;
 use crate::plugins::{PluginContext, Rejected, Start, cut_torn_line};
 use crate::segment::Segment;
+use crate::stop_flag::StopFlag;
 use serde_json::json;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A segment that is not tried again.
@@ -19,12 +20,30 @@ pub(super) struct GivenUp<'a> {
     pub(super) segment: &'a Segment,
 }
 
-/// Writes what is rejected or given up as JSON lines; opened when the first one comes.
+/// Writes what is rejected or given up as JSON lines. A regular file is made when the first one comes.
 #[derive(Debug)]
 pub(super) struct DeadLetters {
     path: PathBuf,
+    files: FileAccess,
+    /// The job, task and slot, as another writer reads it that is refused.
+    holder: String,
+    stop: StopFlag,
     earlier: Earlier,
-    file: Option<File>,
+    state: State,
+    /// Of a regular file, from the first read on.
+    _lock: Option<PathLock>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The input has not read yet.
+    Untouched,
+    /// The file is locked, and has no letter of this input.
+    Reserved(NewFile),
+    /// It has letters.
+    Open(WrittenFile),
+    /// It is a pipe or a device.
+    InPlace(InPlace),
 }
 
 /// What was written under the same name before.
@@ -46,20 +65,32 @@ impl DeadLetters {
         };
         DeadLetters {
             path: of_slot(Path::new(path), context.task, context.slot),
+            files: context.files.clone(),
+            holder: context.holder(),
+            stop: context.stop.clone(),
             earlier,
-            file: None,
+            state: State::Untouched,
+            _lock: None,
         }
     }
 
-    /// The input is about to read.
+    /// The input is about to read. Refused while another holder writes the file.
     pub(super) fn begin(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.earlier, Earlier::Kept) == Earlier::Kept {
-            return Ok(());
+        if let State::Untouched = self.state {
+            self.state = match self.files.destination(&self.path)? {
+                Destination::InPlace(in_place) => State::InPlace(in_place),
+                Destination::File(file) => {
+                    let lock =
+                        PathLock::acquire(&file.folder, &file.name, &self.holder, &self.stop)?;
+                    if self.earlier == Earlier::TakenAway {
+                        file.folder.remove(&file.name)?;
+                    }
+                    self._lock = Some(lock);
+                    State::Reserved(file)
+                }
+            };
         }
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Writes some; when it returns they are with the operating system.
@@ -70,7 +101,7 @@ impl DeadLetters {
             serde_json::to_writer(&mut lines, &letter)?;
             lines.push(b'\n');
         }
-        self.open()?.write_all(&lines)
+        self.write_lines(&lines)
     }
 
     /// Writes a segment that was given up.
@@ -83,24 +114,31 @@ impl DeadLetters {
         });
         let mut line = serde_json::to_vec(&letter)?;
         line.push(b'\n');
-        self.open()?.write_all(&line)
+        self.write_lines(&line)
     }
 
-    fn open(&mut self) -> io::Result<&mut File> {
-        if self.file.is_none() {
-            if let Some(folder) = self.path.parent().filter(|folder| *folder != Path::new("")) {
-                std::fs::create_dir_all(folder)?;
-            }
-            let mut options = OpenOptions::new();
-            let options = options.read(true).append(true).create(true);
-            let mut file = options.open(&self.path)?;
-            // Whoever had the slot before may have died in the middle of a letter.
-            cut_torn_line(&mut file)?;
-            self.file = Some(file);
+    /// No letter will follow. Fails if another program has changed those that were written.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        match &mut self.state {
+            State::Untouched | State::Reserved(_) => Ok(()),
+            State::Open(file) => file.check_unchanged(),
+            State::InPlace(in_place) => in_place.finish(),
         }
-        self.file
-            .as_mut()
-            .ok_or_else(|| io::Error::other("the file was just opened"))
+    }
+
+    fn write_lines(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.begin()?;
+        if let State::Reserved(NewFile { folder, name, .. }) = &self.state {
+            // A predecessor may have died within a letter.
+            self.state = State::Open(WrittenFile::append(folder, name, cut_torn_line)?);
+        }
+        match &mut self.state {
+            State::Open(file) => file.write_all(lines),
+            State::InPlace(in_place) => in_place.write_all(lines, &self.stop),
+            State::Untouched | State::Reserved(_) => {
+                Err(io::Error::other("the file was just opened"))
+            }
+        }
     }
 }
 

@@ -164,6 +164,7 @@ impl SlotMedium {
             survey: self.survey.as_ref(),
             start: self.claimed.start(),
             stop: services.stop.clone(),
+            files: services.registry.files.clone(),
         };
         guarded(Phase::StartTask, || match factory {
             PluginFactory::Output(make) => make(&context)

@@ -1,6 +1,7 @@
 //! Everything a job can name on this node: functions, plugins and lifecycle calls.
 
 use super::lifecycles::LifecycleRegistry;
+use crate::files::FileAccess;
 use crate::functions::FunctionRegistry;
 use crate::job::vocabulary::Vocabulary;
 use crate::plugins::PluginRegistry;
@@ -15,6 +16,8 @@ pub struct Registry {
     pub plugins: PluginRegistry,
     /// Lifecycle calls.
     pub lifecycles: LifecycleRegistry,
+    /// The files that jobs may read and write on this node.
+    pub files: FileAccess,
 }
 
 impl Registry {
@@ -24,6 +27,7 @@ impl Registry {
             functions: FunctionRegistry::with_built_in(),
             plugins: PluginRegistry::with_built_in(),
             lifecycles: LifecycleRegistry::default(),
+            files: FileAccess::default(),
         }
     }
 

@@ -26,7 +26,8 @@ pub(super) async fn survey(
     let mut stored = patiently(session, read).await?;
     if stored.is_none() {
         let found = guarded(Phase::StartTask, || {
-            survey(task).map_err(|error| Fault::in_phase(Phase::StartTask, error))
+            let files = &services.registry.files;
+            survey(task, files).map_err(|error| Fault::in_phase(Phase::StartTask, error))
         })?;
         let data = to_payload(&found).map_err(|error| unreadable(assignment, error))?;
         let write = || write_blob(session, node(), data.clone(), Put::IfAbsent);

@@ -4,14 +4,17 @@ mod patterns;
 
 pub use patterns::{UNFINISHED, files};
 
+use crate::files::{Access, FileAccess, is_in_place};
 use crate::nearest::suggestion;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
 
 /// Whether there is a file that can be opened for reading.
-pub fn readable(path: &Path) -> Result<(), String> {
+pub fn readable(path: &Path, access: &FileAccess) -> Result<(), String> {
     let shown = path.display();
+    let cannot = |error| format!("cannot read {shown}: {error}");
+    access.check(path, Access::Read).map_err(cannot)?;
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_found(path)),
@@ -24,9 +27,8 @@ pub fn readable(path: &Path) -> Result<(), String> {
     if !metadata.is_file() {
         return Ok(());
     }
-    File::open(path)
-        .map(drop)
-        .map_err(|error| format!("cannot read {shown}: {error}"))
+    let opened = access.open(path, OpenOptions::new().read(true));
+    opened.map(drop).map_err(cannot)
 }
 
 /// The same text for two paths that lead to the same file, by links of either kind.
@@ -57,8 +59,13 @@ fn number(_: &fs::Metadata) -> Option<String> {
 
 /// Whether a file could be written without writing anything: neither it nor what stands in for
 /// its folder is something else.
-pub fn writable(path: &Path) -> Result<(), String> {
+pub fn writable(path: &Path, access: &FileAccess) -> Result<(), String> {
     let shown = path.display();
+    let checked = access.check(path, Access::Write);
+    checked.map_err(|error| format!("cannot write {shown}: {error}"))?;
+    if is_in_place(path) {
+        return Ok(());
+    }
     if path.is_dir() {
         return Err(format!("{shown} is a folder; name a file in it"));
     }
@@ -122,6 +129,14 @@ const NAMES_MAX: usize = 10_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn readable(path: &Path) -> Result<(), String> {
+        super::readable(path, &FileAccess::default())
+    }
+
+    fn writable(path: &Path) -> Result<(), String> {
+        super::writable(path, &FileAccess::default())
+    }
 
     fn here(path: &str) -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -1,5 +1,6 @@
 //! A folder to try the file plugins in.
 
+use crate::files::FileAccess;
 use crate::ids::SlotId;
 use crate::job::Task;
 use crate::plugins::conformance::{Violation, check_input};
@@ -72,6 +73,7 @@ impl Bench {
     pub(in crate::plugins) fn listing(&self) -> String {
         let files = fs::read_dir(self.folder.path()).unwrap();
         let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        paths.retain(|path| is_visible(path));
         paths.sort();
         let file = |path: &PathBuf| {
             let name = path.file_name().unwrap().to_string_lossy();
@@ -81,10 +83,18 @@ impl Bench {
         files.trim_end().into()
     }
 
+    /// The names that are hidden.
+    pub(in crate::plugins) fn hidden(&self) -> Vec<String> {
+        let files = fs::read_dir(self.folder.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with('.')).collect()
+    }
+
     /// The rows of all files that an output wrote.
     pub(in crate::plugins) fn rows(&self) -> Result<Vec<Segment>, Violation> {
         let folder = fs::read_dir(self.path().parent().unwrap()).unwrap();
         let mut paths: Vec<PathBuf> = folder.map(|file| file.unwrap().path()).collect();
+        paths.retain(|path| is_visible(path));
         paths.sort();
         let mut rows = Vec::new();
         for path in paths {
@@ -108,7 +118,7 @@ impl Bench {
             .replace(self.folder.path().to_str().unwrap(), "/data")
     }
 
-    fn task(&self) -> Task {
+    pub(in crate::plugins) fn task(&self) -> Task {
         let kind = if self.plugin == "file/json-lines" {
             "output"
         } else {
@@ -126,7 +136,7 @@ impl Bench {
     /// What the plugin finds before it is divided.
     pub(in crate::plugins) fn survey(&self) -> Segment {
         let registry = PluginRegistry::with_built_in();
-        registry.survey(self.plugin).unwrap()(&self.task()).unwrap()
+        registry.survey(self.plugin).unwrap()(&self.task(), &FileAccess::default()).unwrap()
     }
 
     pub(in crate::plugins) fn input(&self, start: Start) -> Result<Box<dyn Input>, PluginError> {
@@ -200,6 +210,12 @@ impl Bench {
         let rejected = rejected.map(|it| format!("{}: {}: {:?}", it.place, it.reason, it.raw));
         segments.chain(rejected).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Not the file of a lock.
+fn is_visible(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_string_lossy();
+    !name.starts_with('.')
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {

@@ -4,13 +4,15 @@
 //! neither.
 
 use super::path_of;
-use super::pieces::{Habits, Packing, Pieces, Rotation, Sync};
+use super::pieces::{Habits, Packing, Pieces, Rotation, Sync, Writer};
 use super::source::failed;
+use crate::files::{Destination, InPlace, is_in_place};
 use crate::job::TaskKind;
 use crate::job::vocabulary::{KeyKind, KeySchema, PluginSignature};
 use crate::plugins::file_names::of_slot;
 use crate::plugins::{Output, PluginContext, PluginError};
 use crate::segment::{Segment, Value};
+use crate::stop_flag::StopFlag;
 use std::path::{Path, PathBuf};
 
 const ROTATE_ROWS: &str = "rotate-rows";
@@ -55,11 +57,35 @@ pub(super) fn open(context: &PluginContext<'_>) -> Result<JsonLinesOutput, Plugi
             Packing::Plain
         },
     };
-    let path = of_slot(path, context.task, context.slot);
+    let slot = of_slot(path, context.task, context.slot);
+    if slot != path && is_in_place(path) {
+        let path = path.display();
+        return Err(PluginError(format!(
+            "{path}: it is a pipe or a device, and each slot needs a file of its own; set \
+             `max-peers: 1`, or name a file"
+        )));
+    }
+    let destination = context.files.destination(&slot);
+    let destination = destination.map_err(|error| failed(&slot, "write it", &error))?;
+    let medium = match destination {
+        Destination::File(file) => {
+            let pieces = Pieces::open(file, Writer::of(context), habits, &context.start)?;
+            Medium::Files(pieces)
+        }
+        Destination::InPlace(_) if habits.rotation.is_some() => {
+            let path = slot.display();
+            return Err(PluginError(format!(
+                "{path}: it is a pipe or a device, of which there is one; remove `{ROTATE_ROWS}` and \
+                 `{ROTATE_BYTES}`, or name a file"
+            )));
+        }
+        Destination::InPlace(in_place) => Medium::InPlace(in_place, habits.packing),
+    };
     Ok(JsonLinesOutput {
-        pieces: Pieces::open(&path, habits, &context.start)?,
-        path,
+        path: slot,
+        medium,
         buffer: Vec::new(),
+        stop: context.stop.clone(),
     })
 }
 
@@ -94,8 +120,15 @@ fn sync(context: &PluginContext<'_>) -> Result<Sync, PluginError> {
 #[derive(Debug)]
 pub(super) struct JsonLinesOutput {
     path: PathBuf,
-    pieces: Pieces,
+    medium: Medium,
     buffer: Vec<u8>,
+    stop: StopFlag,
+}
+
+#[derive(Debug)]
+enum Medium {
+    Files(Pieces),
+    InPlace(InPlace, Packing),
 }
 
 impl Output for JsonLinesOutput {
@@ -107,11 +140,25 @@ impl Output for JsonLinesOutput {
         for segment in segments {
             encode(segment, &mut self.buffer, &self.path)?;
         }
-        self.pieces.write(segments.len() as u64, &self.buffer)
+        match &mut self.medium {
+            Medium::Files(pieces) => pieces.write(segments.len() as u64, &self.buffer),
+            Medium::InPlace(in_place, packing) => {
+                let packed = packing.packed(&self.buffer);
+                let packed =
+                    packed.map_err(|error| failed(&self.path, "compress for it", &error))?;
+                let written = in_place.write_all(&packed, &self.stop);
+                written.map_err(|error| failed(&self.path, "write to it", &error))
+            }
+        }
     }
 
     fn seal(&mut self) -> Result<(), PluginError> {
-        self.pieces.seal()
+        match &mut self.medium {
+            Medium::Files(pieces) => pieces.seal(),
+            Medium::InPlace(in_place, _) => in_place
+                .finish()
+                .map_err(|error| failed(&self.path, "open it", &error)),
+        }
     }
 }
 
@@ -125,6 +172,7 @@ fn encode(segment: &Segment, line: &mut Vec<u8>, path: &Path) -> Result<(), Plug
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{IdSource, SlotId};
     use crate::plugins::Start;
     use crate::plugins::file::bench::Bench;
     use insta::assert_snapshot;
@@ -349,10 +397,86 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_a_resumed_slot_does_not_find_is_created() {
+    fn a_file_that_a_resumed_slot_does_not_find_is_told() {
         let bench = bench();
-        bench.output(Start::Resumed(None)).unwrap().seal().unwrap();
-        assert_eq!(fs::read_to_string(bench.path()).unwrap(), "");
+        let mut output = bench.output(Start::Fresh).unwrap();
+        output.write(&numbers(0..1)).unwrap();
+        drop(output);
+        fs::remove_file(bench.path().with_extension("jsonl.part")).unwrap();
+        let error = bench.output(Start::Resumed(None)).err().unwrap();
+        assert_snapshot!(bench.without_folder(error), @"/data/out.jsonl.part: a peer of this job wrote it before, here or on another machine, and it is not here; rows that were acknowledged are in it, so bring it back or run the job again, and let nothing else touch it");
+        assert_eq!(bench.listing(), "");
+    }
+
+    #[test]
+    fn a_second_writer_of_an_output_file_is_refused() {
+        for bench in [bench(), rotating()] {
+            let task = bench.task();
+            let context = |job| PluginContext {
+                job: IdSource::from_seed(job).job(),
+                ..PluginContext::alone(&task, Start::Fresh)
+            };
+            let mut first = open(&context(1)).unwrap();
+            first.write(&numbers(0..1)).unwrap();
+            let error = open(&context(2)).err().unwrap().0;
+            let job = context(1).job.to_string();
+            for part in [bench.path().to_str().unwrap(), &job, "task files, slot 0"] {
+                assert!(error.contains(part), "{error}");
+            }
+            first.write(&numbers(1..2)).unwrap();
+            first.seal().unwrap();
+            assert!(bench.listing().ends_with("{\"n\":0}\n{\"n\":1}"));
+            open(&context(2)).unwrap().seal().unwrap();
+            assert_eq!(bench.hidden(), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_rotating_output_is_another_jobs_as_little_as_the_whole() {
+        let bench = rotating();
+        let mut output = bench.output(Start::Fresh).unwrap();
+        output.write(&numbers(0..1)).unwrap();
+        let mut task = bench.task();
+        let piece = bench.path().with_file_name("out-00001.jsonl");
+        task.params = [("path", piece.to_str().unwrap())].into_iter().collect();
+        let other = PluginContext {
+            slot: SlotId(7),
+            ..PluginContext::alone(&task, Start::Fresh)
+        };
+        let error = open(&other).err().unwrap().0;
+        assert!(
+            error.contains("out-00001.jsonl: cannot write it: it is being written by"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_another_program_took_from_a_file_is_told_and_the_file_not_published() {
+        let meddlers: [fn(&Path); 2] = [
+            |part| fs::write(part, "").unwrap(),
+            |part| fs::remove_file(part).unwrap(),
+        ];
+        for meddle in meddlers {
+            for (file, end) in [("out.jsonl", "jsonl.part"), ("out.jsonl.gz", "gz.part")] {
+                let bench = Bench::new("file/json-lines", file, "{}");
+                let mut output = bench.output(Start::Fresh).unwrap();
+                output.write(&numbers(0..3)).unwrap();
+                meddle(&bench.path().with_extension(end));
+                let error = output.seal().unwrap_err().0;
+                assert!(error.contains("another program has"), "{error}");
+                output.write(&numbers(3..4)).unwrap_err();
+                assert!(!bench.path().exists());
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_has_one_slot_and_one_file() {
+        let bench = Bench::new("file/json-lines", "/dev/null", r#"{"rotate-rows": 2}"#);
+        assert_snapshot!(bench.output(Start::Fresh).err().unwrap(), @"/dev/null: it is a pipe or a device, of which there is one; remove `rotate-rows` and `rotate-bytes`, or name a file");
+        let bench = Bench::new("file/json-lines", "/dev/stdout", "{}");
+        let error = bench.output_of_slot(Start::Fresh, SlotId(0)).err();
+        assert_snapshot!(error.unwrap(), @"/dev/stdout: it is a pipe or a device, and each slot needs a file of its own; set `max-peers: 1`, or name a file");
     }
 
     #[test]
@@ -360,7 +484,7 @@ mod tests {
         let bench = bench();
         fs::create_dir(bench.path()).unwrap();
         let error = bench.output(Start::Fresh).err().unwrap();
-        assert_snapshot!(bench.without_folder(error), @"/data/out.jsonl: cannot open it to append: Is a directory (os error 21)");
+        assert_snapshot!(bench.without_folder(error), @"/data/out.jsonl: cannot write it: it is a folder; name a file in it");
     }
 
     #[cfg(unix)]

@@ -3,6 +3,7 @@
 use super::part_input::{PartInput, Read, Records};
 use super::parts::{Division, Stretch, part};
 use super::source::{Line, Place, RECORD_BYTES_MAX, Source, to_int};
+use crate::files::FileAccess;
 use crate::job::TaskKind;
 use crate::job::vocabulary::PluginSignature;
 use crate::plugins::{PluginContext, PluginError, ReadSegments, Rejected};
@@ -20,7 +21,8 @@ pub(super) fn signature() -> PluginSignature {
 /// Opens the part of a slot.
 pub(super) fn open(context: &PluginContext<'_>) -> Result<PartInput<Lines>, PluginError> {
     let part = part(context, super::division(context, Division::Lines)?)?;
-    let open = |stretch: &_| Lines::open(stretch);
+    let access = context.files.clone();
+    let open = move |stretch: &_| Lines::open(stretch, &access);
     PartInput::open(context, part, Box::new(open))
 }
 
@@ -64,8 +66,8 @@ impl Records for Lines {
 }
 
 impl Lines {
-    fn open(stretch: &Stretch) -> Result<Self, PluginError> {
-        let mut source = Source::open(&stretch.path)?;
+    fn open(stretch: &Stretch, access: &FileAccess) -> Result<Self, PluginError> {
+        let mut source = Source::open(&stretch.path, access)?;
         source.enter(stretch)?;
         Ok(Lines {
             source,

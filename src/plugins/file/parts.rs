@@ -4,13 +4,13 @@
 //! slot reads follows from it, from its rank and from how many slots there are: after a restart, and
 //! on whatever peer, it is the same.
 
+use crate::files::FileAccess;
 use crate::job::Task;
 use crate::job::validation::disk;
 use crate::job::vocabulary::paths;
 use crate::plugins::{PluginContext, PluginError};
 use crate::segment::{Segment, Value};
 use std::cmp::Reverse;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a slot reads, in order.
@@ -54,10 +54,10 @@ enum Cut {
 }
 
 /// Looks at the files of a task.
-pub(super) fn survey(task: &Task) -> Result<Segment, PluginError> {
+pub(super) fn survey(task: &Task, access: &FileAccess) -> Result<Segment, PluginError> {
     let mut found: Vec<PathBuf> = Vec::new();
     for path in named(task)? {
-        for file in disk::files(Path::new(path)).map_err(PluginError)? {
+        for file in disk::files(Path::new(path), access).map_err(PluginError)? {
             if !found.contains(&file) {
                 found.push(file);
             }
@@ -65,7 +65,8 @@ pub(super) fn survey(task: &Task) -> Result<Segment, PluginError> {
     }
     let mut files = Vec::with_capacity(found.len());
     for path in found {
-        let metadata = fs::metadata(&path)
+        let metadata = access
+            .metadata(&path)
             .map_err(|error| PluginError(format!("{}: {error}", path.display())))?;
         let Some(text) = path.to_str() else {
             let message = format!("{}: the name is not UTF-8; rename it", path.display());
@@ -84,7 +85,7 @@ pub(super) fn survey(task: &Task) -> Result<Segment, PluginError> {
 pub(super) fn part(context: &PluginContext<'_>, division: Division) -> Result<Part, PluginError> {
     let files = match context.survey {
         Some(survey) => surveyed(survey)?,
-        None => surveyed(&survey(context.task)?)?,
+        None => surveyed(&survey(context.task, &context.files)?)?,
     };
     let (rank, slots) = (context.rank as usize, context.slots.max(1) as usize);
     let part = match division {

@@ -3,29 +3,53 @@
 //! A file has its name with `.part` behind it while it is written, and is given its name, synced, when
 //! it is full or the slot is sealed: whoever finds a file under its name finds all of it, and a job
 //! that fails leaves what an earlier job wrote alone. The next `.part` is there before the last one
-//! gets its name, so that a slot without any is one that was sealed.
+//! gets its name, so that a slot without any is one that was sealed. The slot has a lock on its path until
+//! then.
 
-use super::tail::{Tail, mend};
+use super::tail::mend;
+use crate::files::{NewFile, PathLock, WrittenFile};
 use crate::plugins::file::source::failed;
 use crate::plugins::file_names::{UNFINISHED, of_piece, split, unfinished};
-use crate::plugins::{PluginError, Start};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use crate::plugins::{PluginContext, PluginError, Start};
+use crate::stop_flag::StopFlag;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The files of a slot.
 #[derive(Debug)]
 pub(super) struct Pieces {
-    path: PathBuf,
+    file: NewFile,
     habits: Habits,
-    /// The one that is written; none when the slot is sealed.
+    writer: Writer,
+    /// `None` if the slot is sealed.
+    lock: Option<PathLock>,
+    /// The one that is written; `None` if the slot is sealed.
     current: Option<Piece>,
+}
+
+/// Who writes files.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// The job, task and slot, as another writer reads it that is refused.
+    name: String,
+    stop: StopFlag,
+}
+
+impl Writer {
+    pub(super) fn of(context: &PluginContext<'_>) -> Self {
+        Writer {
+            name: context.holder(),
+            stop: context.stop.clone(),
+        }
+    }
 }
 
 /// How files are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Habits {
-    /// When a file is full; none has one file.
+    /// When a file is full; with `None` there is one.
     pub(super) rotation: Option<Rotation>,
     pub(super) sync: Sync,
     pub(super) packing: Packing,
@@ -59,48 +83,38 @@ pub(super) enum Packing {
 #[derive(Debug)]
 struct Piece {
     number: u32,
-    name: Name,
-    /// Appended to, so that a writer that is gone without knowing it overwrites nothing.
-    file: File,
-    tail: Tail,
+    /// Its name in the folder, in the end.
+    name: OsString,
+    /// Its path while it is written.
+    path: PathBuf,
+    file: WrittenFile,
     rows: u64,
-    bytes: u64,
-}
-
-/// What a file is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Name {
-    /// A pipe or a device, which keeps its name.
-    Kept(PathBuf),
-    /// This, in the end.
-    Given(PathBuf),
-}
-
-impl Name {
-    fn written(&self) -> PathBuf {
-        match self {
-            Name::Kept(path) => path.clone(),
-            Name::Given(path) => unfinished(path),
-        }
-    }
+    /// With rotation, each file has a lock besides the one of the slot.
+    _lock: Option<PathLock>,
 }
 
 impl Pieces {
-    /// The files of a slot: new ones for one that begins, those it left for one that goes on.
-    pub(super) fn open(path: &Path, habits: Habits, start: &Start) -> Result<Self, PluginError> {
+    /// The files of a slot: new ones for one that begins, those it left for one that goes on. Refused while
+    /// another writer has them.
+    pub(super) fn open(
+        file: NewFile,
+        writer: Writer,
+        habits: Habits,
+        start: &Start,
+    ) -> Result<Self, PluginError> {
         let mut pieces = Pieces {
-            path: target(path),
+            file,
             habits,
+            writer,
+            lock: None,
             current: None,
         };
-        let folder = pieces.folder();
-        fs::create_dir_all(folder).map_err(|error| failed(folder, "create it", &error))?;
+        pieces.lock = Some(pieces.locked(&pieces.file.name)?);
         let left = pieces.numbers(UNFINISHED)?;
         match (start, left.split_last()) {
             (Start::Fresh, _) => {
                 for number in left {
-                    let path = unfinished(&pieces.path_of(number));
-                    fs::remove_file(&path).map_err(|error| failed(&path, "remove it", &error))?;
+                    pieces.discard(number)?;
                 }
                 pieces.current = Some(pieces.create(1)?);
             }
@@ -110,10 +124,11 @@ impl Pieces {
                 }
                 pieces.current = Some(pieces.reopen(*last)?);
             }
-            (Start::Resumed(_), None) if pieces.is_special() || pieces.numbers("")?.is_empty() => {
-                pieces.current = Some(pieces.create(1)?);
+            (Start::Resumed(_), None) if pieces.numbers("")?.is_empty() => {
+                return Err(pieces.is_gone());
             }
-            (Start::Resumed(_), None) => {}
+            // A predecessor has sealed it.
+            (Start::Resumed(_), None) => pieces.lock = None,
         }
         Ok(pieces)
     }
@@ -128,7 +143,7 @@ impl Pieces {
         let is_full = self
             .habits
             .rotation
-            .is_some_and(|full| piece.rows >= full.rows || piece.bytes >= full.bytes);
+            .is_some_and(|full| piece.rows >= full.rows || piece.file.bytes() >= full.bytes);
         if written.is_ok() && is_full {
             let next = self.create(piece.number + 1)?;
             self.current = Some(next);
@@ -138,22 +153,23 @@ impl Pieces {
         written
     }
 
-    /// Gives the last file its name. Does nothing when that is done.
+    /// Gives the last file its name, and lets others write. Does nothing when that is done.
     pub(super) fn seal(&mut self) -> Result<(), PluginError> {
         let Some(mut piece) = self.current.take() else {
             return Ok(());
         };
         let sealed = self.seal_last(&mut piece);
-        if sealed.is_err() {
-            self.current = Some(piece);
+        match sealed {
+            Ok(()) => self.lock = None,
+            Err(_) => self.current = Some(piece),
         }
         sealed
     }
 
     fn seal_last(&self, piece: &mut Piece) -> Result<(), PluginError> {
-        mend(&mut piece.file, &mut piece.tail, self.habits.packing)
-            .map_err(|error| failed(&piece.name.written(), "cut its torn end", &error))?;
-        let is_empty = piece.bytes == 0 && piece.number > 1;
+        let cut = piece.file.cut_torn_end();
+        cut.map_err(|error| failed(&piece.path, "cut its torn end", &error))?;
+        let is_empty = piece.file.bytes() == 0 && piece.number > 1;
         let mut last = piece.number;
         if is_empty {
             last -= 1;
@@ -161,96 +177,139 @@ impl Pieces {
         // Of an earlier job, which had more.
         if self.habits.rotation.is_some() {
             for number in self.numbers("")?.into_iter().filter(|it| *it > last) {
-                let path = self.path_of(number);
-                fs::remove_file(&path).map_err(|error| failed(&path, "remove it", &error))?;
+                self.remove(&self.name_of(number))?;
             }
         }
-        if piece.bytes == 0 && self.habits.packing == Packing::Gzip {
+        if piece.file.bytes() == 0 && self.habits.packing == Packing::Gzip {
             // Nothing at all is no gzip file.
             piece.write(0, b"", self.habits)?;
         }
         match is_empty {
-            true => {
-                let path = piece.name.written();
-                fs::remove_file(&path).map_err(|error| failed(&path, "remove it", &error))
-            }
+            true => self.remove(part_of(&piece.name).as_ref()),
             false => piece.finish(),
         }
     }
 
-    /// Goes on behind what was sealed: somebody repeats what is there already.
-    fn unseal(&self) -> Result<Piece, PluginError> {
+    /// Goes on behind what was sealed: what is repeated is there already.
+    fn unseal(&mut self) -> Result<Piece, PluginError> {
+        self.lock = Some(self.locked(&self.file.name)?);
         let last = self.numbers("")?.last().copied().unwrap_or(0);
         if self.habits.rotation.is_some() || last == 0 {
             return self.create(last + 1);
         }
-        let part = unfinished(&self.path);
-        fs::rename(&self.path, &part).map_err(|error| failed(&part, "go on with it", &error))?;
+        let part = part_of(&self.file.name);
+        let renamed = self.file.folder.rename(&self.file.name, part.as_ref());
+        renamed.map_err(|error| failed(&self.file.path, "go on with it", &error))?;
         self.reopen(last)
+    }
+
+    /// Removes a file that an earlier job left unfinished.
+    fn discard(&self, number: u32) -> Result<(), PluginError> {
+        let name = self.name_of(number);
+        let _lock = self.lock_of_piece(&name)?;
+        self.remove(part_of(&name).as_ref())
+    }
+
+    fn remove(&self, name: &OsStr) -> Result<(), PluginError> {
+        let removed = self.file.folder.remove(name);
+        removed.map_err(|error| failed(&self.path_of(name), "remove it", &error))
     }
 
     fn create(&self, number: u32) -> Result<Piece, PluginError> {
         let name = self.name_of(number);
-        if let Name::Given(_) = &name {
-            let path = name.written();
-            // Never one that is there: somebody who had this slot before, and has not noticed that
-            // it is another's now, would empty what its successor has written.
-            File::create_new(&path).map_err(|error| failed(&path, "create it", &error))?;
-        }
-        Piece::append_to(number, name)
+        let lock = self.lock_of_piece(&name)?;
+        let path = self.written(&name);
+        // Never one that is there: a predecessor that does not know yet that it has a successor would
+        // empty what that has written.
+        let file = WrittenFile::create_new(&self.file.folder, part_of(&name).as_ref());
+        Ok(Piece {
+            number,
+            file: file.map_err(|error| failed(&path, "create it", &error))?,
+            name,
+            path,
+            rows: 0,
+            _lock: lock,
+        })
     }
 
-    /// Opens a file that somebody left, and sees to it that it ends with a whole row.
+    /// Opens a file that a predecessor left, and cuts what is behind its last whole row.
     fn reopen(&self, number: u32) -> Result<Piece, PluginError> {
-        let mut piece = Piece::append_to(number, self.name_of(number))?;
-        let ends = mend(&mut piece.file, &mut piece.tail, self.habits.packing);
-        let counted = ends.and_then(|()| match self.habits.rotation {
-            Some(_) => self.habits.packing.rows(&piece.name.written()),
-            None => Ok(0),
+        let name = self.name_of(number);
+        let lock = self.lock_of_piece(&name)?;
+        let path = self.written(&name);
+        let packing = self.habits.packing;
+        let file = WrittenFile::append(&self.file.folder, part_of(&name).as_ref(), |file| {
+            mend(file, packing)
         });
-        let wrong = |error| failed(&piece.name.written(), "go on with it", &error);
-        (piece.rows, piece.bytes) = (
-            counted.map_err(wrong)?,
-            piece.file.metadata().map_err(wrong)?.len(),
-        );
-        Ok(piece)
+        let wrong = |error| failed(&path, "go on with it", &error);
+        let mut file = file.map_err(wrong)?;
+        let rows = match self.habits.rotation {
+            Some(_) => packing.rows(file.file()).map_err(wrong)?,
+            None => 0,
+        };
+        Ok(Piece {
+            number,
+            name,
+            path,
+            file,
+            rows,
+            _lock: lock,
+        })
     }
 
-    fn name_of(&self, number: u32) -> Name {
-        match self.is_special() {
-            true => Name::Kept(self.path.clone()),
-            false => Name::Given(self.path_of(number)),
-        }
+    fn locked(&self, name: &OsStr) -> Result<PathLock, PluginError> {
+        let Writer { name: writer, stop } = &self.writer;
+        let lock = PathLock::acquire(&self.file.folder, name, writer, stop);
+        lock.map_err(|error| failed(&self.path_of(name), "write it", &error))
     }
 
-    fn path_of(&self, number: u32) -> PathBuf {
+    /// The lock of a file among several; a single one has that of the slot.
+    fn lock_of_piece(&self, name: &OsStr) -> Result<Option<PathLock>, PluginError> {
         match self.habits.rotation {
-            Some(_) => of_piece(&self.path, number),
-            None => self.path.clone(),
+            Some(_) => self.locked(name).map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Whether it is something that cannot be given a name, such as a pipe.
-    fn is_special(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|it| !it.is_file())
+    fn is_gone(&self) -> PluginError {
+        PluginError(format!(
+            "{}: a peer of this job wrote it before, here or on another machine, and it is not here; rows \
+             that were acknowledged are in it, so bring it back or run the job again, and let nothing else \
+             touch it",
+            self.written(&self.name_of(1)).display()
+        ))
+    }
+
+    fn name_of(&self, number: u32) -> OsString {
+        match self.habits.rotation {
+            Some(_) => of_piece(Path::new(&self.file.name), number).into(),
+            None => self.file.name.clone(),
+        }
+    }
+
+    fn path_of(&self, name: &OsStr) -> PathBuf {
+        self.file.path.with_file_name(name)
+    }
+
+    fn written(&self, name: &OsStr) -> PathBuf {
+        unfinished(&self.path_of(name))
     }
 
     /// The numbers, sorted, of the files there are whose names end so.
     fn numbers(&self, end: &str) -> Result<Vec<u32>, PluginError> {
+        let folder = &self.file.folder;
+        let wrong = |error| failed(&self.file.path, "list its folder", &error);
         if self.habits.rotation.is_none() {
-            let mut name = self.path.as_os_str().to_owned();
+            let mut name = self.file.name.clone();
             name.push(end);
-            let is_there = Path::new(&name).is_file();
-            return Ok(is_there.then_some(1).into_iter().collect());
+            let found = folder.regular(&name).map_err(wrong)?;
+            return Ok(found.map(|_| 1).into_iter().collect());
         }
-        let folder = self.folder();
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = self.file.name.to_string_lossy();
         let (stem, extension) = split(&name);
-        let names = fs::read_dir(folder).map_err(|error| failed(folder, "list it", &error))?;
         let mut numbers = Vec::new();
-        for name in names {
-            let name = name.map_err(|error| failed(folder, "list it", &error))?;
-            let name = name.file_name().to_string_lossy().into_owned();
+        for name in folder.names().map_err(wrong)? {
+            let name = name.to_string_lossy();
             let number = name.strip_suffix(&format!("{extension}{end}"));
             let number = number.and_then(|name| name.strip_prefix(&format!("{stem}-")));
             let number =
@@ -260,96 +319,61 @@ impl Pieces {
         numbers.sort_unstable();
         Ok(numbers)
     }
+}
 
-    fn folder(&self) -> &Path {
-        folder_of(&self.path)
-    }
+/// The name of a file while it is written.
+fn part_of(name: &OsStr) -> PathBuf {
+    unfinished(Path::new(name))
 }
 
 impl Piece {
-    fn append_to(number: u32, name: Name) -> Result<Self, PluginError> {
-        let path = name.written();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).open(&path);
-        let file = file.map_err(|error| failed(&path, "open it to append", &error))?;
-        Ok(Piece {
-            number,
-            name,
-            file,
-            tail: Tail::Unknown,
-            rows: 0,
-            bytes: 0,
-        })
-    }
-
     fn write(&mut self, rows: u64, bytes: &[u8], habits: Habits) -> Result<(), PluginError> {
-        let path = self.name.written();
-        mend(&mut self.file, &mut self.tail, habits.packing)
-            .map_err(|error| failed(&path, "cut its torn end", &error))?;
-        self.tail = Tail::Unknown;
+        let path = &self.path;
         let packed = habits.packing.packed(bytes);
-        let packed = packed.map_err(|error| failed(&path, "compress for it", &error))?;
-        self.file
-            .write_all(&packed)
-            .map_err(|error| failed(&path, "write to it", &error))?;
+        let packed = packed.map_err(|error| failed(path, "compress for it", &error))?;
+        let written = self.file.write_all(&packed);
+        written.map_err(|error| failed(path, "write to it", &error))?;
         if habits.sync == Sync::EachWrite {
-            sync(&self.file).map_err(|error| failed(&path, "sync it", &error))?;
+            sync(self.file.file()).map_err(|error| failed(path, "sync it", &error))?;
         }
-        self.tail = Tail::Whole;
         self.rows += rows;
-        self.bytes += packed.len() as u64;
         Ok(())
     }
 
     /// Syncs it and gives it its name.
-    fn finish(&self) -> Result<(), PluginError> {
-        let path = self.name.written();
-        sync(&self.file).map_err(|error| failed(&path, "sync it", &error))?;
-        let Name::Given(name) = &self.name else {
-            return Ok(());
-        };
-        fs::rename(&path, name).map_err(|error| failed(name, "give it its name", &error))?;
-        let folder = folder_of(name);
-        sync_folder(folder).map_err(|error| failed(folder, "sync it", &error))
+    fn finish(&mut self) -> Result<(), PluginError> {
+        let path = &self.path;
+        sync(self.file.file()).map_err(|error| failed(path, "sync it", &error))?;
+        let renamed = self.file.rename_to(&self.name);
+        renamed.map_err(|error| failed(path, "give it its name", &error))
     }
 }
 
-/// Where a link leads, so that it is not the link that is replaced.
-fn target(path: &Path) -> PathBuf {
-    let is_link = fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink());
-    let target = is_link.then(|| path.canonicalize().ok()).flatten();
-    target.unwrap_or_else(|| path.into())
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|it| *it != Path::new(""));
-    folder.unwrap_or(Path::new("."))
-}
-
-/// Syncs what can be: pipes and terminals cannot.
 fn sync(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() {
-        file.sync_all()?;
-        #[cfg(test)]
-        tests::SYNCS.with(|syncs| syncs.set(syncs.get() + 1));
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    #[cfg(test)]
+    tests::SYNCS.with(|syncs| syncs.set(syncs.get() + 1));
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::{Destination, FileAccess};
     use std::cell::Cell;
+    use std::fs;
+
+    fn pieces_in(folder: &Path, habits: Habits, start: &Start) -> Pieces {
+        let found = FileAccess::default().destination(&folder.join("out"));
+        let Destination::File(file) = found.unwrap() else {
+            panic!("a path in a new folder is a file");
+        };
+        let writer = Writer {
+            name: "job 1".into(),
+            stop: StopFlag::default(),
+        };
+        Pieces::open(file, writer, habits, start).unwrap()
+    }
 
     thread_local! {
         /// How often a file was synced by this thread.
@@ -364,8 +388,7 @@ mod tests {
             sync,
             packing,
         };
-        let path = folder.path().join("out");
-        let mut pieces = Pieces::open(&path, habits, &Start::Fresh).unwrap();
+        let mut pieces = pieces_in(folder.path(), habits, &Start::Fresh);
         let mut counts = [0; 4];
         for (at, count) in counts.iter_mut().enumerate() {
             let before = SYNCS.get();
@@ -397,13 +420,12 @@ mod tests {
             sync: Sync::WhenFinished,
             packing: Packing::Plain,
         };
-        let path = folder.path().join("out");
-        let open = |start| Pieces::open(&path, habits, &start).unwrap();
+        let open = |start| pieces_in(folder.path(), habits, &start);
         let mut pieces = open(Start::Fresh);
         for rows in ["123\n", "5678\n", "1\n3\n"] {
             pieces.write(1, rows.as_bytes()).unwrap();
         }
-        // Who goes on counts the bytes that are there.
+        // A successor counts the bytes that are there.
         drop(pieces);
         let mut pieces = open(Start::Resumed(None));
         for rows in ["567\n", "longer than a file may be\n", "1\n"] {

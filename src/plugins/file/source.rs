@@ -2,9 +2,10 @@
 //! Knows bytes and lines; what they mean is its user's.
 
 use super::parts::{Stretch, is_gzip};
+use crate::files::FileAccess;
 use crate::plugins::{PluginError, Position};
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -71,8 +72,9 @@ pub(super) enum Line {
 
 impl Source {
     /// Opens a file; its name says whether it is compressed.
-    pub(super) fn open(path: &Path) -> Result<Self, PluginError> {
-        let file = File::open(path).map_err(|error| failed(path, "open it", &error))?;
+    pub(super) fn open(path: &Path, access: &FileAccess) -> Result<Self, PluginError> {
+        let file = access.open(path, OpenOptions::new().read(true));
+        let file = file.map_err(|error| failed(path, "open it", &error))?;
         let mut source = Source {
             path: path.into(),
             medium: if is_gzip(path) {

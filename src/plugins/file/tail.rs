@@ -1,4 +1,4 @@
-//! How a file ends that somebody may have died writing: rows are whole up to where it is cut.
+//! How a file ends whose writer may have died: rows are whole up to where it is cut.
 
 use super::pieces::Packing;
 use flate2::Compression;
@@ -7,39 +7,26 @@ use flate2::write::GzEncoder;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::Path;
 
 /// What is read at once.
 const CHUNK_BYTES: u64 = 64 * 1024;
 
-/// How a file ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tail {
-    /// With a whole row.
-    Whole,
-    /// Perhaps with a part of one: somebody failed while writing.
-    Unknown,
-}
-
 /// Cuts what is behind the last whole row, or batch of rows. It was never acknowledged, so it comes
 /// again.
-pub(super) fn mend(file: &mut File, tail: &mut Tail, packing: Packing) -> io::Result<()> {
-    if *tail == Tail::Unknown && file.metadata()?.is_file() {
-        let end = match packing {
-            Packing::Plain => end_of_last_line(file)?,
-            Packing::Gzip => end_of_last_member(file)?,
-        };
-        if end < file.metadata()?.len() {
-            file.set_len(end)?;
-        }
+pub(super) fn mend(file: &mut File, packing: Packing) -> io::Result<()> {
+    let end = match packing {
+        Packing::Plain => end_of_last_line(file)?,
+        Packing::Gzip => end_of_last_member(file)?,
+    };
+    if end < file.metadata()?.len() {
+        file.set_len(end)?;
     }
-    *tail = Tail::Whole;
     Ok(())
 }
 
 /// Cuts what is behind the last whole line of a file that is not packed.
 pub(crate) fn cut_torn_line(file: &mut File) -> io::Result<()> {
-    mend(file, &mut Tail::Unknown, Packing::Plain)
+    mend(file, Packing::Plain)
 }
 
 impl Packing {
@@ -56,8 +43,9 @@ impl Packing {
     }
 
     /// How many rows a file has.
-    pub(super) fn rows(self, path: &Path) -> io::Result<u64> {
-        let mut file = BufReader::new(File::open(path)?);
+    pub(super) fn rows(self, file: &mut File) -> io::Result<u64> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut file = BufReader::new(file);
         match self {
             // Not even a member is there.
             _ if file.fill_buf()?.is_empty() => Ok(0),

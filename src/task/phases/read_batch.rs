@@ -56,7 +56,7 @@ fn poll(
     };
     if let Some(letters) = &mut input.dead_letters {
         letters.begin().map_err(|error| {
-            let text = format!("cannot take away the dead letters of an earlier job: {error}");
+            let text = format!("cannot begin its dead letters: {error}");
             Fault::in_phase(Phase::ReadBatch, text)
         })?;
     }

@@ -1,7 +1,7 @@
 //! The files that a path means: itself, those in a folder, those that match a pattern.
 
 use super::not_found;
-use std::fs;
+use crate::files::{Access, FileAccess};
 use std::path::{Component, Path, PathBuf};
 
 /// What the name of a file ends with while it is being written.
@@ -10,17 +10,19 @@ pub const UNFINISHED: &str = ".part";
 /// The files that a path means, sorted by name. A path that is there is taken as it is; otherwise `*`
 /// stands for any part of a name and `?` for any letter. Folders are not gone into, and hidden files
 /// and such as are still being written are left out, unless they are named.
-pub fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
+pub fn files(path: &Path, access: &FileAccess) -> Result<Vec<PathBuf>, String> {
     let shown = path.display();
+    let checked = access.check(path, Access::Read);
+    checked.map_err(|error| format!("cannot read {shown}: {error}"))?;
     let found = if path.is_dir() {
-        entries(path)?
+        entries(path, access)?
             .into_iter()
             .filter(|it| !it.is_dir())
             .collect()
     } else if path.exists() {
         return Ok(vec![path.into()]);
     } else if is_pattern(&path.to_string_lossy()) {
-        matching(path)?
+        matching(path, access)?
     } else {
         return Err(not_found(path));
     };
@@ -32,15 +34,13 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// The visible files and folders in a folder, sorted.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn entries(folder: &Path, access: &FileAccess) -> Result<Vec<PathBuf>, String> {
     let wrong = |error| format!("cannot list {}: {error}", folder.display());
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(wrong)? {
-        let entry = entry.map_err(wrong)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
+    for entry in access.names(folder).map_err(wrong)? {
+        let name = entry.to_string_lossy();
         if !name.starts_with('.') && !name.ends_with(UNFINISHED) {
-            paths.push(folder.join(entry.file_name()));
+            paths.push(folder.join(&entry));
         }
     }
     paths.sort();
@@ -52,7 +52,7 @@ fn is_pattern(text: &str) -> bool {
 }
 
 /// Goes down the components of a pattern, with every folder that matches so far.
-fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
+fn matching(pattern: &Path, access: &FileAccess) -> Result<Vec<PathBuf>, String> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let name = component.as_os_str().to_string_lossy();
@@ -67,7 +67,7 @@ fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
                 true => Path::new("."),
                 false => &folder,
             };
-            let names = entries(here)?.into_iter();
+            let names = entries(here, access)?.into_iter();
             let names = names.filter_map(|path| path.file_name().map(ToOwned::to_owned));
             let fitting = names.filter(|found| fits(&found.to_string_lossy(), &name));
             next.extend(fitting.map(|name| folder.join(name)));
@@ -114,6 +114,7 @@ fn fits(name: &str, pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn stars_and_question_marks_stand_for_letters() {
@@ -150,7 +151,7 @@ mod tests {
             fs::write(at(name), "").unwrap();
         }
         let found = |path: &str| {
-            files(&at(path))
+            files(&at(path), &FileAccess::default())
                 .map(|files| {
                     let names = files.iter().map(|it| {
                         it.strip_prefix(folder.path())

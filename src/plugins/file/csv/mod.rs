@@ -10,6 +10,7 @@ mod rows;
 use super::part_input::PartInput;
 use super::parts::{Division, Stretch, part};
 use super::source::Source;
+use crate::files::FileAccess;
 use crate::job::TaskKind;
 use crate::job::vocabulary::{KeyKind, KeySchema, PluginSignature};
 use crate::plugins::{PluginContext, PluginError};
@@ -48,6 +49,7 @@ pub(super) fn open(context: &PluginContext<'_>) -> Result<PartInput<Rows>, Plugi
             Division::Lines => Lines::One,
             Division::Files => Lines::Any,
         },
+        access: context.files.clone(),
     };
     let part = part(context, division)?;
     PartInput::open(context, part, Box::new(move |stretch| table.open(stretch)))
@@ -59,11 +61,12 @@ struct Table {
     names: Option<Vec<String>>,
     types: Vec<(Key, CellKind)>,
     lines: Lines,
+    access: FileAccess,
 }
 
 impl Table {
     fn open(&self, stretch: &Stretch) -> Result<Rows, PluginError> {
-        let source = Source::open(&stretch.path)?;
+        let source = Source::open(&stretch.path, &self.access)?;
         let mut rows = Rows::new(source, self.delimiter, self.lines);
         let names = match &self.names {
             Some(names) => Some(names.clone()),
