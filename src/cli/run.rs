@@ -11,6 +11,7 @@ use super::{job_source, logging};
 use crate::api::{ApiError, JobOutcome, JobReport, NodeHandle};
 use crate::clock::Clock;
 use crate::config::{LogConfig, LogLevel, NodeConfig};
+use crate::files::FileAccess;
 use crate::ids::JobId;
 use crate::job::Job;
 use crate::messages::supervision;
@@ -27,8 +28,22 @@ const WRITE_LINE_EVERY: Duration = Duration::from_secs(3);
 
 /// Runs a job.
 pub(super) fn run(args: &RunArgs, console: &mut Console) -> Exit {
+    let mut config = match NodeConfig::from_environment() {
+        Ok(config) => config,
+        Err(problems) => {
+            console.complain(problems);
+            return Exit::BadInput;
+        }
+    };
+    let mut registry = Registry::with_built_in();
+    registry.files = match FileAccess::within(&config.files.read, &config.files.write) {
+        Ok(files) => files,
+        Err(problem) => {
+            console.complain(problem);
+            return Exit::BadInput;
+        }
+    };
     // Whatever is wrong with the job is known before anything has started.
-    let registry = Registry::with_built_in();
     let job = job_source::read(&args.job).and_then(|file| job_source::judge(file, &registry));
     let job = match job {
         Ok(job) => job,
@@ -41,13 +56,6 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Exit {
         Ok(peers) => peers,
         Err(problem) => {
             console.complain(problem);
-            return Exit::BadInput;
-        }
-    };
-    let mut config = match NodeConfig::from_environment() {
-        Ok(config) => config,
-        Err(problems) => {
-            console.complain(problems);
             return Exit::BadInput;
         }
     };

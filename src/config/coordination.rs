@@ -212,6 +212,20 @@ impl RetryConfig {
     }
 }
 
+impl CoordinationConfig {
+    /// Why jobs of other machines can come with the log, if they can.
+    pub fn exposed(&self) -> Option<String> {
+        let is_remote = self.mode == CoordinationMode::ZooKeeper && !self.connect.is_loopback();
+        let text = || {
+            format!(
+                "other machines write the log at coordination.connect, {}",
+                self.connect
+            )
+        };
+        is_remote.then(text)
+    }
+}
+
 impl TlsFiles {
     /// The files; none without one that says whom to trust.
     fn read(keys: &mut Section<'_>) -> Option<Self> {
@@ -280,6 +294,17 @@ impl ConnectString {
     /// As it was given.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether all servers are of this machine.
+    fn is_loopback(&self) -> bool {
+        let servers = self.0.split('/').next().unwrap_or_default();
+        servers.split(',').all(|server| {
+            let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+            let address = host.trim_start_matches('[').trim_end_matches(']');
+            let address = address.parse().map(|it: std::net::IpAddr| it.is_loopback());
+            address.unwrap_or(host == "localhost")
+        })
     }
 }
 

@@ -55,6 +55,15 @@ impl HttpConfig {
     }
 }
 
+impl HttpConfig {
+    /// Why clients of other machines can submit jobs, if they can.
+    pub fn exposed(&self) -> Option<String> {
+        let address = self.address;
+        let text = || format!("other machines reach http.address, {address}");
+        (!address.is_loopback()).then(text)
+    }
+}
+
 fn open_to_everybody(address: IpAddr) -> String {
     format!(
         "{address} can be reached from other machines and there is no token; set `bearer-token` \

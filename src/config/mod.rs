@@ -10,6 +10,8 @@ mod aeron;
 mod collection;
 mod coordination;
 mod digest_login;
+mod environment;
+mod files;
 mod http;
 mod infrastructure;
 mod log;
@@ -31,6 +33,8 @@ pub use coordination::{
     TlsIdentityFiles,
 };
 pub use digest_login::DigestLogin;
+pub use environment::{SECRETS, secret, take_secrets};
+pub use files::FilesConfig;
 pub use http::{BearerToken, HttpConfig};
 pub use infrastructure::InfrastructureConfig;
 pub use log::{LogConfig, LogFormat, LogLevel};
@@ -43,6 +47,7 @@ pub use shutdown::ShutdownConfig;
 pub use task::TaskConfig;
 pub use value::is_tag;
 
+use environment::environment;
 use settings::Settings;
 use std::path::Path;
 
@@ -78,6 +83,8 @@ pub struct NodeConfig {
     pub task: TaskConfig,
     /// The end of the process.
     pub shutdown: ShutdownConfig,
+    /// Files that jobs may use.
+    pub files: FilesConfig,
     /// What the node says about itself.
     pub log: LogConfig,
 }
@@ -122,17 +129,10 @@ impl NodeConfig {
             messaging: MessagingConfig::read(&mut settings.section("messaging")),
             task: TaskConfig::read(&mut settings.section("task")),
             shutdown: ShutdownConfig::read(&mut settings.section("shutdown")),
+            files: FilesConfig::read(&mut settings.section("files")),
             log: LogConfig::read(&mut settings.section("log")),
         }
     }
-}
-
-/// A value that is not Unicode is kept in some form, so that its check can complain.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().map(|(name, value)| {
-        let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-        (text(name), text(value))
-    })
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl OptionName {
 }
 
 /// Variables that mean something to the commands that ask a node, and nothing to a node.
-const OF_THE_COMMAND_LINE: [&str; 2] = ["ONYX_NODE_URL", "ONYX_TOKEN"];
+const OF_THE_COMMAND_LINE: [&str; 3] = ["ONYX_NODE_URL", "ONYX_TOKEN", "ONYX_SECRETS_DESCRIPTOR"];
 
 impl Settings {
     /// Reads a TOML text. Mistakes in the syntax are all that is reported when there are any.

@@ -147,6 +147,36 @@ fn a_server_that_others_reach_needs_a_token() {
 }
 
 #[test]
+fn folders_are_a_list_in_a_file_and_stand_between_commas_in_a_variable() {
+    let shown = |config: NodeConfig| format!("{:?}", config.files.read);
+    let config = read("files.read = ['/a', 'b c']", &[]).unwrap();
+    assert_eq!(shown(config), r#"["/a", "b c"]"#);
+    let env = |value| read("", &[("ONYX_FILES__READ", value)]).unwrap();
+    assert_eq!(shown(env("/a, /b")), r#"["/a", "/b"]"#);
+    assert_eq!(shown(env("")), "[]");
+    assert_eq!(shown(read("", &[]).unwrap()), r#"["/"]"#);
+    assert_snapshot!(problems("files.write = '/a'", &[]), @r#"node.toml:1: files.write: expected a list of folders, such as ["/srv/in", "/srv/more"], found "/a""#);
+}
+
+#[test]
+fn what_other_machines_reach_brings_jobs_of_others() {
+    let exposed = |text: &str| {
+        let config = read(text, &[]).unwrap();
+        config
+            .http
+            .exposed()
+            .or_else(|| config.coordination.exposed())
+    };
+    let ensemble = "coordination.mode = 'zookeeper'\ncoordination.connect";
+    assert_eq!(exposed(""), None);
+    assert_eq!(exposed("http.address = '::1'"), None);
+    let here = format!("{ensemble} = '127.0.0.1:2181,[::1]:2181,localhost:2181/onyx'");
+    assert_eq!(exposed(&here), None);
+    assert_snapshot!(exposed("[http]\naddress = '10.0.0.1'\nbearer-token = 'a'").unwrap(), @"other machines reach http.address, 10.0.0.1");
+    assert_snapshot!(exposed(&format!("{ensemble} = 'localhost:2181,zk2:2181'")).unwrap(), @"other machines write the log at coordination.connect, localhost:2181,zk2:2181");
+}
+
+#[test]
 fn a_token_can_be_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");

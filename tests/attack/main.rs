@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
 mod coordination_port;
+mod file_access;
 mod many_ended_jobs;
 #[path = "../support/process.rs"]
 mod process;

@@ -171,6 +171,9 @@ impl Stage {
             ("MESSAGING__ADDRESS", self.address.to_string()),
             ("MESSAGING__TERM_BYTES", "1048576".into()),
             ("TASK__CHECKPOINT_INTERVAL_MS", number(CHECKPOINT)),
+            // Servers may be beyond loopback.
+            ("FILES__READ", self.folder.display().to_string()),
+            ("FILES__WRITE", self.folder.display().to_string()),
         ]
         .map(|(name, value)| (format!("ONYX_{name}"), value))
         .to_vec()
