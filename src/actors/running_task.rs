@@ -7,9 +7,9 @@ use super::task_pipeline::{TaskPipeline, TaskStart};
 use super::task_threads::{TaskThreads, Watch};
 use super::virtual_peer::VirtualPeer;
 use crate::ids::JobId;
-use crate::log::wants::{self, Assignment, TaskPhase};
+use crate::log::wants::{self, Assignment, TaskPhase, parting};
 use crate::messages::supervision::{ActorReport, Child, Crash, EndReason, Observe, Stop};
-use crate::messages::task_pipeline::{Abandon, Reassign};
+use crate::messages::task_pipeline::{Abandon, Leave, Reassign};
 use crate::stop_flag::StopFlag;
 use crate::task::{Beat, TaskServices};
 use actix::fut::wrap_future;
@@ -45,6 +45,8 @@ pub struct Pipeline {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Course {
     Running,
+    /// It has lost its slot, and finishes what it has.
+    Leaving,
     /// It was asked to stop, or told that it failed: nothing it says counts any more.
     Ending,
 }
@@ -92,31 +94,21 @@ impl RunningTask {
     pub(super) fn reconcile(peer: &mut VirtualPeer, ctx: &mut Context<VirtualPeer>) {
         let this = &mut peer.task;
         match (&mut this.running, &this.wanted) {
-            (Some(running), Some(wanted)) if running.serves(wanted) => {
-                if running.assignment != *wanted && running.is_running() {
-                    running.assignment = wanted.clone();
-                    #[expect(
-                        clippy::disallowed_methods,
-                        reason = "a pipeline that does not hear of its routes stalls the job"
-                    )]
-                    running.addr.do_send(Reassign(wanted.clone()));
-                }
+            (Some(running), Some(wanted)) if running.is_running() && running.serves(wanted) => {
+                running.reassign(wanted.clone());
             }
-            (Some(running), _) if running.is_running() => {
-                running.course = Course::Ending;
-                if !peer.snapshot.replica.jobs.is_live(running.assignment.job) {
-                    running.stop.set();
-                }
-                let stop = running.addr.send(Stop);
-                let incarnation = running.incarnation;
-                let patience = tokio::time::timeout(running.stuck_after, stop);
-                ctx.spawn(wrap_future::<_, VirtualPeer>(patience).map(
-                    move |stopped, peer, ctx| {
-                        if stopped.is_err() {
-                            give_up_on(peer, incarnation, ctx);
+            (Some(running), _) if running.course != Course::Ending => {
+                let replica = &peer.snapshot.replica;
+                match parting(replica, peer.me.me, &running.assignment) {
+                    Some(seen) if running.course == Course::Leaving => running.reassign(seen),
+                    Some(seen) => running.leave(seen, ctx),
+                    None => {
+                        if !replica.jobs.is_live(running.assignment.job) {
+                            running.stop.set();
                         }
-                    },
-                ));
+                        running.end(ctx);
+                    }
+                }
             }
             (None, Some(wanted)) => {
                 let wanted = wanted.clone();
@@ -135,6 +127,18 @@ impl RunningTask {
         }
     }
 
+    /// The task that leaves its slot has had long enough.
+    fn has_left_for_long(&mut self, incarnation: u64, ctx: &mut Context<VirtualPeer>) {
+        if let Some(running) = &mut self.running
+            && running.incarnation == incarnation
+            && running.course == Course::Leaving
+        {
+            let Assignment { job, task, .. } = &running.assignment;
+            tracing::warn!(%job, %task, after = ?HAND_OVER_MAX, "a task could not finish what it had; the rest is given back");
+            running.end(ctx);
+        }
+    }
+
     /// A pipeline has come further. Whether that is news.
     pub(super) fn progressed(&mut self, incarnation: u64, phase: TaskPhase) -> bool {
         match &mut self.running {
@@ -149,7 +153,8 @@ impl RunningTask {
     /// Whether word from a pipeline counts.
     pub(super) fn is_current(&self, incarnation: u64) -> bool {
         let running = self.running.as_ref();
-        running.is_some_and(|running| running.incarnation == incarnation && running.is_running())
+        let counts = |running: &Pipeline| running.course != Course::Ending;
+        running.is_some_and(|running| running.incarnation == incarnation && counts(running))
     }
 
     /// The running task failed and waits for its job's end.
@@ -171,7 +176,7 @@ impl RunningTask {
             return false;
         }
         let gone = self.running.take();
-        gone.is_some_and(|gone| gone.course == Course::Running)
+        gone.is_some_and(|gone| gone.course != Course::Ending)
     }
 
     /// The pipeline, for an end of the peer. Whoever drops it abandons it.
@@ -200,6 +205,7 @@ impl RunningTask {
         let is_held = |watch: &Watch| watch.held_for() >= HELD_MAX;
         let state = match running.watch.as_ref().is_some_and(is_held) {
             true => "busy".to_owned(),
+            false if running.course == Course::Leaving => "leaving".to_owned(),
             false => format!("{:?}", running.phase).to_lowercase(),
         };
         let asked = running.addr.send(Observe);
@@ -221,6 +227,10 @@ fn give_up_on(peer: &mut VirtualPeer, incarnation: u64, ctx: &mut Context<Virtua
         peer.end(ctx, EndReason::Stuck, cause);
     }
 }
+
+/// A task that leaves its slot gives back what it has not finished by then: its peer has other work to
+/// do, and whoever has the slot next waits for it.
+const HAND_OVER_MAX: Duration = Duration::from_secs(10);
 
 /// A task that has been in user code for so long is called busy.
 const HELD_MAX: Duration = Duration::from_millis(500);
@@ -296,6 +306,49 @@ impl Pipeline {
 
     fn is_running(&self) -> bool {
         self.course == Course::Running
+    }
+
+    /// Tells the task what changed, if anything did.
+    fn reassign(&mut self, assignment: Assignment) {
+        if self.assignment != assignment {
+            self.assignment = assignment.clone();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a pipeline that does not hear of its routes stalls the job"
+            )]
+            self.addr.do_send(Reassign(assignment));
+        }
+    }
+
+    /// Lets the task finish what it has, within a bound.
+    fn leave(&mut self, seen: Assignment, ctx: &mut Context<VirtualPeer>) {
+        self.course = Course::Leaving;
+        self.assignment = seen.clone();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a pipeline that does not hear of it goes on for ever"
+        )]
+        self.addr.do_send(Leave(seen));
+        let incarnation = self.incarnation;
+        let patience = wrap_future::<_, VirtualPeer>(tokio::time::sleep(HAND_OVER_MAX));
+        ctx.spawn(patience.map(move |(), peer, ctx| {
+            peer.task.has_left_for_long(incarnation, ctx);
+        }));
+    }
+
+    /// Ends the task now.
+    fn end(&mut self, ctx: &mut Context<VirtualPeer>) {
+        self.course = Course::Ending;
+        let stop = self.addr.send(Stop);
+        let incarnation = self.incarnation;
+        let patience = tokio::time::timeout(self.stuck_after, stop);
+        ctx.spawn(
+            wrap_future::<_, VirtualPeer>(patience).map(move |stopped, peer, ctx| {
+                if stopped.is_err() {
+                    give_up_on(peer, incarnation, ctx);
+                }
+            }),
+        );
     }
 
     /// Stops the task: its batch is finished, its output flushed, its position saved.

@@ -7,7 +7,7 @@ use crate::coordination::CoordinationError;
 use crate::ids::{AllocationVersion, PeerId};
 use crate::log::wants::{Assignment, TaskPhase};
 use crate::messages::supervision::{ActorReport, Child, Crash, Observe, Stop};
-use crate::messages::task_pipeline::{Abandon, Reassign};
+use crate::messages::task_pipeline::{Abandon, Leave, Reassign};
 use crate::messages::virtual_peer::{TaskFailed, TaskProgressed, TaskVerdict};
 use crate::task::exception::Exception;
 use crate::task::lifecycles::Handling;
@@ -51,6 +51,7 @@ pub struct TaskStart {
 
 enum Order {
     Reassign(Assignment),
+    Leave(Assignment),
     Stop(oneshot::Sender<()>),
     /// A test wants to see it panic.
     Crash,
@@ -111,8 +112,16 @@ enum End {
 
 /// How a drive ended.
 enum Ended {
-    Stopped(oneshot::Sender<()>),
+    Stopped(Asked),
     Failed(TaskVerdict, String),
+}
+
+/// How a drive was asked to end.
+enum Asked {
+    /// At once, and whoever has asked waits.
+    ToStop(oneshot::Sender<()>),
+    /// When it has finished what it had.
+    ToLeave,
 }
 
 /// What became of a run.
@@ -120,6 +129,8 @@ enum Round {
     Ended(Ended),
     /// The slot was given to another by this version, which this peer has not read yet.
     Superseded(AllocationVersion),
+    /// The slot is with a peer that was moved from it and finishes what it has.
+    Held,
 }
 
 impl From<StartFailed> for Round {
@@ -132,6 +143,7 @@ impl From<StartFailed> for Round {
                 Round::Ended(Ended::Failed(verdict_on(&error), error.to_string()))
             }
             StartFailed::Superseded(version) => Round::Superseded(version),
+            StartFailed::Held(_) => Round::Held,
         }
     }
 }
@@ -156,10 +168,12 @@ impl Drive {
 
     async fn run(mut self) {
         match self.end().await {
-            Ended::Stopped(confirm) => {
+            Ended::Stopped(Asked::ToStop(confirm)) => {
                 // The asker may have stopped waiting; it is as well.
                 let _ = confirm.send(());
             }
+            // Its obituary tells.
+            Ended::Stopped(Asked::ToLeave) => {}
             Ended::Failed(verdict, exception) => {
                 let failed = TaskFailed {
                     incarnation: self.start.incarnation,
@@ -189,29 +203,32 @@ impl Drive {
             } = &self.start;
             let started =
                 TaskRun::start(services, *peer, assignment.clone(), *incarnation, *seed).await;
-            let version = match started {
+            let asked = match started {
                 Ok(run) => return self.run_started(run).await,
                 Err(failed) => match failed.into() {
                     Round::Ended(ended) => return ended,
-                    Round::Superseded(version) => version,
+                    Round::Superseded(version) => self.stop_or_newer(version).await,
+                    Round::Held => self.stop_or_a_while().await,
                 },
             };
-            if let Some(confirm) = self.stop_or_newer(version).await {
-                return Ended::Stopped(confirm);
+            if let Some(asked) = asked {
+                return Ended::Stopped(asked);
             }
         }
     }
 
     /// Waits until this peer has read as far as whoever was given its slot. None when it has the slot
     /// then as well.
-    async fn stop_or_newer(&mut self, version: AllocationVersion) -> Option<oneshot::Sender<()>> {
+    async fn stop_or_newer(&mut self, version: AllocationVersion) -> Option<Asked> {
         let Assignment {
             job, task, slot, ..
         } = &self.start.assignment;
         tracing::info!(%job, %task, %slot, position = version.0, "the slot was given to another peer");
         loop {
             match self.orders.recv().await {
-                Some(Order::Stop(confirm)) => return Some(confirm),
+                Some(Order::Stop(confirm)) => return Some(Asked::ToStop(confirm)),
+                // It has nothing to finish.
+                Some(Order::Leave(_)) => return Some(Asked::ToLeave),
                 Some(Order::Reassign(assignment)) if assignment.version >= version => {
                     self.start.assignment = assignment;
                     return None;
@@ -224,6 +241,24 @@ impl Drive {
         }
     }
 
+    /// Waits for a moment, so that the peer that has the slot can release it, or for a newer view of who
+    /// leaves. None when the slot is to be claimed again.
+    async fn stop_or_a_while(&mut self) -> Option<Asked> {
+        let order = tokio::time::timeout(RELEASE_ASKED_AFTER, self.orders.recv()).await;
+        match order {
+            Ok(Some(Order::Stop(confirm))) => Some(Asked::ToStop(confirm)),
+            Ok(Some(Order::Leave(_))) => Some(Asked::ToLeave),
+            Ok(Some(Order::Reassign(assignment))) => {
+                self.start.assignment = assignment;
+                None
+            }
+            Ok(Some(Order::Crash)) => crash(),
+            // The actor is gone, and with it this future.
+            Ok(None) => std::future::pending().await,
+            Err(_) => None,
+        }
+    }
+
     async fn run_started(&mut self, mut run: TaskRun) -> Ended {
         let stopped = self.rounds(&mut run).await;
         if stopped.is_ok() {
@@ -231,13 +266,31 @@ impl Drive {
             self.save_last(&mut run).await;
         }
         run.stopped();
+        let checkpoint = run.checkpoint().cloned();
         // Who waits below holds nothing that is another's.
         drop(run);
+        if stopped.is_ok()
+            && let Some(checkpoint) = checkpoint
+        {
+            let Assignment {
+                job, task, slot, ..
+            } = &self.start.assignment;
+            match tokio::time::timeout(LAST_SAVE_MAX, checkpoint.release()).await {
+                Ok(Ok(()) | Err(CheckpointError::Superseded(_))) => {}
+                // Its successor claims it once this peer is ready elsewhere, or gone.
+                Ok(Err(error)) => {
+                    tracing::warn!(%job, %task, %slot, %error, "a slot was not released")
+                }
+                Err(_) => tracing::warn!(%job, %task, %slot, "a slot was not released in time"),
+            }
+        }
         match stopped {
-            Ok(confirm) => Ended::Stopped(confirm),
+            Ok(asked) => Ended::Stopped(asked),
             Err(Round::Ended(ended)) => ended,
+            // No run claims a slot.
+            Err(Round::Held) => Ended::Failed(TaskVerdict::RestartPeer, "the slot is held".into()),
             Err(Round::Superseded(version)) => match self.stop_or_newer(version).await {
-                Some(confirm) => Ended::Stopped(confirm),
+                Some(asked) => Ended::Stopped(asked),
                 // Its roots would be taken for those of the run that is over.
                 None => {
                     let told = "the slot was another's meanwhile".to_owned();
@@ -247,7 +300,7 @@ impl Drive {
         }
     }
 
-    async fn rounds(&mut self, run: &mut TaskRun) -> Result<oneshot::Sender<()>, Round> {
+    async fn rounds(&mut self, run: &mut TaskRun) -> Result<Asked, Round> {
         let mut told = TaskPhase::Starting;
         let mut checkpoints = tokio::time::interval(self.start.checkpoint_interval);
         let mut stretch = Stretch::default();
@@ -262,6 +315,9 @@ impl Drive {
             let turn = run.turn().map_err(|exception| threw(run, &exception))?;
             if run.phase() == TaskPhase::Exhausted && self.failed_saves == 0 {
                 self.save_end(run);
+            }
+            if run.has_finished() {
+                return Ok(Asked::ToLeave);
             }
             let order = match turn {
                 Turn::Worked => {
@@ -290,7 +346,8 @@ impl Drive {
             };
             match order {
                 Some(Order::Reassign(assignment)) => run.reassign(assignment),
-                Some(Order::Stop(confirm)) => return Ok(confirm),
+                Some(Order::Leave(assignment)) => run.leave(assignment),
+                Some(Order::Stop(confirm)) => return Ok(Asked::ToStop(confirm)),
                 Some(Order::Crash) => crash(),
                 None => {}
             }
@@ -389,6 +446,7 @@ impl Drive {
                 }
             }
             Err(CheckpointError::Superseded(version)) => return Err(Round::Superseded(version)),
+            Err(CheckpointError::Held(_)) => return Err(Round::Held),
             // It would be refused for ever, and the input would never get any further.
             Err(CheckpointError::Coordination(
                 error @ (CoordinationError::TooLarge { .. } | CoordinationError::Refused { .. }),
@@ -505,6 +563,9 @@ fn verdict_on(error: &CoordinationError) -> TaskVerdict {
 /// A stop is not held up for longer by coordination that does not answer.
 const LAST_SAVE_MAX: Duration = Duration::from_secs(2);
 
+/// How long after it was held a slot is claimed again.
+const RELEASE_ASKED_AFTER: Duration = Duration::from_millis(10);
+
 async fn saving<T>(saving: &mut Option<BoxFuture<'static, T>>) -> T {
     match saving {
         Some(future) => future.await,
@@ -532,6 +593,14 @@ impl Handler<Reassign> for TaskPipeline {
         self.assignment = assignment.clone();
         // The drive may have ended a moment ago; then there is nothing to reassign.
         let _ = self.orders.send(Order::Reassign(assignment));
+    }
+}
+
+impl Handler<Leave> for TaskPipeline {
+    type Result = ();
+
+    fn handle(&mut self, Leave(assignment): Leave, _: &mut Context<Self>) {
+        let _ = self.orders.send(Order::Leave(assignment));
     }
 }
 

@@ -86,13 +86,14 @@ const JOB_KEYS: [&str; 33] = [
     "state-logs-marked",
 ];
 
-const ALLOCATION_KEYS: [&str; 6] = [
+const ALLOCATION_KEYS: [&str; 7] = [
     "allocations",
     "task-slot-ids",
     "allocation-version",
     "last-loss",
     "ready",
     "ackers",
+    "leaving",
 ];
 
 async fn whole(served: web::Data<Served>) -> HttpResponse {

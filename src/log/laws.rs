@@ -213,14 +213,16 @@ fn an_allocation() -> impl Strategy<Value = Arc<Allocation>> {
         option::of(a_position()),
         tasks,
         btree_set(a_peer(), 0..3),
+        btree_set(a_peer(), 0..2),
     );
-    parts.prop_map(|(version, last_loss, tasks, ready)| {
+    parts.prop_map(|(version, last_loss, tasks, ready, leaving)| {
         Arc::new(Allocation {
             version,
             last_loss,
             tasks,
             ready,
             ackers: Vec::new(),
+            leaving,
         })
     })
 }

@@ -67,8 +67,10 @@ pub struct Assignment {
     pub seal: Seal,
     /// Who keeps the ledgers of the job; none when each source is its own acker. Only inputs ask.
     pub ackers: Vec<PeerId>,
-    /// Who holds a slot of any task of the job. Only inputs ask.
+    /// Who holds a slot of any task of the job, or is leaving one. Only inputs ask.
     pub workers: BTreeSet<PeerId>,
+    /// Who was moved from a slot of the job and may still be finishing what it had received.
+    pub leaving: BTreeSet<PeerId>,
 }
 
 /// Whether a slot reads its medium.
@@ -135,7 +137,7 @@ pub fn wants(replica: &Replica, me: &PeerContext, facts: &LocalFacts) -> Wants {
     let task = match standing {
         Standing::Joined => replica
             .assignment_of(me.me)
-            .and_then(|p| assignment(replica, p)),
+            .and_then(|place| assignment(replica, me.me, place)),
         Standing::Outside | Standing::Joining => None,
     };
     let owed = task
@@ -214,7 +216,31 @@ fn watches(membership: &Membership, me: PeerId) -> BTreeSet<PeerId> {
     watches
 }
 
-fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
+/// The slot that a peer has lost, as it sees it while it finishes what it has received. None when that
+/// is for nothing: the job has ended or stands still, or a peer of it was lost, and all is played again.
+pub fn parting(replica: &Replica, me: PeerId, lost: &Assignment) -> Option<Assignment> {
+    let allocation = replica.allocations.get(&lost.job)?;
+    if !allocation.leaving.contains(&me) || allocation.last_loss != lost.last_loss {
+        return None;
+    }
+    let Assignment {
+        job,
+        ref task,
+        slot,
+        ..
+    } = *lost;
+    let task = task.clone();
+    let seen = assignment(replica, me, Place { job, task, slot })?;
+    Some(Assignment {
+        slots: lost.slots,
+        rank: lost.rank,
+        held: lost.held.clone(),
+        seal: Seal::No,
+        ..seen
+    })
+}
+
+fn assignment(replica: &Replica, me: PeerId, place: Place) -> Option<Assignment> {
     let Place { job, task, slot } = place;
     let record = replica.record(job)?;
     let allocation = replica.allocations.get(&job)?;
@@ -225,12 +251,13 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
         .progress
         .get(&job)
         .map_or(&default, |progress| progress);
-    let reach = Reach::of(replica, record, allocation, &task, slot);
+    let reach = Reach::of(replica, record, me);
     let downstream = task_record.downstream.iter();
     let upstream = record
         .upstream(&task)
         .filter_map(|from| allocation.tasks.get(&from.name));
     let workers = allocation.tasks.values().flat_map(|slots| slots.values());
+    let workers = workers.chain(&allocation.leaving);
     Some(Assignment {
         job,
         slot,
@@ -253,6 +280,7 @@ fn assignment(replica: &Replica, place: Place) -> Option<Assignment> {
             TaskKind::Input => workers.copied().collect(),
             TaskKind::Function | TaskKind::Output => BTreeSet::new(),
         },
+        leaving: allocation.leaving.clone(),
         task,
     })
 }
@@ -266,20 +294,13 @@ enum Reach<'a> {
 }
 
 impl<'a> Reach<'a> {
-    fn of(
-        replica: &'a Replica,
-        record: &JobRecord,
-        allocation: &Allocation,
-        task: &TaskName,
-        slot: SlotId,
-    ) -> Self {
+    fn of(replica: &'a Replica, record: &JobRecord, me: PeerId) -> Self {
         let own_copy =
             record.task_scheduler == TaskScheduler::Colocated && record.sends == Sends::Local;
         let membership = replica.membership.as_ref();
-        let me = allocation.holder(task, slot).filter(|_| own_copy);
-        match me.and_then(|me| membership.members.get(&me)) {
-            Some(member) => Reach::Site(membership, &member.site),
-            None => Reach::Job,
+        match membership.members.get(&me) {
+            Some(member) if own_copy => Reach::Site(membership, &member.site),
+            Some(_) | None => Reach::Job,
         }
     }
 

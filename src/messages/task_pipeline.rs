@@ -8,6 +8,11 @@ use actix::Message;
 #[rtype(result = "()")]
 pub struct Reassign(pub Assignment);
 
+/// The peer to its pipeline: the slot is another's or nobody's now. Finish what you have, and end.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Leave(pub Assignment);
+
 /// The peer to its pipeline: nobody waits for you any more.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

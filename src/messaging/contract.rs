@@ -92,6 +92,8 @@ impl Ends<'_> {
             .await;
         self.a_peer_that_is_shut_gets_nothing_although_its_inbox_is_held()
             .await;
+        self.an_inbox_that_finishes_gets_what_was_sent_and_nothing_else()
+            .await;
         self.nobody_is_reached_where_there_is_no_inbox().await;
         self.inboxes_of_both_kinds_are_apart().await;
         self.a_large_batch_arrives_whole().await;
@@ -192,8 +194,41 @@ impl Ends<'_> {
         assert!(inbox.is_empty());
     }
 
+    async fn an_inbox_that_finishes_gets_what_was_sent_and_nothing_else(&self) {
+        let mut inbox = self.inbox(10, 8);
+        let (mut link, mut words) = (self.link(10), self.link(10));
+        // It does not wait for a link of words, which its sender may keep for ever.
+        send(&mut *words, message(0, 1)).await.unwrap();
+        assert_eq!(inbox.next().await, Some(message(0, 1)));
+        let batch = segments(3, 10);
+        let mut sent = 0;
+        while sent < 2 {
+            send(&mut *link, batch.clone()).await.unwrap();
+            sent += 1;
+        }
+        inbox.finish();
+        assert!(!inbox.is_finished());
+        // Its sender keeps what it cannot send, or the inbox waits for what it can.
+        match link.try_send(batch.clone()) {
+            Ok(()) => sent += 1,
+            Err(TrySendError::Closed(back) | TrySendError::Full(back)) => assert_eq!(back, batch),
+            Err(other) => panic!("{other}"),
+        }
+        drop(link);
+        for _ in 0..sent {
+            assert_eq!(inbox.next().await, Some(batch.clone()));
+        }
+        assert_eq!(inbox.next().await, None);
+        assert!(inbox.is_finished());
+        self.is_not_reached(10).await;
+    }
+
     async fn nobody_is_reached_where_there_is_no_inbox(&self) {
-        match self.sending.link(peer(7), InboxKind::Task) {
+        self.is_not_reached(7).await;
+    }
+
+    async fn is_not_reached(&self, seed: u64) {
+        match self.sending.link(peer(seed), InboxKind::Task) {
             Ok(mut link) => closed(&mut *link).await,
             Err(error) => assert!(matches!(error, TransportError::UnknownPeer { .. })),
         }

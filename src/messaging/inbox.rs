@@ -2,13 +2,19 @@
 
 use super::Message;
 use super::held::{Held, Ticket};
+use super::threshold::Threshold;
+use crate::ids::{JobId, TaskName};
+use futures_util::FutureExt;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Semaphore, TryAcquireError, mpsc};
 
 #[cfg(feature = "aeron")]
 use super::aeron::Takings;
+#[cfg(feature = "aeron")]
+use super::threshold::LinkedDoor;
 
 /// Messages for one virtual peer, in the order in which each sender sent them. Dropping it closes it.
 pub struct Inbox {
@@ -16,7 +22,18 @@ pub struct Inbox {
     room: Arc<Room>,
     /// Of the batches that were taken out and not settled.
     unsettled: Vec<Ticket>,
+    course: Course,
     on_close: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// How far an inbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    Open,
+    /// Its owner finishes what comes on the links that lead to it, and takes no others.
+    Finishing,
+    /// Nothing comes any more.
+    Finished,
 }
 
 /// What an inbox has seen since it was opened.
@@ -45,6 +62,9 @@ struct Room {
     capacity: u32,
     counts: InboxCounts,
     held: Held,
+    /// For which task segments are taken; of any where it is not said.
+    serves: OnceLock<(JobId, TaskName)>,
+    threshold: Threshold,
 }
 
 /// A message, and who is told when it was taken out.
@@ -80,11 +100,14 @@ impl Inbox {
             capacity,
             counts: InboxCounts::default(),
             held: Held::default(),
+            serves: OnceLock::new(),
+            threshold: Threshold::default(),
         });
         let inbox = Inbox {
             parcels,
             room: room.clone(),
             unsettled: Vec::new(),
+            course: Course::Open,
             on_close: Some(Box::new(on_close)),
         };
         let parcels = sender;
@@ -102,16 +125,69 @@ impl Inbox {
         self.parcels.close();
     }
 
+    /// Segments of other tasks go back to a sender of this process: it has not read yet that the peer
+    /// does something else.
+    pub fn serve(&self, job: JobId, task: TaskName) {
+        // An inbox is that of one task.
+        let _ = self.room.serves.set((job, task));
+    }
+
+    /// Takes nothing more from senders of this process, which keep what they have, and no other links
+    /// from elsewhere. What is on the links that there are still comes, until their senders leave them.
+    pub fn finish(&mut self) {
+        if self.course == Course::Open {
+            self.course = Course::Finishing;
+            self.room.places.close();
+            self.room.threshold.bar();
+        }
+    }
+
+    /// Whether an inbox that is to finish has: everything that was on the way to it has been read.
+    pub fn is_finished(&self) -> bool {
+        self.course == Course::Finished
+    }
+
     /// The next message, if one is there.
     pub fn try_next(&mut self) -> Option<Message> {
-        let parcel = self.parcels.try_recv().ok()?;
+        match self.course {
+            Course::Open => {
+                let parcel = self.parcels.try_recv().ok()?;
+                Some(self.take(parcel))
+            }
+            Course::Finishing => self.next().now_or_never().flatten(),
+            Course::Finished => None,
+        }
+    }
+
+    /// The next message, as soon as one is there; nothing when the transport is gone, or when an inbox
+    /// that is to finish has.
+    pub async fn next(&mut self) -> Option<Message> {
+        let parcel = match self.course {
+            Course::Open => self.parcels.recv().await,
+            Course::Finishing => self.next_of_the_last().await,
+            Course::Finished => None,
+        }?;
         Some(self.take(parcel))
     }
 
-    /// The next message, as soon as one is there; nothing when the transport is gone.
-    pub async fn next(&mut self) -> Option<Message> {
-        let parcel = self.parcels.recv().await?;
-        Some(self.take(parcel))
+    async fn next_of_the_last(&mut self) -> Option<Parcel> {
+        tokio::select! {
+            biased;
+            parcel = self.parcels.recv() => {
+                if parcel.is_none() {
+                    self.course = Course::Finished;
+                }
+                return parcel;
+            }
+            () = self.room.threshold.unlinked() => {}
+        }
+        // A sender of this process may be about to put what it has places for.
+        self.parcels.close();
+        let parcel = self.parcels.recv().await;
+        if parcel.is_none() {
+            self.course = Course::Finished;
+        }
+        parcel
     }
 
     /// How many messages wait.
@@ -173,6 +249,9 @@ impl Door {
         reason = "a refused message goes back as it came, without an allocation"
     )]
     pub(super) fn try_put(&mut self, message: Message) -> Result<(), Turned> {
+        if self.is_for_another_task(&message) {
+            return Err(Turned::Closed(message));
+        }
         let places = u32::try_from(message.places()).unwrap_or(u32::MAX);
         let places = places.min(self.room.capacity);
         match self.room.places.try_acquire_many(places) {
@@ -186,6 +265,13 @@ impl Door {
         }
         let receipt = Receipt::Places(places);
         self.put(message, receipt).map_err(Turned::Closed)
+    }
+
+    fn is_for_another_task(&self, message: &Message) -> bool {
+        match (message, self.room.serves.get()) {
+            (Message::Segments(it), Some((job, task))) => it.job != *job || it.task != *task,
+            _ => false,
+        }
     }
 
     /// Waits until there are places for what was turned away last; false when the inbox has closed.
@@ -232,15 +318,30 @@ impl Door {
         self.room.capacity.into()
     }
 
-    /// Whether the inbox takes nothing more.
+    /// Whether the inbox takes nothing more, not even what is on its links.
     #[cfg(feature = "aeron")]
     pub(super) fn is_closed(&self) -> bool {
-        self.room.places.is_closed() || self.parcels.is_closed()
+        self.room.threshold.is_shut() || self.parcels.is_closed()
+    }
+
+    /// Whether the inbox takes nothing more from senders of this process.
+    pub(super) fn is_closed_here(&self) -> bool {
+        self.room.places.is_closed()
+    }
+
+    /// A link from another process that is to lead here. None when no other may.
+    #[cfg(feature = "aeron")]
+    pub(super) fn link(&self) -> Option<LinkedDoor> {
+        match self.is_closed() {
+            true => None,
+            false => self.room.threshold.link(),
+        }
     }
 
     /// Closes the inbox to every sender, although somebody may still hold and read it.
     pub(super) fn shut(&self) {
         self.room.places.close();
+        self.room.threshold.shut();
     }
 }
 

@@ -95,7 +95,11 @@ impl Links {
 
     /// Forgets the links to everybody else.
     pub fn keep_only(&mut self, peers: &[PeerId]) {
-        self.open.retain(|peer, _| peers.contains(peer));
+        let is_left = |peer: &PeerId, _: &mut OpenLink| !peers.contains(peer);
+        for (peer, mut left) in self.open.extract_if(.., is_left) {
+            let lost = left.link.take_lost().into_iter();
+            self.lost.extend(lost.map(|lost| (peer, lost)));
+        }
     }
 
     /// Waits until the open link to a peer has room or is closed; for ever when there is none.

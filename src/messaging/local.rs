@@ -83,8 +83,8 @@ impl Transport for LocalTransport {
 
     fn link(&self, to: PeerId, kind: InboxKind) -> Result<Box<dyn Link>, TransportError> {
         match self.door(to, kind) {
-            Some(door) => Ok(Box::new(door)),
-            None => Err(TransportError::UnknownPeer { peer: to, kind }),
+            Some(door) if !door.is_closed_here() => Ok(Box::new(door)),
+            Some(_) | None => Err(TransportError::UnknownPeer { peer: to, kind }),
         }
     }
 
@@ -150,7 +150,7 @@ mod tests {
     use crate::acking::{Cause, Retries};
     use crate::ids::IdSource;
     use crate::messaging::PLACE_BYTES;
-    use crate::messaging::contract::Ends;
+    use crate::messaging::contract::{Ends, segments};
     use futures_util::FutureExt;
 
     fn peer(seed: u64) -> PeerId {
@@ -209,6 +209,30 @@ mod tests {
         assert!(transport.link(peer(1), InboxKind::Task).is_err());
         assert_eq!(inbox.try_next(), Some(message(1)));
         assert_eq!(inbox.try_next(), None);
+    }
+
+    #[tokio::test]
+    async fn segments_for_another_task_go_back_to_their_sender() {
+        let transport = LocalTransport::new();
+        let mut inbox = transport.open_inbox(peer(1), InboxKind::Task, 2).unwrap();
+        let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+        let Message::Segments(batch) = segments(2, 10) else {
+            panic!("these are segments");
+        };
+        let own = Message::Segments(batch.clone());
+        inbox.serve(batch.job, batch.task.clone());
+        link.try_send(own.clone()).unwrap();
+        let (mut other_task, mut other_job) = (batch.clone(), batch);
+        other_task.task = "read".into();
+        other_job.job = IdSource::from_seed(6).job();
+        for other in [other_task, other_job].map(Message::Segments) {
+            let back = link.try_send(other.clone());
+            assert_eq!(back, Err(TrySendError::Closed(other)));
+        }
+        // Words are for whoever the peer is.
+        link.try_send(message(1)).unwrap();
+        assert_eq!(inbox.try_next(), Some(own));
+        assert_eq!(inbox.try_next(), Some(message(1)));
     }
 
     #[tokio::test]

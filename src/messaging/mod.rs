@@ -13,6 +13,7 @@ mod held;
 mod inbox;
 mod links;
 mod local;
+mod threshold;
 
 pub(crate) use altered::Altered;
 pub use frames::{

@@ -266,6 +266,12 @@ fn check_lists(jobs: &Jobs, listed: &[JobId], found: &mut Findings) {
 fn check_slots(replica: &Replica, joined: &BTreeSet<PeerId>, found: &mut Findings) {
     let mut holders = BTreeMap::new();
     for (job, allocation) in replica.allocations.iter() {
+        for peer in allocation.leaving.difference(joined) {
+            found.add(
+                Invariant::AllocatedPeersAreJoined,
+                format!("{peer} leaves {job}"),
+            );
+        }
         for (task, slots) in &allocation.tasks {
             for (slot, peer) in slots {
                 found.require(
@@ -537,6 +543,8 @@ mod tests {
 
     #[test]
     fn spoiled_ackers_and_places_are_found() {
+        let leaving = spoil_allocation(|allocation| allocation.leaving = [peer("z")].into());
+        assert_eq!(leaving, [Invariant::AllocatedPeersAreJoined]);
         let ackers = spoil_allocation(|allocation| allocation.ackers = vec![peer("a")]);
         assert_eq!(ackers, [Invariant::AckersAreChosen]);
         let apart = broken(|replica| {

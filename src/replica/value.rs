@@ -264,8 +264,8 @@ impl TaskRecord {
 pub struct Allocation {
     /// The entry that last changed `tasks`.
     pub version: AllocationVersion,
-    /// The last entry at which a peer of this job was lost or moved away. What was in flight then
-    /// may be gone; inputs replay what they had emitted before.
+    /// The last entry at which a peer of this job left the cluster. What was in flight then may be
+    /// gone; inputs replay what they had emitted before.
     pub last_loss: Option<LogPosition>,
     /// Slots of every task. While a job runs, no task is without one.
     pub tasks: BTreeMap<TaskName, Slots>,
@@ -274,6 +274,10 @@ pub struct Allocation {
     /// Those of its peers that keep ledgers, sorted; none when each source keeps its own.
     #[serde(default)]
     pub ackers: Vec<PeerId>,
+    /// Peers of the cluster that were moved from a slot of this job and have not been ready in another
+    /// slot since: they may still be finishing what they had received. Their death is a loss.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub leaving: BTreeSet<PeerId>,
 }
 
 /// How far a live job is.

@@ -7,7 +7,7 @@ use super::reach::{Candidate, Crew, JobState, crews, live_jobs};
 use super::roster::{Roster, RosterJob};
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, SlotId, TaskName};
 use crate::job::FluxPolicy;
-use crate::replica::{Allocation, JobRecord, Progress, Replica, Slots};
+use crate::replica::{Allocation, JobRecord, Membership, Progress, Replica, Slots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -148,7 +148,7 @@ fn allocate(
         }
         let old = replica.allocations.get(&job.id);
         let allocation = match (old, placed.fates[index]) {
-            (Some(old), Fate::Unchanged) => Arc::clone(old),
+            (Some(old), Fate::Unchanged) => without_the_dead(&replica.membership, old, position),
             _ => allocation(replica, job, old, slots(roster, job, &placed), position),
         };
         allocations.insert(job.id, allocation);
@@ -187,7 +187,8 @@ fn allocation(
     tasks: Tasks,
     at: LogPosition,
 ) -> Arc<Allocation> {
-    let ackers = choose_ackers(&replica.membership, job.record, &tasks);
+    let membership = &replica.membership;
+    let ackers = choose_ackers(membership, job.record, &tasks);
     let Some(old) = old else {
         return Arc::new(Allocation {
             version: at,
@@ -197,24 +198,47 @@ fn allocation(
         });
     };
     let mut ready = Vec::with_capacity(old.ready.len());
-    let mut last_loss = old.last_loss;
+    let mut moved = Vec::new();
     for (task, slots) in &old.tasks {
         let now = tasks.get(task);
         for (slot, peer) in slots {
             if now.and_then(|now| now.get(slot)) != Some(peer) {
-                last_loss = Some(at);
+                moved.push(*peer);
             } else if old.ready.contains(peer) {
                 ready.push(*peer);
             }
         }
     }
+    let moved = moved.iter().chain(&old.leaving).copied();
+    let (leaving, dead): (BTreeSet<PeerId>, BTreeSet<PeerId>) =
+        moved.partition(|peer| membership.members.contains_key(peer));
     Arc::new(Allocation {
         version: at,
-        last_loss,
+        last_loss: match dead.is_empty() {
+            true => old.last_loss,
+            false => Some(at),
+        },
         tasks,
         ready: ready.into_iter().collect(),
         ackers,
+        leaving,
     })
+}
+
+/// The same slots. A peer that was moved away and has died may have had something left to finish.
+fn without_the_dead(
+    membership: &Membership,
+    old: &Arc<Allocation>,
+    at: LogPosition,
+) -> Arc<Allocation> {
+    let is_alive = |peer: &PeerId| membership.members.contains_key(peer);
+    if old.leaving.iter().all(is_alive) {
+        return Arc::clone(old);
+    }
+    let mut allocation = Allocation::clone(old);
+    allocation.leaving.retain(is_alive);
+    allocation.last_loss = Some(at);
+    Arc::new(allocation)
 }
 
 /// A mark of a slot says something about the part that slot k of n had; when the slots of a task

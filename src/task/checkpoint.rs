@@ -2,7 +2,8 @@
 //!
 //! Only the present holder writes it. Whoever holds a slot claims its checkpoint first, in the name of
 //! the allocation version by which it was given the slot; a claim of an older version is refused, and
-//! so is every write of a holder that has been followed by another.
+//! so is every write of a holder that has been followed by another. A holder that was moved away
+//! releases the slot when it has finished what it had; nobody claims it before.
 
 use super::counters::Account;
 use super::reached::Reached;
@@ -69,6 +70,9 @@ pub enum CheckpointError {
     /// The slot was given to another since, by this version of the allocation.
     #[error("the slot was given to another peer by allocation {}", .0.0)]
     Superseded(AllocationVersion),
+    /// A peer that was moved from the slot has not released it yet.
+    #[error("the slot is still with peer {0}, which finishes what it has")]
+    Held(PeerId),
     /// Coordination did not take it.
     #[error(transparent)]
     Coordination(#[from] CoordinationError),
@@ -79,6 +83,9 @@ pub enum CheckpointError {
 #[serde(rename_all = "kebab-case")]
 struct Stored {
     holder: Holder,
+    /// Whether the holder has not released it.
+    #[serde(default)]
+    is_held: bool,
     stage: Stage,
     /// Which part of the input it is, and of how many.
     rank: u32,
@@ -128,6 +135,7 @@ pub(super) async fn claim(
     let stored = checkpoint.write(|found| match found {
         None => Ok(Stored {
             holder,
+            is_held: true,
             stage: Stage::Opening,
             rank,
             slots,
@@ -138,12 +146,16 @@ pub(super) async fn claim(
         Some(found) if found.holder.version > holder.version => {
             Err(CheckpointError::Superseded(found.holder.version))
         }
+        Some(found) if found.is_with_one_of(&assignment.leaving, holder.peer) => {
+            Err(CheckpointError::Held(found.holder.peer))
+        }
         // What was reached in another part says nothing about this one, unless all is read.
         Some(found)
             if (found.rank, found.slots) != (rank, slots) && assignment.read != Read::No =>
         {
             Ok(Stored {
                 holder,
+                is_held: true,
                 rank,
                 slots,
                 reached: Reached {
@@ -166,6 +178,7 @@ pub(super) async fn claim(
                 .filter(|_| (found.rank, found.slots) == (rank, slots));
             Ok(Stored {
                 holder,
+                is_held: true,
                 reached,
                 ..found
             })
@@ -182,6 +195,22 @@ pub(super) async fn claim(
         Stage::Sealed => Claimed::Sealed,
     };
     Ok((checkpoint, claimed))
+}
+
+/// Whether one of the peers that leave the job has not released a slot yet.
+pub(super) async fn is_held_by_leaving(
+    session: &dyn Coordination,
+    assignment: &Assignment,
+    (slot, me): (SlotId, PeerId),
+) -> Result<bool, CoordinationError> {
+    if assignment.leaving.is_empty() {
+        return Ok(false);
+    }
+    let node = Node::Checkpoint(assignment.job, assignment.task.clone(), slot);
+    let stored = patiently(session, || session.get(node.clone())).await?;
+    // One that another version wrote is claimed as it always was.
+    let stored = stored.and_then(|data| from_payload::<Stored>(&data).ok());
+    Ok(stored.is_some_and(|stored| stored.is_with_one_of(&assignment.leaving, me)))
 }
 
 /// The slots of a task that somebody has ever held.
@@ -283,6 +312,16 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// Whether one of these peers, other than me, has not released the slot.
+    fn is_with_one_of(&self, leaving: &BTreeSet<PeerId>, me: PeerId) -> bool {
+        let Stored {
+            holder, is_held, ..
+        } = self;
+        *is_held && holder.peer != me && leaving.contains(&holder.peer)
+    }
+}
+
 /// Parts of another division have been read again since, and so has a part that another slot had.
 fn account_of_parts(mut slots: Vec<Stored>) -> Account {
     slots.retain(|slot| slot.reached != Reached::default());
@@ -315,6 +354,11 @@ impl Checkpoint {
     /// The slot is sealed, whoever holds it later.
     pub(super) async fn sealed(&self) -> Result<(), CheckpointError> {
         self.change(|stored| stored.stage = Stage::Sealed).await
+    }
+
+    /// The holder has finished: whoever has the slot next may claim it.
+    pub async fn release(&self) -> Result<(), CheckpointError> {
+        self.change(|stored| stored.is_held = false).await
     }
 
     async fn change(&self, change: impl Fn(&mut Stored)) -> Result<(), CheckpointError> {

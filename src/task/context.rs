@@ -94,7 +94,7 @@ pub(super) struct Identity {
     pub epoch: u64,
     /// The allocation version that its messages carry.
     pub version: AllocationVersion,
-    /// Who may send to it, by that version.
+    /// Who may send to it: whoever had a place upstream since a peer of the job was lost last.
     pub upstream: BTreeSet<PeerId>,
 }
 
@@ -141,6 +141,8 @@ pub(super) enum Supply {
     NotBefore(Millis),
     /// Nothing, ever.
     Exhausted,
+    /// Nothing, to this peer: the slot is another's now.
+    Withheld,
 }
 
 /// A batch on its way through the phases.
@@ -361,8 +363,9 @@ impl TaskContext {
         message.job == self.identity.job && message.task == self.identity.task.name
     }
 
-    /// Whether the sender has lost its place upstream: by this allocation it has none, and it has
-    /// not read a newer one. Who has kept its place may be behind: what it sends is as good as ever.
+    /// Whether the sender was lost upstream: it had no place there since, and it has not read of a newer
+    /// one. Who has kept its place may be behind, and who was moved finishes what it has: what they send
+    /// is as good as ever.
     fn is_displaced(&self, message: &SegmentsMessage) -> bool {
         let Identity {
             version, upstream, ..

@@ -11,7 +11,7 @@ use super::reached::Reached;
 use super::replays::ReplayCause;
 use super::retries::RetriesBySource;
 use crate::clock::{Clock, Millis};
-use crate::ids::LogPosition;
+use crate::ids::{LogPosition, PeerId};
 use crate::log::wants::{Assignment, Read, Seal, TaskPhase};
 use crate::messaging::Message;
 use crate::plugins::Position;
@@ -24,8 +24,25 @@ pub struct TaskRun {
     pub(super) clock: Clock,
     pub(super) assignment: Assignment,
     pub(super) phase: TaskPhase,
+    pub(super) course: Course,
     /// Where its slot's progress is kept; functions have none.
     pub(super) checkpoint: Option<Checkpoint>,
+}
+
+/// Whether a task keeps its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    Staying,
+    /// The slot is another's or nobody's: what it has received is finished, and then it ends.
+    Leaving,
+}
+
+/// Who may send to a task by an assignment: who has a place upstream, and who is leaving one.
+pub(super) fn senders(assignment: &Assignment) -> impl Iterator<Item = PeerId> {
+    let Assignment {
+        upstream, leaving, ..
+    } = assignment;
+    upstream.union(leaving).copied()
 }
 
 /// What a turn came to.
@@ -86,23 +103,24 @@ impl TaskRun {
     }
 
     /// Takes over a newer view of the same assignment. A peer of the job that was lost may have
-    /// taken segments with it: an input plays again all that it had emitted before.
+    /// taken segments with it: an input plays again all that it had emitted before. What peers had that
+    /// were merely moved, they finish.
     pub fn reassign(&mut self, assignment: Assignment) {
+        let lost = |assignment: &Assignment| assignment.last_loss.unwrap_or(LogPosition(0));
+        let is_loss = lost(&assignment) > lost(&self.assignment);
         self.context.outbound.reroute(&assignment.downstream);
-        self.context.identity.version = assignment.version;
-        self.context
-            .identity
-            .upstream
-            .clone_from(&assignment.upstream);
+        let identity = &mut self.context.identity;
+        identity.version = assignment.version;
+        if is_loss {
+            identity.upstream.clear();
+        }
+        identity.upstream.extend(senders(&assignment));
         if let Role::Input(input) = &mut self.context.role {
-            // Ackers that are replaced keep the ledgers that they have; those that are lost or moved
+            // Ackers that are replaced or moved keep the ledgers that they have; those that are lost
             // are a loss.
             input.ackers.rename(&assignment.ackers);
         }
-        let lost = |assignment: &Assignment| assignment.last_loss.unwrap_or(LogPosition(0));
-        if lost(&assignment) > lost(&self.assignment)
-            && let Role::Input(input) = &mut self.context.role
-        {
+        if is_loss && let Role::Input(input) = &mut self.context.role {
             let cause = ReplayCause::PeerLost {
                 entry: lost(&assignment),
             };
@@ -110,6 +128,35 @@ impl TaskRun {
             input.record_replay(&self.context.identity, cause, roots);
         }
         self.assignment = assignment;
+    }
+
+    /// The slot is another's or nobody's now: an input reads nothing more and waits for what it has
+    /// read, and the others finish what they have and what is on its way to them.
+    pub fn leave(&mut self, assignment: Assignment) {
+        self.reassign(assignment);
+        self.course = Course::Leaving;
+        match &mut self.context.role {
+            Role::Input(input) => input.supply = Supply::Withheld,
+            Role::Function | Role::Output(_) => self.context.inbox.finish(),
+        }
+    }
+
+    /// Whether a task that leaves its slot has nothing left to do.
+    pub fn has_finished(&mut self) -> bool {
+        if self.course == Course::Staying || !self.context.lease.holds() {
+            return false;
+        }
+        let is_done = match &self.context.role {
+            Role::Input(input) => input.pending.is_empty(),
+            Role::Function | Role::Output(_) => {
+                self.context.inbox.is_finished() && self.context.arrived.is_empty()
+            }
+        };
+        if !is_done {
+            return false;
+        }
+        self.context.send_acks();
+        self.flush() == Flushed::All
     }
 
     /// The time at which the last turn began.
@@ -187,6 +234,7 @@ impl TaskRun {
             Supply::More => self.has_room(input),
             Supply::NotBefore(moment) => self.has_room(input) && self.context.now >= moment,
             Supply::Exhausted => input.pending.is_empty(),
+            Supply::Withheld => false,
         }
     }
 

@@ -1,31 +1,52 @@
 //! Sealing: each slot of an output once, those that nobody holds any more as well.
 
-use super::checkpoint::{CheckpointError, Claimed, Holder, slots_ever_held};
+use super::checkpoint::{CheckpointError, Claimed, Holder, is_held_by_leaving, slots_ever_held};
 use super::context::Role;
 use super::exception::{Fault, Phase, guarded};
 use super::medium::{ClaimFailed, SlotMedium};
 use super::run::TaskRun;
 use super::start::{StartFailed, TaskServices};
+use crate::coordination::Coordination;
 use crate::ids::SlotId;
-use crate::log::wants::TaskPhase;
+use crate::log::wants::{Assignment, TaskPhase};
 use rand::RngExt;
+use std::time::Duration;
+
+/// How long after it was held a slot is looked at again.
+const RELEASE_ASKED_AFTER: Duration = Duration::from_millis(10);
 
 impl TaskRun {
     /// Seals the slot of an output; the first of its slots seals as well what is left of those that
     /// others held before the task had fewer.
+    ///
+    /// While one of those has not released its slot, nothing is sealed yet.
     pub async fn seal(&mut self, services: &TaskServices) -> Result<(), StartFailed> {
+        let session = &*services.session;
+        let abandoned = match self.context.role {
+            Role::Output(_) => abandoned_slots(session, self.assignment.clone()).await?,
+            Role::Input(_) | Role::Function => Vec::new(),
+        };
+        let me = self.context.identity.peer;
+        for slot in &abandoned {
+            let is_held = is_held_by_leaving(session, &self.assignment, (*slot, me)).await?;
+            if is_held {
+                tokio::time::sleep(RELEASE_ASKED_AFTER).await;
+                return Ok(());
+            }
+        }
         let sealed = seal_output(&mut self.context.role);
         sealed.map_err(|fault| self.failed_to_seal(fault))?;
         if let Some(checkpoint) = &self.checkpoint {
             checkpoint.sealed().await?;
         }
-        if self.assignment.rank == 0 && matches!(self.context.role, Role::Output(_)) {
-            let assignment = &self.assignment;
-            let session = &*services.session;
-            let ever = slots_ever_held(session, assignment.job, &assignment.task).await?;
-            let held = assignment.held.clone();
-            for slot in ever.into_iter().filter(|slot| !held.contains(slot)) {
-                self.seal_abandoned(services, slot).await?;
+        for slot in abandoned {
+            match self.seal_abandoned(services, slot).await {
+                // Who was moved before it had claimed its slot has done so now.
+                Err(StartFailed::Held(_)) => {
+                    tokio::time::sleep(RELEASE_ASKED_AFTER).await;
+                    return Ok(());
+                }
+                sealed => sealed?,
             }
         }
         self.phase = TaskPhase::Sealed;
@@ -68,6 +89,19 @@ impl TaskRun {
         let handling = self.handling(&exception);
         StartFailed::Exception(exception, handling)
     }
+}
+
+/// The slots that others held and nobody holds any more: the first of those that are held seals them.
+async fn abandoned_slots(
+    session: &dyn Coordination,
+    assignment: Assignment,
+) -> Result<Vec<SlotId>, StartFailed> {
+    if assignment.rank > 0 {
+        return Ok(Vec::new());
+    }
+    let mut slots = slots_ever_held(session, assignment.job, &assignment.task).await?;
+    slots.retain(|slot| !assignment.held.contains(slot));
+    Ok(slots)
 }
 
 fn seal_output(role: &mut Role) -> Result<(), Fault> {

@@ -10,7 +10,7 @@ use super::lifecycles::{Handling, LifecycleCalls};
 use super::medium::Medium;
 use super::outbound::Outbound;
 use super::registry::Registry;
-use super::run::TaskRun;
+use super::run::{Course, TaskRun, senders};
 use super::traces::Traces;
 use crate::clock::Clock;
 use crate::codec::Decoder;
@@ -63,12 +63,16 @@ pub enum StartFailed {
     /// The slot was given to another since, by this version of the allocation.
     #[error("the slot was given to another peer by allocation {}", .0.0)]
     Superseded(AllocationVersion),
+    /// A peer that was moved from the slot finishes what it has.
+    #[error("the slot is still with peer {0}, which finishes what it has")]
+    Held(PeerId),
 }
 
 impl From<CheckpointError> for StartFailed {
     fn from(error: CheckpointError) -> Self {
         match error {
             CheckpointError::Superseded(version) => StartFailed::Superseded(version),
+            CheckpointError::Held(by) => StartFailed::Held(by),
             CheckpointError::Coordination(error) => StartFailed::Coordination(error),
         }
     }
@@ -102,7 +106,7 @@ impl TaskRun {
             slot: assignment.slot,
             epoch,
             version: assignment.version,
-            upstream: assignment.upstream.clone(),
+            upstream: senders(&assignment).collect(),
         };
         let counters = services.counters.of(assignment.job, &task.name);
         services.beat.beat();
@@ -117,6 +121,7 @@ impl TaskRun {
             .transport
             .open_inbox(peer, InboxKind::Task, services.inbox_batches)
             .map_err(|error| fail(Fault::in_phase(Phase::StartTask, error)))?;
+        inbox.serve(assignment.job, assignment.task.clone());
         let mut outbound = Outbound::new(services.transport.clone(), counters.clone());
         outbound.reroute(&assignment.downstream);
         let mut context = TaskContext {
@@ -149,6 +154,7 @@ impl TaskRun {
             clock,
             assignment,
             phase,
+            course: Course::Staying,
             checkpoint,
         })
     }

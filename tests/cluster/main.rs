@@ -20,6 +20,7 @@ mod inputs;
 mod jobs;
 mod living;
 mod membership;
+mod moves;
 mod node;
 mod placement;
 mod reports;

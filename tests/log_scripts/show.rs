@@ -144,6 +144,9 @@ pub(crate) fn jobs(replica: &Replica) -> String {
             if let Some(loss) = allocation.last_loss {
                 let _ = write!(text, " loss@{loss}");
             }
+            if !allocation.leaving.is_empty() {
+                let _ = write!(text, " leaving {}", names(&allocation.leaving));
+            }
         }
         text.push('\n');
     }

@@ -22,10 +22,16 @@ impl LogCommand for SignalReady {
         if allocation.ready.contains(&holder) {
             return Applied::Ignored(Reason::NothingToDo);
         }
-        let mut allocation = allocation.clone();
-        allocation.ready.insert(holder);
         let mut new = replica.clone();
-        Arc::make_mut(&mut new.allocations).insert(word.job, Arc::new(allocation));
+        let allocations = Arc::make_mut(&mut new.allocations);
+        // It takes a slot only after it has handed over the one that it had.
+        let left = allocations.values_mut();
+        for allocation in left.filter(|allocation| allocation.leaving.contains(&holder)) {
+            Arc::make_mut(allocation).leaving.remove(&holder);
+        }
+        if let Some(allocation) = allocations.get_mut(&word.job) {
+            Arc::make_mut(allocation).ready.insert(holder);
+        }
         Applied::Changed(new)
     }
 
@@ -67,6 +73,30 @@ mod tests {
             cluster.run(ready("b", "out", 5)).ignored,
             Some(Reason::NothingToDo)
         );
+    }
+
+    #[test]
+    fn who_is_ready_in_another_slot_has_handed_over_the_one_it_had() {
+        let mut cluster = Cluster::of("a b c d").at(5);
+        cluster.run(submit(0, "in:i>out:1-1 out:o"));
+        cluster.run(submit(1, "in:i>out:1-1 out:o:1-1"));
+        let leaving = |cluster: &Cluster| cluster.replica.allocations[&job_id(0)].leaving.clone();
+        let moved = leaving(&cluster);
+        assert_eq!(moved.len(), 2);
+        let [taker, _] = moved.iter().copied().collect::<Vec<_>>()[..] else {
+            panic!("{moved:?}");
+        };
+        let place = cluster.replica.assignment_of(taker).unwrap();
+        let version = cluster.replica.allocations[&place.job].version;
+        cluster.run(Command::SignalReady(SignalReady(SlotWord {
+            id: Some(taker),
+            job: place.job,
+            task: place.task,
+            slot: place.slot,
+            version,
+        })));
+        assert_eq!(leaving(&cluster).len(), 1);
+        assert!(!leaving(&cluster).contains(&taker));
     }
 
     #[test]

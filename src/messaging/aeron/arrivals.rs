@@ -9,6 +9,7 @@ use super::words::Words;
 use crate::clock::Millis;
 use crate::ids::PeerId;
 use crate::messaging::inbox::Door;
+use crate::messaging::threshold::LinkedDoor;
 use crate::messaging::{Control, InboxKind, LinkId, Message, Open, RefuseReason};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -23,6 +24,8 @@ struct InLink {
     site: AeronSite,
     inbox: (PeerId, InboxKind),
     door: Door,
+    /// An inbox that finishes waits for the link, unless words alone come on it.
+    awaited: Option<LinkedDoor>,
     window: Window,
     takings: Arc<Takings>,
     /// When its sender last spoke of it, and how far it was then.
@@ -137,8 +140,8 @@ impl Arrivals {
         if open.sent > 0 {
             return words.say(site, link, refuse(RefuseReason::Gap));
         }
-        let door = door.filter(|door| !door.is_closed());
-        let (Some(door), Some(id)) = (door, self.free_id()) else {
+        let door = door.and_then(|door| Some((door.link()?, door)));
+        let (Some((linked, door)), Some(id)) = (door, self.free_id()) else {
             return words.say(site, link, refuse(RefuseReason::NoInbox));
         };
         self.by_sender.insert(sender, id);
@@ -150,6 +153,7 @@ impl Arrivals {
             site,
             inbox,
             door,
+            awaited: Some(linked),
             window: Window::default(),
             takings: Arc::new(Takings::new(id, self.bell.clone())),
             heard: now,
@@ -176,6 +180,10 @@ impl Arrivals {
                 Misplaced::BeyondLimit => self.refuse(id, RefuseReason::BeyondLimit, words),
             }
             return Err(misplaced.into());
+        }
+        if !matches!(message, Message::Segments(_)) {
+            // Who sends words on a link sends nothing else, and leaves it when it likes.
+            link.awaited = None;
         }
         if !link.door.put_granted(message, &link.takings) {
             self.refuse(id, RefuseReason::NoInbox, words);
@@ -317,6 +325,7 @@ mod tests {
     use crate::acking::{Cause, Retries};
     use crate::ids::IdSource;
     use crate::messaging::aeron::site::DriverId;
+    use crate::messaging::contract::segments;
     use crate::messaging::inbox::Inbox;
     use crate::messaging::{LocalTransport, Transport};
     use proptest::collection::vec;
@@ -496,6 +505,44 @@ mod tests {
         for root in 0..3 {
             assert_eq!(inbox.try_next(), Some(message(root)));
         }
+    }
+
+    #[test]
+    fn an_inbox_that_finishes_waits_for_the_links_that_it_has_and_takes_no_others() {
+        let (mut receiver, mut inbox) = Receiver::with_inbox(9);
+        let (id, _) = receiver.granted(5);
+        let (words, _) = receiver.granted(6);
+        assert_eq!(receiver.deliver(words, 0), Ok(()));
+        assert_eq!(inbox.try_next(), Some(message(0)));
+        inbox.finish();
+        assert_eq!(inbox.try_next(), None);
+        assert!(!inbox.is_finished());
+        assert_eq!(
+            receiver.open(7, 0, EPOCH),
+            refused(7, RefuseReason::NoInbox)
+        );
+        let batch = segments(2, 10);
+        let (arrivals, said) = (&mut receiver.arrivals, &mut receiver.words);
+        arrivals
+            .deliver((id, EPOCH, 0), batch.clone(), said)
+            .unwrap();
+        let link = LinkId(5);
+        receiver.arrivals.left(Sender { epoch: EPOCH, link });
+        assert_eq!(inbox.try_next(), Some(batch));
+        assert_eq!(inbox.try_next(), None);
+        assert!(inbox.is_finished());
+    }
+
+    #[test]
+    fn an_inbox_that_finishes_does_not_wait_for_a_process_that_is_gone() {
+        let (mut receiver, mut inbox) = Receiver::with_inbox(9);
+        receiver.granted(5);
+        inbox.finish();
+        assert_eq!(inbox.try_next(), None);
+        assert!(!inbox.is_finished());
+        receiver.arrivals.lost(Some(SITE));
+        assert_eq!(inbox.try_next(), None);
+        assert!(inbox.is_finished());
     }
 
     #[test]

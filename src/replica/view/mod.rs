@@ -148,6 +148,7 @@ fn view_allocations(replica: &Replica, shown: &mut Map<String, Value>) {
     by_job("last-loss", &|allocation| json!(allocation.last_loss));
     by_job("ready", &|allocation| json!(allocation.ready));
     by_job("ackers", &|allocation| json!(allocation.ackers));
+    by_job("leaving", &|allocation| json!(allocation.leaving));
 }
 
 fn view_progress(replica: &Replica, shown: &mut Map<String, Value>) {

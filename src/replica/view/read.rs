@@ -235,6 +235,7 @@ fn read_allocations(keys: &Keys<'_>) -> Result<BTreeMap<JobId, Allocation>, Misr
     let losses: BTreeMap<JobId, Option<LogPosition>> = keys.get("last-loss")?;
     let mut ackers: BTreeMap<JobId, Vec<PeerId>> = keys.get("ackers")?;
     let mut ready: BTreeMap<JobId, BTreeSet<PeerId>> = keys.get("ready")?;
+    let mut leaving: BTreeMap<JobId, BTreeSet<PeerId>> = keys.get("leaving")?;
     let states: BTreeMap<PeerId, String> = keys.get("peer-state")?;
     let is_active = |peer: &PeerId| states.get(peer).is_some_and(|state| state == "active");
     let mut allocations = BTreeMap::new();
@@ -248,6 +249,7 @@ fn read_allocations(keys: &Keys<'_>) -> Result<BTreeMap<JobId, Allocation>, Misr
             version: versions.get(&job).copied().unwrap_or_default(),
             last_loss: losses.get(&job).copied().flatten(),
             ackers: ackers.remove(&job).unwrap_or_default(),
+            leaving: leaving.remove(&job).unwrap_or_default(),
             tasks,
             ..Allocation::default()
         };

@@ -10,7 +10,7 @@ use crate::replica::sample::{job_id, knowing, peer, record};
 use crate::replica::{Agreed, JobRecord, JobState, Member, Outcome, Replica, TaskRecord};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const JOBS: [&str; 6] = [
@@ -253,12 +253,12 @@ fn check(old: &Replica, changed: &Replica, position: LogPosition) -> Replica {
         stayed(changed, &new),
         most_that_stay(changed, &new, &counts_of(&new))
     );
-    check_slots(old, &new);
+    check_slots(old, &new, position);
     new
 }
 
-/// Who stays at a task keeps the slot; versions and losses tell of every change.
-fn check_slots(old: &Replica, new: &Replica) {
+/// Who stays at a task keeps the slot; versions tell of every change, and losses of every death.
+fn check_slots(old: &Replica, new: &Replica, position: LogPosition) {
     for peer in &new.membership.peers {
         let (Some(before), Some(after)) = (old.assignment_of(*peer), new.assignment_of(*peer))
         else {
@@ -276,17 +276,21 @@ fn check_slots(old: &Replica, new: &Replica) {
         assert_eq!(is_same, before.version == allocation.version);
         let holds =
             |(task, slot): (&TaskName, SlotId), peer| allocation.holder(task, slot) == Some(peer);
-        let mut slots = before
+        let slots = before
             .tasks
             .iter()
             .flat_map(|(task, slots)| slots.iter().map(move |(slot, peer)| ((task, *slot), *peer)));
-        let lost = slots.any(|(at, peer)| !holds(at, peer));
-        let expected = if lost {
-            Some(allocation.version)
-        } else {
+        let moved = slots.filter(|(at, peer)| !holds(*at, *peer));
+        let moved = moved.map(|(_, peer)| peer).chain(before.leaving.clone());
+        let (leaving, lost): (BTreeSet<PeerId>, BTreeSet<PeerId>) =
+            moved.partition(|peer| new.membership.peers.contains(peer));
+        let expected = if lost.is_empty() {
             before.last_loss
+        } else {
+            Some(position)
         };
         assert_eq!(allocation.last_loss, expected);
+        assert_eq!(allocation.leaving, leaving);
     }
 }
 

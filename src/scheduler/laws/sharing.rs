@@ -267,7 +267,7 @@ fn check(old: &Replica, changed: &Replica, position: LogPosition) -> Replica {
         new,
         "it moves though nothing changed"
     );
-    check_slots(old, &new);
+    check_slots(old, &new, position);
     check_flux(changed, &new);
     new
 }

@@ -15,6 +15,7 @@ fn assignment(version: u64, slots: u32) -> Assignment {
         slot: SlotId(1),
         version: LogPosition(version),
         last_loss: None,
+        leaving: [].into(),
         slots,
         rank: 1,
         held: (0..slots).map(SlotId).collect(),
@@ -185,6 +186,47 @@ async fn who_was_followed_by_another_writes_nothing_and_cannot_come_back() {
 }
 
 #[tokio::test]
+async fn a_slot_of_a_peer_that_is_moved_is_claimed_after_its_release() {
+    let peers = Peers::new();
+    let (first, _) = peers.claim(3).await;
+    first.opened().await.unwrap();
+    let second = Holder {
+        version: LogPosition(5),
+        peer: IdSource::from_seed(5).peer(),
+        epoch: 1,
+    };
+    let moved = Assignment {
+        leaving: [first.holder.peer].into(),
+        ..assignment(5, 2)
+    };
+    let claim = async || claim(&peers.session, &moved, SlotId(1), second).await;
+    let held = claim().await;
+    assert!(matches!(held, Err(CheckpointError::Held(by)) if by == first.holder.peer));
+    let is_held = async |by| {
+        let held = is_held_by_leaving(&*peers.session, &moved, (SlotId(1), by));
+        held.await.unwrap()
+    };
+    assert!(is_held(second.peer).await && !is_held(first.holder.peer).await);
+    // It goes on saving meanwhile.
+    first.save(&reached(20, 0)).await.unwrap();
+    first.release().await.unwrap();
+    assert!(!is_held(second.peer).await);
+    let claimed = without_replays(claim().await.unwrap().1);
+    assert_eq!(claimed, Claimed::Opened(reached(20, 0)));
+    assert!(is_superseded(first.release().await, 5));
+}
+
+#[tokio::test]
+async fn a_slot_of_a_peer_that_is_gone_is_claimed_at_once() {
+    let peers = Peers::new();
+    let (first, _) = peers.claim(3).await;
+    first.opened().await.unwrap();
+    // By this allocation no peer leaves: the holder has died.
+    let claimed = without_replays(peers.claim(5).await.1);
+    assert_eq!(claimed, Claimed::Opened(Reached::default()));
+}
+
+#[tokio::test]
 async fn what_is_sealed_stays_sealed() {
     let peers = Peers::new();
     let (first, _) = peers.claim(3).await;
@@ -268,6 +310,7 @@ fn each_part_counts_once_as_whoever_had_it_last_has_read_it() {
             peer: IdSource::from_seed(version).peer(),
             epoch: 1,
         },
+        is_held: true,
         stage: Stage::Open,
         rank,
         slots,

@@ -31,6 +31,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
             batch.sentinel = Sentinel::Present;
             return Ok(());
         }
+        Supply::Withheld => return Ok(()),
         Supply::NotBefore(moment) if now < moment => return Ok(()),
         Supply::More | Supply::NotBefore(_) if room == 0 => return Ok(()),
         Supply::More | Supply::NotBefore(_) => {}

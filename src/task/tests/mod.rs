@@ -3,6 +3,7 @@
 mod broken_links;
 mod inputs;
 mod leases;
+mod leaving;
 mod outputs;
 mod roots;
 mod stations;
@@ -130,6 +131,7 @@ impl Rig {
             ackers: Vec::new(),
             // The test answers for all of them.
             workers: [peer("in")].into(),
+            leaving: [].into(),
         }
     }
 
