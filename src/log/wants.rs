@@ -235,6 +235,12 @@ pub fn parting(replica: &Replica, me: PeerId, lost: &Assignment) -> Option<Assig
         slots: lost.slots,
         rank: lost.rank,
         held: lost.held.clone(),
+        // What is given back is sent again as soon as somebody can receive it, also while the successor
+        // waits for the slot.
+        read: match seen.read {
+            Read::No => Read::No,
+            Read::Wait | Read::Go => Read::Go,
+        },
         seal: Seal::No,
         ..seen
     })
@@ -406,6 +412,7 @@ mod tests {
     use super::*;
     use crate::log::commands::sample::{Cluster, exhaust, me, submit};
     use crate::replica::sample::{job_id, member, peer};
+    use std::sync::Arc;
 
     fn nothing_runs() -> LocalFacts {
         LocalFacts::default()
@@ -568,6 +575,34 @@ mod tests {
         };
         assert_eq!(sends_to(Sends::Local), "x  y ");
         assert_eq!(sends_to(Sends::Anywhere), "xy  xy ");
+    }
+
+    #[test]
+    fn who_has_lost_its_slot_sees_the_job_until_it_ends_or_loses_a_peer() {
+        let mut cluster = Cluster::of("a b c");
+        cluster.run(submit(0, "in:i>out:1-1 out:o:1-1"));
+        let of = |cluster: &Cluster| {
+            let wants = wants(&cluster.replica, &me("a"), &nothing_runs());
+            wants.task.unwrap()
+        };
+        let held = of(&cluster);
+        assert_eq!(parting(&cluster.replica, peer("a"), &held), None);
+        let change = |cluster: &mut Cluster, change: &dyn Fn(&mut Allocation)| {
+            let allocations = &mut Arc::make_mut(&mut cluster.replica).allocations;
+            let allocation = Arc::make_mut(allocations).get_mut(&job_id(0)).unwrap();
+            change(Arc::make_mut(allocation));
+        };
+        change(&mut cluster, &|allocation| {
+            let slots = [(SlotId(0), peer("c"))];
+            allocation.tasks.insert("in".into(), slots.into());
+            allocation.leaving.insert(peer("a"));
+        });
+        let seen = parting(&cluster.replica, peer("a"), &held).unwrap();
+        assert_eq!((seen.read, seen.rank, seen.slots), (Read::Go, 0, 1));
+        assert_eq!(seen.workers, ["a", "b", "c"].map(peer).into());
+        let lost = &|allocation: &mut Allocation| allocation.last_loss = Some(LogPosition(9));
+        change(&mut cluster, lost);
+        assert_eq!(parting(&cluster.replica, peer("a"), &held), None);
     }
 
     #[test]
