@@ -4,6 +4,7 @@ use crate::coordination::CoordinationError;
 use crate::ids::{JobId, PeerId};
 use crate::job::validation::Violation;
 use crate::messages::outbox::WriteFailed;
+use crate::replica::Jobs;
 
 /// Why a request to a node failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -23,7 +24,11 @@ pub enum ApiError {
         job: JobId,
     },
     /// The cluster has as many live jobs as it may have.
-    #[error("the cluster did not take the job: it has as many live jobs as it may have")]
+    #[error(
+        "the cluster did not take the job: {limit} jobs wait or run, which is the limit; wait until one has \
+         ended, or kill one",
+        limit = Jobs::LIVE_LIMIT
+    )]
     NotTaken,
     /// Another job was submitted under this id.
     #[error("another job was submitted under the id {0}; submit this one under an id of its own")]
@@ -47,4 +52,15 @@ fn list(violations: &[Violation]) -> String {
         .iter()
         .map(|violation| format!("  {violation}\n"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_beyond_the_limit_is_refused_with_the_limit() {
+        let message = ApiError::NotTaken.to_string();
+        assert!(message.contains("1000 jobs wait or run"), "{message}");
+    }
 }

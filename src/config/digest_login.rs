@@ -1,5 +1,6 @@
 //! `digest-user` and its password, of `[coordination]`.
 
+use super::secret_file::read_secret;
 use super::section::Section;
 use std::fmt;
 use std::path::PathBuf;
@@ -83,9 +84,9 @@ fn read_password(keys: &mut Section<'_>) -> Result<Option<(Key, String)>, (Key, 
         ));
     }
     let path = file.display();
-    match std::fs::read_to_string(&file) {
-        Err(error) => Err(told(format!("cannot read {path}: {error}"))),
-        Ok(text) if text.trim_end().is_empty() => Err(told(format!("{path} is empty"))),
-        Ok(text) => Ok(Some((FILE, text.trim_end().into()))),
+    match read_secret(&file) {
+        Err(message) => Err(told(message)),
+        Ok(text) if text.is_empty() => Err(told(format!("{path} is empty"))),
+        Ok(text) => Ok(Some((FILE, text))),
     }
 }

@@ -1,5 +1,7 @@
 //! `[http]`: where the node answers, and to whom.
 
+use super::host_names::HostNames;
+use super::secret_file::read_secret;
 use super::section::Section;
 use super::value::count;
 use std::fmt;
@@ -16,6 +18,8 @@ pub struct HttpConfig {
     pub port: u16,
     /// What a request must bear; none only on a loopback address.
     pub bearer_token: Option<BearerToken>,
+    /// Names that a node on a loopback address is asked by, besides those of loopback.
+    pub host_names: HostNames,
     /// The longest body that is accepted.
     pub max_body_bytes: NonZeroUsize,
 }
@@ -26,6 +30,7 @@ impl Default for HttpConfig {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8080,
             bearer_token: None,
+            host_names: HostNames::default(),
             max_body_bytes: count(1024 * 1024),
         }
     }
@@ -50,6 +55,7 @@ impl HttpConfig {
             address,
             port: keys.get("port", default.port),
             bearer_token,
+            host_names: keys.get("host-names", default.host_names),
             max_body_bytes: keys.get("max-body-bytes", default.max_body_bytes),
         }
     }
@@ -91,9 +97,7 @@ fn read_token(keys: &mut Section<'_>) -> Result<Option<BearerToken>, (&'static s
 }
 
 fn token_in(file: &Path) -> Result<Option<BearerToken>, String> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    let token = BearerToken::new(text.trim_end());
+    let token = BearerToken::new(&read_secret(file)?);
     let message = || format!("{}: {}", file.display(), BearerToken::EXPECTED);
     token.map(Some).ok_or_else(message)
 }

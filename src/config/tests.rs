@@ -2,6 +2,8 @@
 
 use super::*;
 use insta::assert_snapshot;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 const DOCUMENTED: &str = include_str!("../../config/onyx-node.toml");
 
@@ -181,6 +183,7 @@ fn a_token_can_be_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, "s3cret\n").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     let env = [("ONYX_HTTP__TOKEN_FILE", file.to_str().unwrap())];
     let config = read("http.address = '0.0.0.0'", &env).unwrap();
     assert_eq!(config.http.bearer_token, BearerToken::new("s3cret"));

@@ -2,40 +2,66 @@
 
 use super::refusal::Refusal;
 use super::routes;
+use super::seats::{Occupied, Seat, TooManyRequests};
 use super::served::Served;
 use crate::config::BearerToken;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 use std::hint::black_box;
 
-/// Lets a request through when it bears the token, if one is needed, and comes from no web page.
+/// Lets a request through when it is for this node, bears the token if one is needed, comes from no web page,
+/// and not too many others are under way. The connection of one that is refused is closed.
 pub(super) async fn check(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let token = request
-        .app_data::<web::Data<Served>>()
-        .and_then(|served| served.token.as_ref());
-    let verdict = if routes::is_open(request.path()) {
-        Ok(())
-    } else {
-        judge(request.headers(), token)
-    };
-    match verdict {
-        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+    match admit(&request) {
+        Ok(admitted) => {
+            let response = next.call(request).await?;
+            drop(admitted);
+            Ok(response.map_into_left_body())
+        }
         Err(refusal) => {
             let mut response = refusal.error_response();
             if response.status() == StatusCode::UNAUTHORIZED {
                 let headers = response.headers_mut();
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
+            let head = response.head_mut();
+            head.set_connection_type(ConnectionType::Close);
             Ok(request.into_response(response).map_into_right_body())
         }
     }
+}
+
+/// Answers with what keeps the connection until the request is answered. Health checks are always let
+/// through, and prove nothing.
+fn admit(request: &ServiceRequest) -> Result<Option<Occupied>, Refusal> {
+    let served = request.app_data::<web::Data<Served>>();
+    let Some(served) = served.filter(|_| !routes::is_open(request.path())) else {
+        return Ok(None);
+    };
+    let headers = request.headers();
+    let is_ours = served.hosts.check(request.uri(), headers);
+    is_ours.map_err(|name| other_host(&name))?;
+    judge(headers, served.token.as_ref())?;
+    let occupied = request.conn_data::<Seat>().map(Seat::occupy).transpose();
+    occupied.map_err(|TooManyRequests| {
+        let message = "too many requests are under way; send it again in a second";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    })
+}
+
+fn other_host(name: &str) -> Refusal {
+    let message = format!(
+        "this node does not answer requests for the host `{name}`; ask 127.0.0.1 or localhost, or add the \
+         name to `http.host-names`"
+    );
+    Refusal::new(StatusCode::FORBIDDEN, message)
 }
 
 /// Writes what was asked and answered to the log.

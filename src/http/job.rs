@@ -2,6 +2,7 @@
 
 use super::refusal::Refusal;
 use super::routes::{Endpoint, Verb};
+use super::seats::Seat;
 use super::served::{Served, read, write};
 use crate::api::ApiError;
 use crate::ids::JobId;
@@ -45,9 +46,13 @@ async fn report(
         return Err(Refusal::bad(message));
     }
     if wait_ms > 0 {
+        let wish = Duration::from_millis(wait_ms);
+        let seat = request.conn_data::<Seat>();
+        let (waiting, limit) = seat.map(|seat| seat.wait(wish)).unzip();
         let end = served.node.await_job_completion(id);
-        // Whether it has ended or not, and how, is told by the report.
-        let _ = tokio::time::timeout(Duration::from_millis(wait_ms), end).await;
+        // The report says whether it has ended, and how.
+        let _ = tokio::time::timeout(limit.unwrap_or(wish), end).await;
+        drop(waiting);
     }
     let report = read(served.node.job(id)).await?;
     Ok(HttpResponse::Ok().json(report))

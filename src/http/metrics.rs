@@ -2,6 +2,7 @@
 
 use super::refusal::Refusal;
 use super::routes::{Endpoint, Verb};
+use super::seats::SeatFigures;
 use super::served::{Served, read};
 use crate::acking::{BOUNDS_MS, Latencies};
 use crate::api::{Measurements, TaskMeasurements};
@@ -19,7 +20,7 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 async fn metrics(served: web::Data<Served>) -> Result<HttpResponse, Refusal> {
     let measured = read(served.node.measurements()).await?;
-    let body = Page::of(&measured);
+    let body = Page::of(&measured, &served.seats.figures());
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body))
 }
 
@@ -111,12 +112,13 @@ fn of_ended_jobs(name: &str) -> String {
 }
 
 impl Page {
-    fn of(measured: &Measurements) -> String {
+    fn of(measured: &Measurements, seats: &SeatFigures) -> String {
         let mut page = Page::default();
         page.tasks(&measured.tasks);
         page.ended_jobs(&measured.ended);
         page.node(measured);
         page.node_by_label(measured);
+        page.connections(seats);
         page.0
     }
 
@@ -287,6 +289,32 @@ impl Page {
         }
     }
 
+    fn connections(&mut self, seats: &SeatFigures) {
+        for (name, kind, help, value) in [
+            (
+                "onyx_http_connections",
+                "gauge",
+                "Connections of the HTTP server",
+                seats.connections,
+            ),
+            (
+                "onyx_http_displaced_connections_total",
+                "counter",
+                "Connections without a request under way that were closed for new ones",
+                seats.displaced,
+            ),
+            (
+                "onyx_http_refused_requests_total",
+                "counter",
+                "Requests that were refused because too many were under way",
+                seats.refused,
+            ),
+        ] {
+            self.head(name, kind, help);
+            self.line(name, "", value);
+        }
+    }
+
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
@@ -321,6 +349,12 @@ mod tests {
     use crate::api::NodeStatus;
     use crate::ids::{GroupId, IdSource};
     use std::time::Duration;
+
+    const SEATS: SeatFigures = SeatFigures {
+        connections: 5,
+        displaced: 6,
+        refused: 7,
+    };
 
     fn measured() -> Measurements {
         let mut ids = IdSource::from_seed(1);
@@ -378,7 +412,7 @@ mod tests {
 
     #[test]
     fn every_line_is_a_comment_or_a_name_with_a_value() {
-        let page = Page::of(&measured());
+        let page = Page::of(&measured(), &SEATS);
         let mut typed = std::collections::BTreeSet::new();
         for line in page.lines() {
             if let Some(of) = line.strip_prefix("# TYPE ") {
@@ -398,7 +432,7 @@ mod tests {
     #[test]
     fn a_task_is_named_and_its_account_is_even() {
         let measured = measured();
-        let page = Page::of(&measured);
+        let page = Page::of(&measured, &SEATS);
         let labels = format!("job=\"{}\",task=\"re\\\"ad\"", measured.tasks[0].job);
         for line in [
             format!("onyx_segments_acked_total{{{labels}}} 6"),
@@ -412,6 +446,9 @@ mod tests {
             "onyx_peer_restarts_total{reason=\"panicked\"} 2".to_owned(),
             "onyx_zk_session_reconnects_total 3".to_owned(),
             "onyx_log_entries 12".to_owned(),
+            "onyx_http_connections 5".to_owned(),
+            "onyx_http_displaced_connections_total 6".to_owned(),
+            "onyx_http_refused_requests_total 7".to_owned(),
             "onyx_ended_jobs_total 3".to_owned(),
             "onyx_ended_jobs_segments_read_total 70".to_owned(),
             "onyx_ended_jobs_backpressure_seconds_total 0.25".to_owned(),
@@ -442,7 +479,7 @@ mod tests {
             let figures = &mut measured.tasks[0].figures;
             figures.read = 10 + lost;
             let account = figures.account();
-            let page = Page::of(&measured);
+            let page = Page::of(&measured, &SEATS);
             let figure = |name: &str| figure(&page, &format!("onyx_{name}"));
             let ended = ["acked", "dead_lettered", "relinquished"];
             let ended = ended.map(|what| figure(&format!("segments_{what}_total")));

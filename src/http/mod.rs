@@ -5,6 +5,7 @@
 mod access;
 mod gc;
 mod health;
+mod host;
 mod job;
 mod jobs;
 mod metrics;
@@ -13,6 +14,7 @@ mod peers;
 mod refusal;
 mod replica;
 mod routes;
+mod seats;
 mod served;
 mod submission;
 mod trace;
@@ -22,6 +24,8 @@ use crate::config::HttpConfig;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
+use host::Hosts;
+use seats::{CONNECTIONS_MAX, Seats, Token};
 use served::{Gate, Served};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -75,7 +79,6 @@ pub enum HttpError {
 /// Requests are few and short, so that one thread does; a second would only cost memory.
 const WORKERS: usize = 1;
 const BLOCKING_THREADS_MAX: usize = 2;
-const CONNECTIONS_MAX: usize = 256;
 /// How long a client may take to send the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -130,10 +133,16 @@ impl HttpListener {
             config,
         } = self;
         let gate = Gate::default();
+        let seats = Seats::new(match config.bearer_token {
+            Some(_) => Token::Needed,
+            None => Token::NotNeeded,
+        });
         let served = web::Data::new(Served {
             node,
             gate: gate.clone(),
             token: config.bearer_token,
+            hosts: Hosts::of(config.address, &config.host_names),
+            seats: seats.clone(),
             max_body_bytes: config.max_body_bytes.get(),
         });
         let app = move || {
@@ -147,6 +156,9 @@ impl HttpListener {
             .workers(WORKERS)
             .worker_max_blocking_threads(BLOCKING_THREADS_MAX)
             .max_connections(CONNECTIONS_MAX)
+            .on_connect(move |stream, data| {
+                data.insert(seats.take(stream));
+            })
             .client_request_timeout(HEAD_LIMIT)
             .keep_alive(KEEP_ALIVE)
             .shutdown_timeout(STOP_LIMIT_SECONDS)

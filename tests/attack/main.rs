@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
 mod coordination_port;
+mod dns_rebinding;
 mod file_access;
+mod hoarded_connections;
 mod many_ended_jobs;
 #[path = "../support/process.rs"]
 mod process;
