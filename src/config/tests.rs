@@ -237,6 +237,7 @@ fn a_login_has_its_password_in_a_file_and_tls_is_for_an_ensemble() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     std::fs::write(&file, "s3cret\n").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     let text = r#"
 [coordination]
 mode = "zookeeper"
