@@ -87,8 +87,20 @@ pub fn writable(path: &Path, access: &FileAccess) -> Result<(), String> {
     }
 }
 
+/// Why a file that was listed cannot be looked at.
+pub fn absent(path: &Path, error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => not_found(path),
+        _ => format!("cannot look at {}: {error}", path.display()),
+    }
+}
+
 fn not_found(path: &Path) -> String {
     let shown = path.display();
+    if let Ok(target) = fs::read_link(path) {
+        let target = target.display();
+        return format!("{shown} is a link to {target}, where there is no file");
+    }
     let existing = path.ancestors().skip(1).find(|folder| folder.exists());
     match existing {
         Some(folder) if Some(folder) != path.parent() && !folder.as_os_str().is_empty() => {

@@ -3,11 +3,13 @@
 #[cfg(test)]
 pub(super) mod bench;
 mod csv;
+mod format;
 mod json_lines;
 mod lines;
 mod part_input;
 mod parts;
 mod pieces;
+mod raw_file;
 mod source;
 mod tail;
 
@@ -57,8 +59,7 @@ fn split_key(default: Division) -> KeySchema {
             "Whether peers divide the lines of files, or whole files; lines if left out."
         }
         Division::Files => {
-            "Whether peers divide whole files, or the lines of files in which no row has several; \
-             files if left out."
+            "Whether peers divide whole files, or the rows of files as well; files if left out."
         }
     };
     KeySchema::optional(SPLIT, KeyKind::OneOf(words), doc)
@@ -84,5 +85,7 @@ fn path_of<'a>(context: &PluginContext<'a>) -> Result<&'a Path, PluginError> {
     })
 }
 
+#[cfg(test)]
+mod pipe_tests;
 #[cfg(test)]
 mod tests;

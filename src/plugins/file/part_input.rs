@@ -1,16 +1,25 @@
 //! The input of one slot: the records of its part, one stretch of a file after the other.
 
 use super::parts::{Part, Stretch};
-use super::source::{Place, count_in, to_int};
+use super::source::{Pause, Place, count_in, to_int};
 use crate::plugins::{Input, PluginContext, PluginError, Polled, Position, ReadSegments, Start};
+use std::time::Duration;
 
-/// Reads the records of one stretch: what lines and rows differ in.
+/// Reads the records of one stretch: what lines and rows differ in. Each call can be made again after a
+/// [`Pause`].
 pub(super) trait Records: Send {
-    /// Reads one record, or rejects it; says whether there was one.
-    fn read_one(&mut self, read: &mut ReadSegments) -> Result<Read, PluginError>;
+    /// A poll begins.
+    fn begin_poll(&mut self);
 
-    /// Goes on at a place that this stretch had given.
-    fn go_to(&mut self, place: Place) -> Result<(), PluginError>;
+    /// Goes to the first record of the stretch, or to the place where a predecessor was. Does nothing once
+    /// it has come there.
+    fn begin(&mut self) -> Result<(), Pause>;
+
+    /// Reads one record, or rejects it; says whether there was one.
+    fn read_one(&mut self, read: &mut ReadSegments) -> Result<Read, Pause>;
+
+    /// Goes on at a place that this stretch had given. To be called before `begin`.
+    fn go_to(&mut self, place: Place);
 
     /// Where the next record begins.
     fn place(&self) -> Place;
@@ -24,8 +33,11 @@ pub(super) enum Read {
     End,
 }
 
-/// Opens a stretch at its beginning.
+/// Opens a stretch. Reads nothing.
 pub(super) type Open<R> = Box<dyn Fn(&Stretch) -> Result<R, PluginError> + Send>;
+
+/// When to look again at a pipe that has nothing.
+const PIPE_IDLE: Duration = Duration::from_millis(5);
 
 /// The part of one slot, and how far it has been read.
 pub(super) struct PartInput<R> {
@@ -62,8 +74,15 @@ impl<R: Records> PartInput<R> {
             })?;
         }
         input.enter()?;
-        if let (Some(position), Some(reader)) = (saved, &mut input.reader) {
-            reader.go_to(Place::from_position(position)?)?;
+        if let Some(reader) = &mut input.reader {
+            if let Some(position) = saved {
+                reader.go_to(Place::from_position(position)?);
+            }
+            // A file that cannot be read ends the start of the task. A pipe may have nothing yet.
+            match reader.begin() {
+                Ok(()) | Err(Pause::NothingYet | Pause::EnoughForNow) => {}
+                Err(Pause::Failed(error)) => return Err(error),
+            }
         }
         Ok(input)
     }
@@ -77,23 +96,39 @@ impl<R: Records> PartInput<R> {
     }
 }
 
-impl<R: Records> Input for PartInput<R> {
-    fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
+impl<R: Records> PartInput<R> {
+    /// Reads at most `max` records. False once there are no more.
+    fn read(&mut self, max: usize, read: &mut ReadSegments) -> Result<bool, Pause> {
         let mut records = 0;
         while records < max {
             let Some(reader) = &mut self.reader else {
-                return Ok(Polled::Exhausted);
+                return Ok(false);
             };
+            reader.begin()?;
             match reader.read_one(read)? {
                 Read::One => records += 1,
                 Read::End if self.at + 1 < self.part.len() => {
                     self.at += 1;
                     self.enter()?;
                 }
-                Read::End => return Ok(Polled::Exhausted),
+                Read::End => return Ok(false),
             }
         }
-        Ok(Polled::More)
+        Ok(true)
+    }
+}
+
+impl<R: Records> Input for PartInput<R> {
+    fn poll(&mut self, max: usize, read: &mut ReadSegments) -> Result<Polled, PluginError> {
+        if let Some(reader) = &mut self.reader {
+            reader.begin_poll();
+        }
+        match self.read(max, read) {
+            Ok(true) | Err(Pause::EnoughForNow) => Ok(Polled::More),
+            Ok(false) => Ok(Polled::Exhausted),
+            Err(Pause::NothingYet) => Ok(Polled::Idle(PIPE_IDLE)),
+            Err(Pause::Failed(error)) => Err(error),
+        }
     }
 
     fn position(&self) -> Position {

@@ -11,6 +11,7 @@ use crate::job::vocabulary::paths;
 use crate::plugins::{PluginContext, PluginError};
 use crate::segment::{Segment, Value};
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What a slot reads, in order.
@@ -55,10 +56,10 @@ enum Cut {
 
 /// Looks at the files of a task.
 pub(super) fn survey(task: &Task, access: &FileAccess) -> Result<Segment, PluginError> {
-    let mut found: Vec<PathBuf> = Vec::new();
+    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for path in named(task)? {
         for file in disk::files(Path::new(path), access).map_err(PluginError)? {
-            if !found.contains(&file) {
+            if known.insert(file.clone()) {
                 found.push(file);
             }
         }
@@ -67,7 +68,7 @@ pub(super) fn survey(task: &Task, access: &FileAccess) -> Result<Segment, Plugin
     for path in found {
         let metadata = access
             .metadata(&path)
-            .map_err(|error| PluginError(format!("{}: {error}", path.display())))?;
+            .map_err(|error| PluginError(disk::absent(&path, &error)))?;
         let Some(text) = path.to_str() else {
             let message = format!("{}: the name is not UTF-8; rename it", path.display());
             return Err(PluginError(message));

@@ -1,22 +1,34 @@
 //! A text file that is read from front to back, plain or gzip, through a window that is bounded.
 //! Knows bytes and lines; what they mean is its user's.
+//!
+//! Nothing here waits or runs for long: where a pipe has nothing yet, and after a bounded number of bytes,
+//! a call ends with a [`Pause`] and can be made again.
 
-use super::parts::{Stretch, is_gzip};
+use super::format::{FRONT_BYTES, obstacle};
+use super::parts::Stretch;
+use super::raw_file::FileBytes;
 use crate::files::FileAccess;
 use crate::plugins::{PluginError, Position};
-use flate2::read::MultiGzDecoder;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use memchr::{memchr, memchr_iter};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The longest line or record. One that is longer is not text that somebody meant to process.
+/// The longest line or record, without its line end.
 pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
+
+/// How much has to be seen to know that a line is too long: CR and LF may follow it.
+pub(super) const WINDOW_BYTES: usize = RECORD_BYTES_MAX + 2;
 
 /// What one read asks for.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// How much is read before a poll ends, whatever it found.
+const POLL_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// How much is shown of a record that is too long to be shown whole.
-const EXCERPT_BYTES: usize = 1024;
+pub(super) const EXCERPT_BYTES: usize = 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -24,25 +36,26 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug)]
 pub(super) struct Source {
     path: PathBuf,
-    medium: Medium,
-    /// `buffer[start..end]` has been read from the medium and not been consumed.
+    bytes: FileBytes,
+    file: Arc<File>,
+    /// `buffer[start..end]` has been read from the file and not been consumed.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
     has_ended: bool,
+    /// The byte that ends a line: LF, or CR in a file that has only those.
+    line_end: u8,
+    /// How much more may be read in this poll.
+    budget: usize,
+    /// How many bytes at the front of the window are known to have no line end.
+    scanned: usize,
     place: Place,
-    /// The records that begin here or later are another's.
+    /// The records that begin here or later are of another stretch.
     limit: Option<u64>,
     /// Where the stretch begins.
     begin: u64,
     /// How long the file was when the job began.
     whole: u64,
-}
-
-#[derive(Debug)]
-enum Medium {
-    Plain(File),
-    Gzip(Box<MultiGzDecoder<File>>),
 }
 
 /// A place between two lines.
@@ -54,7 +67,7 @@ pub(super) struct Place {
     pub(super) byte: u64,
 }
 
-/// Bytes at the front of a source, with how many newlines are among them.
+/// Bytes at the front of a source, with how many line ends are among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) bytes: usize,
@@ -64,39 +77,72 @@ pub(super) struct Extent {
 /// The next line of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// So many bytes of text, in an extent that has the line's end too.
+    /// The length of its text, in an extent that has the line's end too.
     Text(usize, Extent),
     /// More bytes than any line may have.
     TooLong,
 }
 
+/// Why a call has not come to its end.
+#[derive(Debug)]
+pub(super) enum Pause {
+    /// A pipe has nothing yet. Make the call again later.
+    NothingYet,
+    /// Enough was read for one poll. Make the call again.
+    EnoughForNow,
+    /// The file cannot be read.
+    Failed(PluginError),
+}
+
+impl From<PluginError> for Pause {
+    fn from(error: PluginError) -> Self {
+        Pause::Failed(error)
+    }
+}
+
 impl Source {
-    /// Opens a file; its name says whether it is compressed.
+    /// Opens a file; its name says whether it is compressed. Reads nothing.
     pub(super) fn open(path: &Path, access: &FileAccess) -> Result<Self, PluginError> {
-        let file = access.open(path, OpenOptions::new().read(true));
-        let file = file.map_err(|error| failed(path, "open it", &error))?;
-        let mut source = Source {
+        let opened = FileBytes::open(path, access);
+        let (bytes, file) = opened.map_err(|error| failed(path, "open it", &error))?;
+        Ok(Source {
             path: path.into(),
-            medium: if is_gzip(path) {
-                Medium::Gzip(Box::new(MultiGzDecoder::new(file)))
-            } else {
-                Medium::Plain(file)
-            },
+            bytes,
+            file,
             buffer: Vec::new(),
             start: 0,
             end: 0,
             has_ended: false,
-            place: Place { line: 1, byte: 0 },
+            line_end: b'\n',
+            budget: POLL_BYTES_MAX,
+            scanned: 0,
+            place: Place::BEGINNING,
             limit: None,
             begin: 0,
             whole: 0,
-        };
-        source.skip_byte_order_mark()?;
-        Ok(source)
+        })
     }
 
-    fn skip_byte_order_mark(&mut self) -> Result<(), PluginError> {
-        while self.unread().len() < BYTE_ORDER_MARK.len() && self.read_more()? {}
+    /// A poll begins: it may read its share.
+    pub(super) fn begin_poll(&mut self) {
+        self.budget = POLL_BYTES_MAX;
+    }
+
+    /// Looks at the first bytes, once: refuses what is no text in UTF-8, finds out how lines end, passes over
+    /// a byte order mark.
+    pub(super) fn begin(&mut self) -> Result<(), Pause> {
+        // One read shows enough of a file. A pipe may give a byte at a time, and a whole line is enough.
+        let seen = |source: &Source| source.unread().len().min(FRONT_BYTES);
+        while seen(self) <= BYTE_ORDER_MARK.len()
+            && memchr(b'\n', self.unread()).is_none()
+            && self.read_more()?
+        {}
+        if let Some(reason) = obstacle(&self.unread()[..seen(self)]) {
+            return Err(PluginError(format!("{}: {reason}", self.path.display())).into());
+        }
+        if has_returns_only(self.unread()) {
+            self.line_end = b'\r';
+        }
         if self.unread().starts_with(BYTE_ORDER_MARK) {
             self.consume(Extent {
                 bytes: BYTE_ORDER_MARK.len(),
@@ -106,33 +152,35 @@ impl Source {
         Ok(())
     }
 
-    /// From now on there are only the lines that begin within a stretch: a line that begins before
-    /// it belongs to another, to its end. Counts the lines before it, so that they keep their numbers.
-    pub(super) fn enter(&mut self, stretch: &Stretch) -> Result<(), PluginError> {
+    /// From now on there are only the records that begin within a stretch.
+    pub(super) fn bound(&mut self, stretch: &Stretch) {
         (self.begin, self.limit) = (stretch.begin, stretch.end);
         self.whole = stretch.whole;
-        // From the last byte before it: a line may begin right at the beginning.
-        while self.place.byte + 1 < stretch.begin {
+    }
+
+    /// Goes on to the last byte before the stretch, and counts the lines that end before it.
+    pub(super) fn read_before(&mut self) -> Result<(), Pause> {
+        while self.place.byte + 1 < self.begin {
             if self.unread().is_empty() && !self.read_more()? {
                 return Ok(());
             }
-            let missing = stretch.begin - 1 - self.place.byte;
+            let missing = self.begin - 1 - self.place.byte;
             let missing = usize::try_from(missing).unwrap_or(usize::MAX);
             let bytes = self.unread().len().min(missing);
-            let lines = self.unread()[..bytes].iter();
-            let lines = lines.filter(|byte| **byte == b'\n').count() as u64;
+            let lines = memchr_iter(self.line_end, &self.unread()[..bytes]).count() as u64;
             self.consume(Extent { bytes, lines });
-        }
-        // A byte order mark can be longer than what is before the beginning.
-        let is_in_first = stretch.begin > 0 && self.place.line == 1;
-        if is_in_first || self.place.byte < stretch.begin {
-            self.skip_line()?;
         }
         Ok(())
     }
 
-    /// Whether what comes next is another's. The first line belongs to who has the first byte, even
-    /// when a byte order mark takes that.
+    /// Whether the record at the front begins before the stretch, and so belongs to another one. The first
+    /// record belongs to the stretch with the first byte, even if a byte order mark takes that.
+    pub(super) fn is_before(&self) -> bool {
+        let is_in_first = self.begin > 0 && self.place.line == 1;
+        is_in_first || self.place.byte < self.begin
+    }
+
+    /// Whether the record at the front begins behind the stretch.
     pub(super) fn is_over(&self) -> bool {
         let is_first = self.begin == 0 && self.place.line == 1;
         !is_first && self.limit.is_some_and(|limit| self.place.byte >= limit)
@@ -140,31 +188,30 @@ impl Source {
 
     /// Goes forward to a place that this file had given: at once in a plain file, by reading in a
     /// compressed one.
-    pub(super) fn go_to(&mut self, place: Place) -> Result<(), PluginError> {
+    pub(super) fn go_to(&mut self, place: Place) -> Result<(), Pause> {
         if place.byte < self.place.byte {
-            return Err(self.has_changed(place));
+            return Err(self.has_changed(place).into());
         }
-        match &mut self.medium {
-            Medium::Gzip(_) => self.read_up_to(place)?,
-            Medium::Plain(file) => {
-                let length = file.metadata().map(|metadata| metadata.len());
-                let length = length.map_err(|error| failed(&self.path, "measure it", &error))?;
-                if length < place.byte {
-                    return Err(self.has_changed(place));
+        match &self.bytes {
+            FileBytes::Gzip(_) => self.read_up_to(place)?,
+            FileBytes::Plain(_) => {
+                if self.length()? < place.byte {
+                    return Err(self.has_changed(place).into());
                 }
-                file.seek(SeekFrom::Start(place.byte))
+                (&*self.file)
+                    .seek(SeekFrom::Start(place.byte))
                     .map_err(|error| failed(&self.path, "seek in it", &error))?;
                 (self.start, self.end, self.has_ended) = (0, 0, false);
             }
         }
-        self.place = place;
+        (self.place, self.scanned) = (place, 0);
         Ok(())
     }
 
-    fn read_up_to(&mut self, place: Place) -> Result<(), PluginError> {
+    fn read_up_to(&mut self, place: Place) -> Result<(), Pause> {
         while self.place.byte < place.byte {
             if self.unread().is_empty() && !self.read_more()? {
-                return Err(self.has_changed(place));
+                return Err(self.has_changed(place).into());
             }
             let missing = usize::try_from(place.byte - self.place.byte).unwrap_or(usize::MAX);
             let bytes = self.unread().len().min(missing);
@@ -182,28 +229,31 @@ impl Source {
         ))
     }
 
-    /// What has been read from the medium and not been consumed.
+    /// What has been read from the file and not been consumed.
     pub(super) fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
     /// Makes [`Source::unread`] longer; false at the end of the file.
-    pub(super) fn read_more(&mut self) -> Result<bool, PluginError> {
+    pub(super) fn read_more(&mut self) -> Result<bool, Pause> {
         if self.has_ended {
-            return self.is_whole().map(|()| false);
+            return Ok(self.is_whole().map(|()| false)?);
+        }
+        if self.budget == 0 {
+            return Err(Pause::EnoughForNow);
         }
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         if self.buffer.len() < self.end + CHUNK_BYTES {
             self.buffer.resize(self.end + CHUNK_BYTES, 0);
         }
-        let room = &mut self.buffer[self.end..];
-        let read = match &mut self.medium {
-            Medium::Plain(file) => read_uninterrupted(file, room),
-            Medium::Gzip(decoder) => read_uninterrupted(decoder, room),
+        let read = match self.bytes.read(&mut self.buffer[self.end..]) {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Pause::NothingYet),
+            Err(error) => return Err(failed(&self.path, "read it", &error).into()),
         };
-        let read = read.map_err(|error| failed(&self.path, "read it", &error))?;
         self.end += read;
+        self.budget = self.budget.saturating_sub(read);
         self.has_ended = read == 0;
         if self.has_ended {
             self.is_whole()?;
@@ -211,15 +261,15 @@ impl Source {
         Ok(read > 0)
     }
 
-    /// That a file which has ended is no shorter than the job found it: its last lines would be
-    /// missed without a word.
+    fn length(&self) -> Result<u64, PluginError> {
+        let length = self.file.metadata().map(|metadata| metadata.len());
+        length.map_err(|error| failed(&self.path, "measure it", &error))
+    }
+
+    /// Refuses a file that has ended and is shorter than the job found it: its last lines would be missed
+    /// without a word.
     fn is_whole(&self) -> Result<(), PluginError> {
-        let file = match &self.medium {
-            Medium::Plain(file) => file,
-            Medium::Gzip(decoder) => decoder.get_ref(),
-        };
-        let length = file.metadata().map(|metadata| metadata.len());
-        let length = length.map_err(|error| failed(&self.path, "measure it", &error))?;
+        let length = self.length()?;
         if length >= self.whole {
             return Ok(());
         }
@@ -235,43 +285,43 @@ impl Source {
     pub(super) fn consume(&mut self, extent: Extent) {
         debug_assert!(extent.bytes <= self.unread().len());
         self.start += extent.bytes;
+        self.scanned = 0;
         self.place.byte += extent.bytes as u64;
         self.place.line += extent.lines;
     }
 
-    /// Looks at the next line; none at the end.
-    pub(super) fn line(&mut self) -> Result<Option<Line>, PluginError> {
-        let mut scanned = 0;
+    /// Looks at the next line. `None` at the end of the file.
+    pub(super) fn line(&mut self) -> Result<Option<Line>, Pause> {
         loop {
             let window = self.unread();
-            let window = &window[..window.len().min(RECORD_BYTES_MAX)];
-            if let Some(at) = window[scanned..].iter().position(|byte| *byte == b'\n') {
-                let (text, extent) = (scanned + at, scanned + at + 1);
+            let window = &window[..window.len().min(WINDOW_BYTES)];
+            if let Some(at) = memchr(self.line_end, &window[self.scanned..]) {
+                let text = self.scanned + at;
                 let extent = Extent {
-                    bytes: extent,
+                    bytes: text + 1,
                     lines: 1,
                 };
-                let has_return = window[..text].ends_with(b"\r");
-                return Ok(Some(Line::Text(text - usize::from(has_return), extent)));
+                let has_return = self.line_end == b'\n' && window[..text].ends_with(b"\r");
+                return Ok(Some(line_of(text - usize::from(has_return), extent)));
             }
-            scanned = window.len();
-            if scanned == RECORD_BYTES_MAX {
+            self.scanned = window.len();
+            if self.scanned == WINDOW_BYTES {
                 return Ok(Some(Line::TooLong));
             }
             if !self.read_more()? {
                 let last = Extent {
-                    bytes: scanned,
+                    bytes: self.scanned,
                     lines: 1,
                 };
-                return Ok((scanned > 0).then_some(Line::Text(scanned, last)));
+                return Ok((last.bytes > 0).then_some(line_of(last.bytes, last)));
             }
         }
     }
 
     /// Goes past the next newline, however far that is.
-    pub(super) fn skip_line(&mut self) -> Result<(), PluginError> {
+    pub(super) fn skip_line(&mut self) -> Result<(), Pause> {
         loop {
-            let newline = self.unread().iter().position(|byte| *byte == b'\n');
+            let newline = memchr(self.line_end, self.unread());
             let bytes = newline.map_or(self.unread().len(), |at| at + 1);
             self.consume(Extent { bytes, lines: 0 });
             if newline.is_some() || !self.read_more()? {
@@ -284,8 +334,7 @@ impl Source {
 
     /// The beginning of what is not consumed, for people.
     pub(super) fn excerpt(&self) -> String {
-        let unread = self.unread();
-        String::from_utf8_lossy(&unread[..unread.len().min(EXCERPT_BYTES)]).into_owned()
+        excerpt(self.unread())
     }
 
     /// Where the next line begins.
@@ -305,7 +354,28 @@ impl Source {
     }
 }
 
+/// Whether the lines of a text end with CR alone. One at the end of the text may be half of a CR LF.
+fn has_returns_only(text: &[u8]) -> bool {
+    let within = text.split_last().map_or(text, |(_, within)| within);
+    memchr(b'\r', within).is_some() && memchr(b'\n', text).is_none()
+}
+
+fn line_of(text: usize, extent: Extent) -> Line {
+    match text > RECORD_BYTES_MAX {
+        true => Line::TooLong,
+        false => Line::Text(text, extent),
+    }
+}
+
+/// The beginning of a text that is too long to be shown.
+pub(super) fn excerpt(text: &[u8]) -> String {
+    String::from_utf8_lossy(&text[..text.len().min(EXCERPT_BYTES)]).into_owned()
+}
+
 impl Place {
+    /// The beginning of a file.
+    pub(super) const BEGINNING: Place = Place { line: 1, byte: 0 };
+
     /// The place in a position that was saved.
     pub(super) fn from_position(position: &Position) -> Result<Place, PluginError> {
         Ok(Place {
@@ -337,15 +407,6 @@ pub(super) fn count_in(position: &Position, key: &str) -> Result<u64, PluginErro
 /// A count as the integer that segments hold.
 pub(super) fn to_int(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn read_uninterrupted(medium: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match medium.read(room) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 /// The error of an operation on a file.

@@ -36,7 +36,7 @@ impl CellKind {
     fn expected(self) -> &'static str {
         match self {
             CellKind::Int => "an integer",
-            CellKind::Float => "a number",
+            CellKind::Float => "a number within ±1.8e308",
             CellKind::String => "a string",
             CellKind::Bool => "true or false",
         }
@@ -48,7 +48,12 @@ impl CellKind {
             CellKind::String => Some(text.into()),
             _ if text.is_empty() => Some(Value::Null),
             CellKind::Int => text.parse().ok().map(Value::Int),
-            CellKind::Float => text.parse().ok().map(Value::Float),
+            // JSON and expressions have no infinity: a number that is too large is an error, not null.
+            CellKind::Float => text
+                .parse()
+                .ok()
+                .filter(|n: &f64| n.is_finite())
+                .map(Value::Float),
             CellKind::Bool => match text {
                 "true" | "True" | "TRUE" => Some(Value::Bool(true)),
                 "false" | "False" | "FALSE" => Some(Value::Bool(false)),

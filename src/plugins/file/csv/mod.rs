@@ -1,22 +1,23 @@
 //! `file/csv`: each row of a CSV file is a segment of its columns.
 //!
-//! A row that is not right is rejected with its line and what was expected, and reading goes on
-//! behind that line. A quote that never closes costs its own line, not the rest of the file.
+//! A row that is not right is rejected with its line and what was expected, and reading goes on behind the
+//! row: nothing that is between its quotes becomes a row.
 
 mod column;
 mod record;
 mod rows;
+mod skip;
 
 use super::part_input::PartInput;
 use super::parts::{Division, Stretch, part};
 use super::source::Source;
-use crate::files::FileAccess;
 use crate::job::TaskKind;
 use crate::job::vocabulary::{KeyKind, KeySchema, PluginSignature};
 use crate::plugins::{PluginContext, PluginError};
 use crate::segment::{Key, Value};
-use column::CellKind;
-use rows::{Lines, Rows};
+use column::{CellKind, Column};
+use rows::Rows;
+use std::sync::Arc;
 
 /// What the plugin takes.
 pub(super) fn signature() -> PluginSignature {
@@ -41,44 +42,33 @@ pub(super) fn signature() -> PluginSignature {
 /// Opens the part of a slot.
 pub(super) fn open(context: &PluginContext<'_>) -> Result<PartInput<Rows>, PluginError> {
     let division = super::division(context, Division::Files)?;
-    let table = Table {
+    let table = Arc::new(Table {
         delimiter: delimiter(context)?,
         names: given_names(context)?,
         types: types(context)?,
-        lines: match division {
-            Division::Lines => Lines::One,
-            Division::Files => Lines::Any,
-        },
-        access: context.files.clone(),
-    };
+    });
+    let access = context.files.clone();
     let part = part(context, division)?;
-    PartInput::open(context, part, Box::new(move |stretch| table.open(stretch)))
+    let open = move |stretch: &Stretch| {
+        let source = Source::open(&stretch.path, &access)?;
+        Ok(Rows::new(source, stretch.clone(), Arc::clone(&table)))
+    };
+    PartInput::open(context, part, Box::new(open))
 }
 
 /// What a task says of its files.
+#[derive(Debug)]
 struct Table {
     delimiter: u8,
+    /// The names of the columns. `None` if the first record of each file has them.
     names: Option<Vec<String>>,
     types: Vec<(Key, CellKind)>,
-    lines: Lines,
-    access: FileAccess,
 }
 
 impl Table {
-    fn open(&self, stretch: &Stretch) -> Result<Rows, PluginError> {
-        let source = Source::open(&stretch.path, &self.access)?;
-        let mut rows = Rows::new(source, self.delimiter, self.lines);
-        let names = match &self.names {
-            Some(names) => Some(names.clone()),
-            None => rows.header()?,
-        };
-        // A file without a byte has no header, and no rows that would need one.
-        if let Some(names) = names {
-            let columns = column::columns(names, &self.types, &rows.file_name())?;
-            rows.set_columns(columns);
-        }
-        rows.enter(stretch)?;
-        Ok(rows)
+    /// The columns of a file with these names.
+    fn columns(&self, names: Vec<String>, file: &str) -> Result<Vec<Column>, PluginError> {
+        column::columns(names, &self.types, file)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the cells of a CSV record are: RFC 4180, with any delimiter and either line end.
+//! Where the cells of a CSV record are: RFC 4180, with any delimiter. A line ends with LF, CR LF or CR.
 //!
 //! The crate `csv` is not used here, because an input must hold a record within bounds, notice a
 //! quote that never closes, and go on behind the line where it opened. Tests compare with it.
@@ -6,7 +6,7 @@
 use crate::plugins::file::source::Extent;
 use std::borrow::Cow;
 
-const QUOTE: u8 = b'"';
+pub(super) const QUOTE: u8 = b'"';
 
 /// One cell, by the place of its text in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +76,16 @@ impl Cell {
 /// Finds the cells of the record that begins a text.
 pub(super) fn split(text: &[u8], delimiter: u8, behind: Behind, cells: &mut Vec<Cell>) -> Split {
     cells.clear();
-    if let Some(bytes) = line_end(text, 0) {
-        return Split::Blank(Extent { bytes, lines: 1 });
+    match line_end(text, 0, behind) {
+        Some(LineEnd::At(bytes)) => return Split::Blank(Extent { bytes, lines: 1 }),
+        Some(LineEnd::Unknown) => return Split::Open(Openness::Bare),
+        None => {}
     }
     let (mut at, mut lines) = (0, 1);
     loop {
         let next = if text.get(at) == Some(&QUOTE) {
             let (cell, next) = quoted(text, at + 1, behind);
-            lines += newlines(cell.bytes(text));
+            lines += line_ends(cell.bytes(text));
             cells.push(cell);
             let Some(next) = next else {
                 return Split::Open(Openness::Quoted);
@@ -91,7 +93,11 @@ pub(super) fn split(text: &[u8], delimiter: u8, behind: Behind, cells: &mut Vec<
             next
         } else {
             let next = bare_end(text, at, delimiter);
-            cells.push(bare(text, at, next));
+            cells.push(Cell {
+                begin: at,
+                end: next,
+                quotes: Quotes::Single,
+            });
             next
         };
         match text.get(next) {
@@ -105,39 +111,39 @@ pub(super) fn split(text: &[u8], delimiter: u8, behind: Behind, cells: &mut Vec<
 
 /// What a record is whose last cell has this byte behind it, which is not a delimiter.
 fn end_at(text: &[u8], at: usize, lines: u64, behind: Behind) -> Split {
-    if let Some(bytes) = line_end(text, at) {
-        return Split::Record(Extent { bytes, lines });
+    match line_end(text, at, behind) {
+        Some(LineEnd::At(bytes)) => Split::Record(Extent { bytes, lines }),
+        Some(LineEnd::Unknown) => Split::Open(Openness::Bare),
+        None => Split::BehindQuote,
     }
-    if text[at..] == *b"\r" && behind == Behind::More {
-        return Split::Open(Openness::Bare);
-    }
-    Split::BehindQuote
 }
 
-/// Where the next line begins if a line ends here.
-fn line_end(text: &[u8], at: usize) -> Option<usize> {
-    match text[at..] {
-        [b'\n', ..] => Some(at + 1),
-        [b'\r', b'\n', ..] => Some(at + 2),
+/// A line end at a place of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineEnd {
+    /// The next line begins here.
+    At(usize),
+    /// The text ends with a carriage return that a line feed may follow.
+    Unknown,
+}
+
+/// The line end here. `None` if no line ends here.
+pub(super) fn line_end(text: &[u8], at: usize, behind: Behind) -> Option<LineEnd> {
+    match text.get(at..)? {
+        [b'\n', ..] => Some(LineEnd::At(at + 1)),
+        [b'\r', b'\n', ..] => Some(LineEnd::At(at + 2)),
+        [b'\r'] if behind == Behind::More => Some(LineEnd::Unknown),
+        [b'\r', ..] => Some(LineEnd::At(at + 1)),
         _ => None,
     }
 }
 
 fn bare_end(text: &[u8], begin: usize, delimiter: u8) -> usize {
-    let ends = |byte: &u8| *byte == delimiter || *byte == b'\n';
+    let ends = |byte: &u8| *byte == delimiter || *byte == b'\n' || *byte == b'\r';
     text[begin..]
         .iter()
         .position(ends)
         .map_or(text.len(), |length| begin + length)
-}
-
-fn bare(text: &[u8], begin: usize, next: usize) -> Cell {
-    let has_return = text.get(next) == Some(&b'\n') && text[begin..next].ends_with(b"\r");
-    Cell {
-        begin,
-        end: next - usize::from(has_return),
-        quotes: Quotes::Single,
-    }
 }
 
 /// The cell behind an opening quote, and what is behind its closing one if that is in the text.
@@ -160,8 +166,14 @@ fn quoted(text: &[u8], begin: usize, behind: Behind) -> (Cell, Option<usize>) {
     (Cell { begin, end, quotes }, None)
 }
 
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+/// How many lines end in a text.
+fn line_ends(text: &[u8]) -> u64 {
+    let is_end = |(at, byte): (usize, &u8)| match byte {
+        b'\n' => true,
+        b'\r' => text.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    text.iter().enumerate().filter(|it| is_end(*it)).count() as u64
 }
 
 #[cfg(test)]
@@ -184,10 +196,10 @@ mod tests {
                 }
             };
             let (record, behind) = rest.split_at(extent.bytes);
-            let has_end = record.ends_with('\n');
+            let has_end = record.ends_with(['\n', '\r']);
             assert_eq!(
                 extent.lines,
-                newlines(record.as_bytes()) + u64::from(!has_end)
+                line_ends(record.as_bytes()) + u64::from(!has_end)
             );
             rest = behind;
         }
@@ -208,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_are_those_of_the_crate_csv(text in "([ab é\",\n]|\"\"|\r\n){0,40}") {
+        fn records_are_those_of_the_crate_csv(text in "([ab é\",\n\r]|\"\"|\r\n){0,40}") {
             if let Some(records) = records(&text) {
                 prop_assert_eq!(records, records_of_the_crate(&text));
             }

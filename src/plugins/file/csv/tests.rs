@@ -2,7 +2,7 @@
 
 use crate::plugins::file::bench::Bench;
 use crate::plugins::file::source::RECORD_BYTES_MAX;
-use crate::plugins::{PluginError, Start};
+use crate::plugins::{PluginError, Polled, ReadSegments, Start};
 use insta::assert_snapshot;
 
 fn bench(params: &str, content: impl AsRef<[u8]>) -> Bench {
@@ -47,7 +47,7 @@ x1,2,true
     {"delay":8,"share":0.5,"late":false}
     flights.csv line 4: expected an integer in column `delay`, found `x1`: "x1,2,true"
     flights.csv line 5: expected true or false in column `late`, found `yes`: "2,,yes"
-    flights.csv line 6: expected a number in column `share`, found `0.x`: "3,0.x,true"
+    flights.csv line 6: expected a number within ±1.8e308 in column `share`, found `0.x`: "3,0.x,true"
     flights.csv line 7: expected 3 columns, found 2: "4,1"
     flights.csv line 8: expected 3 columns, found 4: "5,1,true,"
     flights.csv line 9: expected a delimiter or the end of the line behind the closing quote of column `share`: "6,\"1\"0,true"
@@ -68,36 +68,104 @@ fn lines_are_counted_through_quoted_line_ends() {
 }
 
 #[test]
-fn a_quote_that_never_closes_costs_its_own_line() {
-    let content = "a,b\n1,\"open\n2,x\n\"3\n4,y";
+fn nothing_between_the_quotes_of_a_rejected_row_becomes_a_row() {
+    let content = "a,b\n1,\"open\n2,x\n\"3\n4,y\n5,\"open\n6,x\n7,y";
     assert_snapshot!(bench("{}", content).transcript(), @r#"
-    {"a":"2","b":"x"}
     {"a":"4","b":"y"}
-    flights.csv line 2: expected a delimiter or the end of the line behind the closing quote of column `b`: "1,\"open"
-    flights.csv line 4: the quote that opens column `a` is not closed in the rest of the file: "\"3"
+    flights.csv line 2: expected a delimiter or the end of the line behind the closing quote of column `b`; the row has 3 lines: "1,\"open\n2,x\n\"3"
+    flights.csv line 6: the quote that opens column `b` is not closed in the rest of the file; the row has 2 lines: "5,\"open\n6,x\n7,y"
     "#);
 }
 
 #[test]
-fn a_row_that_is_too_long_is_rejected_whatever_is_in_it() {
+fn a_row_that_is_too_long_is_rejected_to_its_end() {
     let long = "x".repeat(RECORD_BYTES_MAX);
-    let content = format!("a,b\n1,{long}\n2,ok\n3,\"{long}\n4,ok\n5,\"{long}\"\n6,ok\n");
+    let content = format!("a,b\n1,{long}\n2,ok\n3,\"{long}\n4,no\n5,\"\"no{long}\"\n6,ok\n");
     let read = bench("{}", content).read();
     let kept = read
         .segments
         .iter()
         .map(|row| row.get("a").unwrap().as_str().unwrap());
-    assert_eq!(kept.collect::<Vec<_>>(), ["2", "4", "6"]);
+    assert_eq!(kept.collect::<Vec<_>>(), ["2", "6"]);
     let rejected = read
         .rejected
         .iter()
         .map(|it| format!("{}: {}", it.place, it.reason));
     assert_snapshot!(rejected.collect::<Vec<_>>().join("\n"), @r"
-    flights.csv line 2: expected a row shorter than 1048576 bytes
-    flights.csv line 4: the quote that opens column `b` is not closed within 1048576 bytes
-    flights.csv line 6: the quote that opens column `b` is not closed within 1048576 bytes
+    flights.csv line 2: expected a row of at most 1048576 bytes
+    flights.csv line 4: expected a row of at most 1048576 bytes; the row has 3 lines
     ");
     assert!(read.rejected.iter().all(|it| it.raw.len() <= 1024));
+}
+
+#[test]
+fn a_row_of_the_longest_length_is_read() {
+    for end in ["", "\n", "\r\n", "\r"] {
+        for (length, rows) in [(RECORD_BYTES_MAX, 1), (RECORD_BYTES_MAX + 1, 0)] {
+            let row = "x".repeat(length);
+            let read = bench("{}", format!("a{end}\n{row}{end}")).read();
+            assert_eq!(read.segments.len(), rows, "{length} {end:?}");
+            assert_eq!(read.rejected.len(), 1 - rows, "{length} {end:?}");
+        }
+    }
+}
+
+#[test]
+fn lines_may_end_with_carriage_returns_alone() {
+    let params = r#"{"types": {"n": "int"}}"#;
+    assert_snapshot!(bench(params, "n,word\r1,a\r\r2,\"b\rc\"\rx,d\r").transcript(), @r#"
+    {"n":1,"word":"a"}
+    {"n":2,"word":"b\rc"}
+    flights.csv line 6: expected an integer in column `n`, found `x`: "x,d"
+    "#);
+}
+
+#[test]
+fn a_number_that_no_float_holds_is_rejected() {
+    let params = r#"{"types": {"x": "float"}}"#;
+    let content = "x\n1.7e308\n1e309\n-1e309\ninf\nNaN\n";
+    let read = bench(params, content).read();
+    assert_eq!(read.segments.len(), 1);
+    let reasons: Vec<_> = read.rejected.iter().map(|it| it.reason.as_str()).collect();
+    assert_eq!(reasons.len(), 4);
+    assert_snapshot!(reasons[0], @"expected a number within ±1.8e308 in column `x`, found `1e309`");
+}
+
+#[test]
+fn a_file_that_is_no_text_in_utf_8_says_what_it_is() {
+    let refused = |content: &[u8]| refusal(&bench("{}", content), Start::Fresh);
+    let wide: Vec<u8> = "a,b\n1,2\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_snapshot!(refused(&wide), @"/data/flights.csv: it is UTF-16LE and not UTF-8; convert it, as with `iconv -f UTF-16LE -t UTF-8`");
+    assert_snapshot!(refused(&[&b"\xff\xfe"[..], &wide].concat()), @"/data/flights.csv: it is UTF-16 and not UTF-8; convert it, as with `iconv -f UTF-16 -t UTF-8`");
+    assert_snapshot!(refused(b"\x28\xb5\x2f\xfd\x04"), @"/data/flights.csv: it is compressed with zstd, which is not read here; decompress it, or compress it with gzip");
+    assert_snapshot!(refused(b"\x1f\x8b\x08\0"), @"/data/flights.csv: it is compressed with gzip, and its name does not end in .gz; rename it");
+}
+
+#[test]
+fn every_row_is_read_by_one_slot_whatever_its_cells_hold() {
+    let row = |n: usize| format!("{n},\"{}\n{n},no\n\"\"\r\n\"\n", "q,\n".repeat(n % 7));
+    let content: String = (0..300).map(row).collect();
+    let bench = bench(r#"{"split": "lines"}"#, format!("n,text\n{content}"));
+    let survey = bench.survey();
+    for slots in [1, 2, 3, 8] {
+        let mut read = ReadSegments::default();
+        for rank in 0..slots {
+            let mut input = bench
+                .input_of_slot(Start::Fresh, &survey, (rank, slots))
+                .unwrap();
+            while input.poll(7, &mut read).unwrap() == Polled::More {}
+        }
+        let rows = read
+            .segments
+            .iter()
+            .map(|row| row.get("n").unwrap().as_str().unwrap());
+        let rows: Vec<usize> = rows.map(|n| n.parse().unwrap()).collect();
+        assert_eq!(rows, (0..300).collect::<Vec<_>>(), "{slots} slots");
+        assert_eq!(read.rejected, []);
+    }
 }
 
 #[test]
