@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use super::console::Form;
 use super::log::args::LogVerb;
 use crate::config::{CoordinationAccess, LogConfig, LogFormat, LogLevel};
 use crate::ids::JobId;
@@ -16,8 +17,21 @@ use std::path::PathBuf;
 Exit codes: 0 done; 1 the job was killed, or it did not work; 2 the input is wrong; 3 the node \
 failed by itself; 130 and 143 ended by Ctrl-C and by SIGTERM.")]
 pub(super) struct Cli {
+    /// Answer in JSON, one line for each answer; errors stay text, on standard error
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     pub(super) verb: Verb,
+}
+
+impl Cli {
+    /// The form of answers.
+    pub(super) fn form(&self) -> Form {
+        match self.json {
+            true => Form::Json,
+            false => Form::Text,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

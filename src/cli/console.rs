@@ -1,25 +1,43 @@
-//! What people read: answers on standard output, the rest on standard error.
+//! Standard output and standard error: answers on the one, complaints and progress on the other.
 
 use super::exit::Exit;
 use super::line_queue::{LineQueue, drain_all};
+use serde_json::Value;
+use std::env;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
-/// Where people read. A reader that is gone, as in `| head`, is no error.
+/// The output of the command. Every answer goes through [`Console::answer`], where its form is
+/// chosen and errors of writing are noticed.
 pub(super) struct Console {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
+    form: Form,
     progress: Progress,
-    /// What progress said last.
+    /// The latest progress line.
     shown: String,
-    reader: Reader,
+    output: Output,
 }
 
-/// Whether anybody reads the answers.
+/// The form of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reader {
-    Listens,
-    Gone,
+pub(super) enum Form {
+    /// For people.
+    Text,
+    /// One line of JSON for each answer, for programs.
+    Json,
+}
+
+/// Whether answers can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Open,
+    /// The reader has closed its end, as in `| head`, which is no error.
+    Closed,
+    /// A write has failed; that was complained of.
+    Failed,
 }
 
 /// How progress is shown.
@@ -48,15 +66,16 @@ impl Console {
     pub(super) fn of_process() -> Self {
         let is_terminal = io::stderr().is_terminal();
         Console {
-            out: Box::new(io::stdout()),
+            out: standard_output(),
             err: Box::new(io::stderr()),
+            form: Form::Text,
             progress: if is_terminal {
                 Progress::Rewritten
             } else {
                 Progress::Lines
             },
             shown: String::new(),
-            reader: Reader::Listens,
+            output: Output::Open,
         }
     }
 
@@ -70,28 +89,89 @@ impl Console {
         Ok(queue)
     }
 
-    /// From now on no answer waits for its reader.
+    /// From now on no answer waits for its reader, beyond a moment in which an error of writing shows.
     pub(super) fn queue_answers(&mut self) -> Result<(), Exit> {
         let queue = LineQueue::before(&io::stdout()).map_err(|error| {
             self.complain(format!("cannot queue lines for standard output: {error}"));
             Exit::Failed
         })?;
-        self.out = Box::new(queue);
+        self.out = Box::new(queue.reporting());
         Ok(())
     }
 
-    /// An answer.
-    pub(super) fn say(&mut self, text: impl Display) {
-        let written = writeln!(self.out, "{}", printable(&text.to_string()));
-        if written.and_then(|()| self.out.flush()).is_err() {
-            self.reader = Reader::Gone;
+    /// Chooses the form of all answers from now on.
+    pub(super) fn answer_in(&mut self, form: Form) {
+        self.form = form;
+    }
+
+    /// Writes an answer in the form that was chosen. The first write that fails is complained of,
+    /// and decides the [exit code](Self::exit).
+    pub(super) fn answer(&mut self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) {
+        if self.output != Output::Open {
+            return;
+        }
+        let answer = match self.form {
+            Form::Json => escaped(&json().to_string()),
+            Form::Text => printable(&text()),
+        };
+        self.write_out(&format!("{answer}\n"));
+    }
+
+    /// Writes an answer that people get as a complaint instead.
+    pub(super) fn answer_programs(&mut self, json: impl FnOnce() -> Value) {
+        if self.form == Form::Json {
+            self.answer(json, String::new);
         }
     }
 
-    /// Whether somebody still reads the answers, as far as is known: whoever has no end of them to
-    /// give can stop when not.
+    /// Writes text that is meant for people in any case, such as help, as it is.
+    pub(super) fn print(&mut self, text: &str) {
+        self.write_out(text);
+    }
+
+    /// Writes an error text as it is.
+    pub(super) fn print_error(&mut self, text: &str) {
+        let _ = self.err.write_all(text.as_bytes());
+    }
+
+    fn write_out(&mut self, text: &str) {
+        let written = self.out.write_all(text.as_bytes());
+        let written = written.and_then(|()| self.out.flush());
+        self.note(written);
+    }
+
+    fn note(&mut self, written: io::Result<()>) {
+        match written {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.output = Output::Closed;
+            }
+            Err(error) => {
+                self.output = Output::Failed;
+                self.complain(format!(
+                    "cannot write to standard output, so the answer is not complete: {error}"
+                ));
+            }
+        }
+    }
+
+    /// Whether further answers can be written, so that a command that follows something can stop
+    /// when they cannot.
     pub(super) fn is_read(&self) -> bool {
-        self.reader == Reader::Listens
+        self.output == Output::Open
+    }
+
+    /// The exit of the process: a success whose answer could not be written is a failure.
+    pub(super) fn exit(&mut self, exit: Exit) -> Exit {
+        if self.output == Output::Open {
+            // A queue may have met an error meanwhile.
+            let flushed = self.out.flush();
+            self.note(flushed);
+        }
+        match (exit, self.output) {
+            (Exit::Done, Output::Failed) => Exit::Failed,
+            (exit, _) => exit,
+        }
     }
 
     /// Something that is wrong.
@@ -129,6 +209,34 @@ impl Console {
     pub(super) fn progress(&self) -> Progress {
         self.progress
     }
+}
+
+/// Standard output as a file, since the one of the standard library hides some errors.
+fn standard_output() -> Box<dyn Write> {
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(File::from(descriptor)),
+        Err(_) => Box::new(io::stdout()),
+    }
+}
+
+/// Whether text to this stream may have colours: to a terminal that knows them, unless `NO_COLOR` is
+/// set to anything (<https://no-color.org>).
+pub(super) fn has_colours(stream: &impl IsTerminal) -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    stream.is_terminal() && !is_set("NO_COLOR") && !is_dumb
+}
+
+/// JSON in which a terminal finds nothing to obey. Control characters are within strings only.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c.is_control() {
+            true => escaped += &format!("\\u{:04x}", u32::from(c)),
+            false => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// Names and causes come from others: what a terminal would obey is shown as a mark.
@@ -172,12 +280,30 @@ pub(super) mod tests {
             Console {
                 out,
                 err,
+                form: Form::Text,
                 progress,
                 shown: String::new(),
-                reader: Reader::Listens,
+                output: Output::Open,
             },
             written,
         )
+    }
+
+    /// A stream that answers every write with an error.
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn say(console: &mut Console, text: &str) {
+        console.answer(|| Value::from(text), || text.to_owned());
     }
 
     #[test]
@@ -204,7 +330,43 @@ pub(super) mod tests {
     #[test]
     fn what_others_named_cannot_steer_the_terminal() {
         let (mut console, written) = console(Progress::Lines);
-        console.say("a\x1b[2Jb\nc");
+        say(&mut console, "a\x1b[2Jb\nc");
         assert_eq!(written.text(), "a\u{fffd}[2Jb\nc\n");
+    }
+
+    #[test]
+    fn an_answer_for_programs_is_one_line_of_json_that_cannot_steer_the_terminal() {
+        let (mut console, written) = console(Progress::Lines);
+        console.form = Form::Json;
+        let text = "a\u{9b}2Jb\nc\u{7f}\x1b";
+        say(&mut console, text);
+        assert_eq!(written.text(), "\"a\\u009b2Jb\\nc\\u007f\\u001b\"\n");
+        assert_eq!(
+            serde_json::from_str::<Value>(&written.text()).unwrap(),
+            text
+        );
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_written_is_complained_of_once_and_fails() {
+        let (mut console, written) = console(Progress::Lines);
+        console.out = Box::new(Broken(io::ErrorKind::StorageFull));
+        say(&mut console, "a");
+        say(&mut console, "b");
+        let told =
+            "cannot write to standard output, so the answer is not complete: no storage space\n";
+        assert_eq!(written.text(), told);
+        assert_eq!(console.exit(Exit::Done), Exit::Failed);
+        assert_eq!(console.exit(Exit::BadInput), Exit::BadInput);
+        assert!(!console.is_read());
+    }
+
+    #[test]
+    fn a_reader_that_closed_its_pipe_is_no_error() {
+        let (mut console, written) = console(Progress::Lines);
+        console.out = Box::new(Broken(io::ErrorKind::BrokenPipe));
+        say(&mut console, "a");
+        assert_eq!((written.text().as_str(), console.is_read()), ("", false));
+        assert_eq!(console.exit(Exit::Done), Exit::Done);
     }
 }

@@ -8,6 +8,7 @@ use super::logging;
 use super::signals::Signals;
 use crate::config::LogConfig;
 use crate::node::{access, publish};
+use serde_json::json;
 use std::time::Duration;
 use zookeeper_embedded::{Config, Server, StartError};
 
@@ -36,8 +37,12 @@ async fn serve(config: Config, console: &mut Console) -> Exit {
         Ok(signals) => signals,
         Err(exit) => return exit,
     };
-    let kept = match &config.data_dir {
-        Some(folder) => format!("data in {}", folder.display()),
+    let folder = config
+        .data_dir
+        .as_ref()
+        .map(|folder| folder.display().to_string());
+    let kept = match &folder {
+        Some(folder) => format!("data in {folder}"),
         None => "in memory only".to_owned(),
     };
     let started = tokio::select! {
@@ -53,10 +58,11 @@ async fn serve(config: Config, console: &mut Console) -> Exit {
     };
     // Before it says that it listens: who reads that may connect at once.
     let _published = publish(&server);
-    console.say(format!(
-        "coordination listens on {}, {kept}",
-        server.address()
-    ));
+    let address = server.address().to_string();
+    console.answer(
+        || json!({ "coordination": address, "data-dir": folder }),
+        || format!("coordination listens on {address}, {kept}"),
+    );
     tokio::select! {
         signal = signals.next() => {
             tracing::info!(?signal, "coordination stops");

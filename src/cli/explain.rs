@@ -20,7 +20,8 @@ fn ask(args: &ExplainArgs, console: &mut Console) -> Result<Exit, ClientError> {
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }
-    console.say(explained(&answer.body));
+    let job = &answer.body;
+    console.answer(|| job.clone(), || explained(job));
     Ok(Exit::Done)
 }
 

@@ -5,7 +5,7 @@ use super::client::{Client, ClientError, finish, number};
 use super::console::Console;
 use super::exit::Exit;
 use crate::nearest::counted;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Has a node collect the log.
 pub(super) fn gc(args: &GcArgs, console: &mut Console) -> Exit {
@@ -18,13 +18,17 @@ fn ask(args: &GcArgs, console: &mut Console) -> Result<Exit, ClientError> {
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }
-    let collected = &answer.body["collected"];
+    let body = &answer.body;
+    console.answer(|| body.clone(), || collected(&body["collected"]));
+    Ok(Exit::Done)
+}
+
+fn collected(collected: &Value) -> String {
     if collected.is_null() {
-        console.say("another node has collected the log further meanwhile");
-        return Ok(Exit::Done);
+        return "another node has collected the log further meanwhile".into();
     }
     let figure = |key| number(collected, key);
-    console.say(format!(
+    format!(
         "the log is collected up to entry {}: {} left, and an origin of {}; data of {} and of {} that \
          nobody took is deleted",
         figure("position"),
@@ -32,6 +36,5 @@ fn ask(args: &GcArgs, console: &mut Console) -> Result<Exit, ClientError> {
         counted(figure("origin-bytes"), "byte", "bytes"),
         counted(figure("jobs"), "job", "jobs"),
         counted(figure("not-taken"), "submission", "submissions"),
-    ));
-    Ok(Exit::Done)
+    )
 }

@@ -24,10 +24,15 @@ fn all(client: &Client, console: &mut Console) -> Result<Exit, ClientError> {
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }
-    let jobs = answer.body["jobs"].as_array().cloned().unwrap_or_default();
+    let list = &answer.body;
+    console.answer(|| list.clone(), || listed(list));
+    Ok(Exit::Done)
+}
+
+fn listed(list: &Value) -> String {
+    let jobs = list["jobs"].as_array().map_or(&[][..], Vec::as_slice);
     if jobs.is_empty() {
-        console.say("no jobs; submit one with `onyx-node submit JOB`");
-        return Ok(Exit::Done);
+        return "no jobs; submit one with `onyx-node submit JOB`".into();
     }
     let mut rows = vec![["ID", "NAME", "STATE", "PEERS", "WHY"].map(String::from)];
     rows.extend(jobs.iter().map(|job| {
@@ -37,8 +42,7 @@ fn all(client: &Client, console: &mut Console) -> Result<Exit, ClientError> {
         let name = name.unwrap_or_else(|| "-".into());
         [id, name, state, number(job, "peers").to_string(), why]
     }));
-    console.say(table(&rows));
-    Ok(Exit::Done)
+    table(&rows)
 }
 
 fn one(client: &Client, id: &str, console: &mut Console) -> Result<Exit, ClientError> {
@@ -46,7 +50,8 @@ fn one(client: &Client, id: &str, console: &mut Console) -> Result<Exit, ClientE
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }
-    console.say(described(&answer.body));
+    let job = &answer.body;
+    console.answer(|| job.clone(), || described(job));
     Ok(Exit::Done)
 }
 

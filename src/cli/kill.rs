@@ -1,7 +1,7 @@
 //! `onyx-node kill`: ends a job early.
 
 use super::args::KillArgs;
-use super::client::{Client, ClientError, finish};
+use super::client::{Client, ClientError, finish, text};
 use super::console::Console;
 use super::exit::Exit;
 use super::jobs::path_segment;
@@ -18,6 +18,10 @@ fn ask(args: &KillArgs, console: &mut Console) -> Result<Exit, ClientError> {
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }
-    console.say(format!("job {} is killed", args.id));
+    let killed = &answer.body;
+    console.answer(
+        || killed.clone(),
+        || format!("job {} is killed", text(killed, "id")),
+    );
     Ok(Exit::Done)
 }

@@ -29,6 +29,8 @@ struct State {
     dropped: u64,
     /// Whether the thread has bytes that it has not written.
     is_writing: bool,
+    /// The first error of writing that has not been reported.
+    failure: Option<io::Error>,
 }
 
 /// The most bytes that wait. The thread holds at most as many.
@@ -69,6 +71,11 @@ impl LineQueue {
         }
     }
 
+    /// The same queue, as one that reports errors of writing.
+    pub(super) fn reporting(self) -> Reporting {
+        Reporting(self)
+    }
+
     /// Waits until all is written, but no longer than this.
     pub(super) fn drain(&self, limit: Duration) {
         let state = self.0.state();
@@ -94,6 +101,23 @@ impl Drop for DrainedAtTheEnd {
     }
 }
 
+/// A queue whose `flush` waits a moment for the thread and reports its errors.
+pub(super) struct Reporting(LineQueue);
+
+/// How long `flush` waits for a write to end, which takes longer only if the reader has stalled.
+const REPORT_LIMIT: Duration = Duration::from_millis(200);
+
+impl Write for Reporting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.drain(REPORT_LIMIT);
+        self.0.0.state().failure.take().map_or(Ok(()), Err)
+    }
+}
+
 impl Write for LineQueue {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.push(bytes);
@@ -114,8 +138,7 @@ impl Shared {
         let mut batch = Vec::new();
         loop {
             let dropped = self.take(&mut batch);
-            // There is nobody to report a failure of this stream to; its reader is gone, mostly.
-            let _ = stream.write_all(&batch);
+            let written = stream.write_all(&batch);
             batch.clear();
             if dropped > 0 {
                 tracing::warn!(
@@ -123,7 +146,12 @@ impl Shared {
                     "log lines were dropped: they are not read as fast as they are written"
                 );
             }
-            self.state().is_writing = false;
+            let mut state = self.state();
+            state.is_writing = false;
+            if let Err(error) = written {
+                state.failure.get_or_insert(error);
+            }
+            drop(state);
             self.changed.notify_all();
         }
     }
@@ -158,6 +186,18 @@ mod tests {
         let mut read = [0; 8];
         reader.read_exact(&mut read).unwrap();
         assert_eq!(&read, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn an_error_of_writing_is_reported_once() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let queue = LineQueue::writing_to(full.into()).unwrap();
+        let mut reporting = queue.clone().reporting();
+        reporting.write_all(b"one\n").unwrap();
+        queue.drain(Duration::MAX);
+        let error = reporting.flush().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        reporting.flush().unwrap();
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Where the log of a node in this process goes: to standard error, as text or JSON. A reader that stalls
 //! stops no work.
 
-use super::console::{CLEAR_LINE, Console, Progress};
+use super::console::{CLEAR_LINE, Console, Progress, has_colours};
 use super::exit::Exit;
 use super::line_queue::LineQueue;
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
@@ -40,7 +40,7 @@ pub(super) fn start(
         LogFormat::Text => {
             let text = fmt::layer()
                 .with_writer(writer)
-                .with_ansi(io::stderr().is_terminal());
+                .with_ansi(has_colours(&io::stderr()));
             text.with_filter(targets).boxed()
         }
         LogFormat::Json => {

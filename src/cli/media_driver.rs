@@ -50,13 +50,17 @@ fn run(config: &NodeConfig, console: &mut Console) -> Exit {
 #[cfg(feature = "aeron")]
 async fn serve(driver: crate::messaging::aeron::MediaDriver, console: &mut Console) -> Exit {
     use super::signals::Signals;
+    use serde_json::json;
 
     let mut signals = match Signals::take(console) {
         Ok(signals) => signals,
         Err(exit) => return exit,
     };
-    let directory = driver.directory().display();
-    console.say(format!("the media driver works at {directory}"));
+    let directory = driver.directory().display().to_string();
+    console.answer(
+        || json!({ "media-driver": directory }),
+        || format!("the media driver works at {directory}"),
+    );
     tokio::select! {
         signal = signals.next() => {
             tracing::info!(?signal, "the media driver stops");

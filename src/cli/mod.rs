@@ -30,6 +30,7 @@ use clap::Parser;
 use console::Console;
 use exit::Exit;
 use line_queue::DrainedAtTheEnd;
+use std::io;
 use std::process::ExitCode;
 
 /// Does what the arguments of this process say, and answers with its exit code.
@@ -41,15 +42,10 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come this way too, and go to standard output.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::BadInput.into()
-            } else {
-                Exit::Done.into()
-            };
+            return explain(&error, &mut console).into();
         }
     };
+    console.answer_in(cli.form());
     let _drained = DrainedAtTheEnd;
     let exit = match cli.verb {
         Verb::Run(args) => run::run(&args, &mut console),
@@ -65,5 +61,24 @@ pub fn main() -> ExitCode {
         Verb::MediaDriver(args) => media_driver::media_driver(&args, &mut console),
         Verb::Coordination(args) => coordination::coordination(&args, &mut console),
     };
-    exit.into()
+    console.exit(exit).into()
+}
+
+/// Writes what clap has to say: help and the version as answers, the rest as complaints.
+fn explain(error: &clap::Error, console: &mut Console) -> Exit {
+    let text = error.render();
+    let has_colours = match error.use_stderr() {
+        true => console::has_colours(&io::stderr()),
+        false => console::has_colours(&io::stdout()),
+    };
+    let text = match has_colours {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    };
+    if error.use_stderr() {
+        console.print_error(&text);
+        return Exit::BadInput;
+    }
+    console.print(&text);
+    console.exit(Exit::Done)
 }

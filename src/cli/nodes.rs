@@ -20,7 +20,8 @@ fn ask(client: &Client, console: &mut Console) -> Result<Exit, ClientError> {
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }
-    console.say(described(&answer.body));
+    let list = &answer.body;
+    console.answer(|| list.clone(), || described(list));
     Ok(Exit::Done)
 }
 

@@ -122,13 +122,14 @@ async fn run_on_a_node(
             let vocabulary = &registry.vocabulary();
             let (outcome, report) = (&outcome, &report);
             let time = clock.now();
-            console.say(Summary {
+            let summary = Summary {
                 job: &job,
                 vocabulary,
                 outcome,
                 report,
                 time,
-            });
+            };
+            console.answer(|| summary.to_json(), || summary.to_string());
             tell_why_killed(&job, outcome, console)
         }
         Err(ending) => ending.tell(&job, console),
@@ -142,7 +143,7 @@ async fn run_on_a_node(
             Ok(()) => exit,
             Err(what) => {
                 console.complain(what);
-                exit.at_once()
+                console.exit(exit).at_once()
             }
         },
         signal = signals.next() => Exit::from(signal).at_once(),

@@ -7,6 +7,7 @@ use super::logging;
 use super::signals::Signals;
 use crate::config::{ConfigError, NodeConfig};
 use crate::node::{Node, NodeBuilder};
+use serde_json::json;
 
 /// Runs a node.
 pub(super) fn start(args: &StartArgs, console: &mut Console) -> Exit {
@@ -57,7 +58,11 @@ async fn serve(config: NodeConfig, console: &mut Console) -> Exit {
         Err(exit) => return exit,
     };
     if let Some(address) = node.http_address() {
-        console.say(format!("onyx-node listens on http://{address}"));
+        let url = format!("http://{address}");
+        console.answer(
+            || json!({ "http": url }),
+            || format!("onyx-node listens on {url}"),
+        );
     }
     tokio::select! {
         signal = signals.next() => {

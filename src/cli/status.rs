@@ -6,7 +6,7 @@ use super::console::Console;
 use super::exit::Exit;
 use super::table::table;
 use crate::nearest::counted;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Tells how a node is doing. Succeeds when the node is ready.
 pub(super) fn status(args: &StatusArgs, console: &mut Console) -> Exit {
@@ -16,14 +16,15 @@ pub(super) fn status(args: &StatusArgs, console: &mut Console) -> Exit {
 
 fn ask(client: &Client, console: &mut Console) -> Result<Exit, ClientError> {
     let ready = client.get("/health/ready")?;
-    console.say(health(&ready.body));
     let tree = client.get("/peers")?;
     if !tree.is_success() {
         return Ok(tree.complain(console));
     }
-    let mut rows = vec![["ACTOR", "STATE", "RESTARTS", "LAST CAUSE"].map(String::from)];
-    add_actor(&mut rows, &tree.body, 0);
-    console.say(table(&rows));
+    let (health, tree) = (&ready.body, &tree.body);
+    console.answer(
+        || json!({ "health": health, "actors": tree }),
+        || format!("{}\n{}", described(health), actors(tree)),
+    );
     Ok(if ready.is_success() {
         Exit::Done
     } else {
@@ -31,7 +32,13 @@ fn ask(client: &Client, console: &mut Console) -> Result<Exit, ClientError> {
     })
 }
 
-fn health(body: &Value) -> String {
+fn actors(tree: &Value) -> String {
+    let mut rows = vec![["ACTOR", "STATE", "RESTARTS", "LAST CAUSE"].map(String::from)];
+    add_actor(&mut rows, tree, 0);
+    table(&rows)
+}
+
+fn described(body: &Value) -> String {
     let mut shown = format!(
         "{}: {} of {}, log position {}",
         text(body, "status"),
@@ -62,7 +69,6 @@ fn add_actor(rows: &mut Vec<[String; 4]>, actor: &Value, depth: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_node_that_is_not_ready_says_why() {
@@ -74,7 +80,7 @@ mod tests {
             "reasons": ["3 of 4 peers have joined"],
         });
         let shown = "not-ready: 3 of 4 peers, log position none\n  3 of 4 peers have joined";
-        assert_eq!(health(&body), shown);
+        assert_eq!(described(&body), shown);
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn send(args: &SubmitArgs, file: JobFile, console: &mut Console) -> Result<Exit,
         return Ok(refused(&answer, file, &registry, console));
     }
     let id = text(&answer.body, "id").to_owned();
-    console.say(&id);
+    console.answer(|| answer.body.clone(), || id.clone());
     if args.wait {
         wait(&client, &id, console)
     } else {
@@ -67,12 +67,14 @@ fn wait(client: &Client, id: &str, console: &mut Console) -> Result<Exit, Client
         match text(job, "state") {
             "completed" => {
                 console.end_progress();
-                console.say(format!("job {name}: completed"));
+                console.answer(|| job.clone(), || format!("job {name}: completed"));
                 return Ok(Exit::Done);
             }
             "killed" => {
                 console.end_progress();
                 let exception = job["exception"].as_str().unwrap_or("nobody said why");
+                // The text of it is a complaint; programs get the job.
+                console.answer_programs(|| job.clone());
                 console.complain(format!("job {name} was killed: {exception}"));
                 return Ok(Exit::Failed);
             }

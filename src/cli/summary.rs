@@ -7,8 +7,9 @@ use crate::files::is_in_place;
 use crate::job::vocabulary::{KeyKind, Vocabulary};
 use crate::job::{Job, Task, TaskKind};
 use crate::plugins::file_names::{of_all_slots, unfinished};
-use crate::segment::Value;
+use crate::segment;
 use crate::task::counters::TaskFigures;
+use serde_json::{Value, json};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,14 @@ pub(super) struct Summary<'a> {
     pub(super) outcome: &'a JobOutcome,
     pub(super) report: &'a JobReport,
     pub(super) time: Millis,
+}
+
+/// A file that an output has written.
+enum Written {
+    /// Under its name.
+    File(PathBuf),
+    /// The part of a file that a killed job has left.
+    Part(PathBuf),
 }
 
 impl fmt::Display for Summary<'_> {
@@ -59,6 +68,28 @@ impl fmt::Display for Summary<'_> {
 }
 
 impl Summary<'_> {
+    /// For programs: what `GET /jobs/{id}` answers, with the time and the files of outputs.
+    pub(super) fn to_json(&self) -> Value {
+        let mut summary = json!(self.report);
+        summary["time-ms"] = json!(self.time.0);
+        let outputs = self.job.catalog.iter();
+        let outputs = outputs.filter(|task| task.kind == TaskKind::Output);
+        let outputs = outputs.map(|task| {
+            let files = self.files(task);
+            let paths = files.iter().map(|written| match written {
+                Written::File(path) => json!({ "path": path, "is-finished": true }),
+                Written::Part(path) => json!({ "path": path, "is-finished": false }),
+            });
+            json!({
+                "task": task.name,
+                "rows": self.figures(task).written,
+                "files": paths.collect::<Vec<Value>>(),
+            })
+        });
+        summary["outputs"] = outputs.collect();
+        summary
+    }
+
     fn figures(&self, task: &Task) -> TaskFigures {
         let mut tasks = self.report.tasks.iter();
         tasks
@@ -73,20 +104,27 @@ impl Summary<'_> {
         }
         let rows = grouped(self.figures(task).written);
         write!(f, "\n  {}: {rows} rows", task.name)?;
-        for path in self.output_paths(task) {
-            match self.outcome {
-                JobOutcome::Completed => write!(f, " in {}", path.display())?,
-                JobOutcome::Killed(_) if is_in_place(&path) => write!(f, " in {}", path.display())?,
-                // Its files have no names yet; what has one may be of an earlier job.
-                JobOutcome::Killed(_) => {
-                    let part = unfinished(&path);
-                    if part.exists() {
-                        write!(f, " in {}, not finished", part.display())?;
-                    }
-                }
+        for written in self.files(task) {
+            match written {
+                Written::File(path) => write!(f, " in {}", path.display())?,
+                Written::Part(path) => write!(f, " in {}, not finished", path.display())?,
             }
         }
         Ok(())
+    }
+
+    /// The files that an output has written.
+    fn files(&self, task: &Task) -> Vec<Written> {
+        let paths = self.output_paths(task).into_iter();
+        let written = paths.filter_map(|path| match self.outcome {
+            JobOutcome::Completed => Some(Written::File(path)),
+            JobOutcome::Killed(_) if is_in_place(&path) => Some(Written::File(path)),
+            // Its files have no names yet; what has one may be of an earlier job.
+            JobOutcome::Killed(_) => Some(unfinished(&path))
+                .filter(|part| part.exists())
+                .map(Written::Part),
+        });
+        written.collect()
     }
 
     fn dead_letters(&self, task: &Task, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +153,9 @@ impl Summary<'_> {
         let keys = keys.flat_map(|plugin| &plugin.signature.keys);
         let outputs = keys.filter(|key| key.kind == KeyKind::OutputPath);
         let paths = outputs.filter_map(|key| match task.params.get(&key.name) {
-            Some(Value::String(path)) => Some(of_all_slots(Path::new(path.as_str()), task)),
+            Some(segment::Value::String(path)) => {
+                Some(of_all_slots(Path::new(path.as_str()), task))
+            }
             _ => None,
         });
         paths.collect()

@@ -31,7 +31,7 @@ pub(super) fn apply(input: &mut dyn Read, console: &mut Console) -> Result<Exit,
     for remark in remarks {
         console.complain(remark);
     }
-    console.say(format!("{answer:#}"));
+    console.answer(|| answer.clone(), || format!("{answer:#}"));
     Ok(Exit::Done)
 }
 

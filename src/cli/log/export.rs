@@ -6,6 +6,7 @@ use super::reading::{Next, Reading};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::nearest::counted;
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
@@ -13,10 +14,13 @@ use std::io::{self, BufWriter, Write};
 pub(super) fn export(args: &ExportArgs, console: &mut Console) -> Result<Exit, Trouble> {
     let entries = crate::node::run(write(args))?;
     let file = args.file.display();
-    console.say(format!(
-        "{} in {file}; see `log replay {file}`",
-        counted(entries, "entry", "entries")
-    ));
+    console.answer(
+        || json!({ "file": file.to_string(), "entries": entries }),
+        || {
+            let entries = counted(entries, "entry", "entries");
+            format!("{entries} in {file}; see `log replay {file}`")
+        },
+    );
     Ok(Exit::Done)
 }
 

@@ -55,10 +55,8 @@ pub(super) fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, T
         let message = format!("the file ends with entry {end}, before {last}");
         return Err(Trouble::bad_input(message));
     }
-    console.say(format!(
-        "{:#}",
-        json!({ "position": position, "replica": view(&replica) })
-    ));
+    let end = json!({ "position": position, "replica": view(&replica) });
+    console.answer(|| end.clone(), || format!("{end:#}"));
     Ok(if broken == 0 {
         Exit::Done
     } else {

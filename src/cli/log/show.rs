@@ -16,7 +16,7 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit, Troub
     let step = crate::node::run(find(args))?;
     let mut told = account(&step, &affected(&step));
     told["entry"] = json!(step.entry.as_ref().ok());
-    console.say(format!("{told:#}"));
+    console.answer(|| told.clone(), || format!("{told:#}"));
     for violation in violations(&step.new, step.position) {
         console.complain(format!("after entry {}: {violation}", step.position));
     }

@@ -5,8 +5,10 @@ use super::args::TailArgs;
 use super::reading::{Next, Reading};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
-use crate::log::Step;
+use crate::ids::LogPosition;
 use crate::log::account::line;
+use crate::log::{Entry, Step};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 
 /// Follows the log.
@@ -17,14 +19,14 @@ pub(super) fn tail(args: &TailArgs, console: &mut Console) -> Result<Exit, Troub
 async fn follow(args: &TailArgs, console: &mut Console) -> Result<Exit, Trouble> {
     let mut reading = Reading::open(&args.source).await?;
     // What is there already is told when its end is known.
-    let mut past = Some(VecDeque::new());
+    let mut past: Option<VecDeque<Line>> = Some(VecDeque::new());
     while console.is_read() {
-        let told = match reading.next().await? {
-            Next::Entry(recorded) => told(&reading.play(recorded)),
-            Next::Collected(position) => format!("{position} and all before it were collected"),
+        let line = match reading.next().await? {
+            Next::Entry(recorded) => Line::of(&reading.play(recorded)),
+            Next::Collected(position) => Line::Collected(position),
             Next::End => {
                 for line in past.take().into_iter().flatten() {
-                    console.say(line);
+                    line.write(console);
                 }
                 if args.no_follow {
                     break;
@@ -34,9 +36,9 @@ async fn follow(args: &TailArgs, console: &mut Console) -> Result<Exit, Trouble>
             }
         };
         match &mut past {
-            None => console.say(told),
+            None => line.write(console),
             Some(past) => {
-                past.push_back(told);
+                past.push_back(line);
                 if past.len() > args.lines {
                     past.pop_front();
                 }
@@ -47,9 +49,63 @@ async fn follow(args: &TailArgs, console: &mut Console) -> Result<Exit, Trouble>
     Ok(Exit::Done)
 }
 
-fn told(step: &Step) -> String {
-    let said = step.entry.as_ref().map_or("?".into(), line);
-    let ignored = |reason| format!("ignored, {reason}");
-    let outcome = step.reason().map_or("applied".into(), ignored);
-    format!("{} {said}: {outcome}", step.position)
+/// What is written of a part of the log.
+enum Line {
+    Entry {
+        position: LogPosition,
+        /// None if it cannot be read.
+        entry: Option<Entry>,
+        /// Why it changed nothing, if it did not.
+        reason: Option<String>,
+    },
+    /// This entry and all before it.
+    Collected(LogPosition),
+}
+
+impl Line {
+    fn of(step: &Step) -> Self {
+        Line::Entry {
+            position: step.position,
+            entry: step.entry.as_ref().ok().cloned(),
+            reason: step.reason(),
+        }
+    }
+
+    fn write(&self, console: &mut Console) {
+        console.answer(|| self.to_json(), || self.to_text());
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Line::Entry {
+                position,
+                entry,
+                reason,
+            } => json!({
+                "position": position,
+                "applied": reason.is_none(),
+                "reason": reason,
+                "entry": entry,
+            }),
+            Line::Collected(position) => json!({ "collected-up-to": position }),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Line::Entry {
+                position,
+                entry,
+                reason,
+            } => {
+                let said = entry.as_ref().map_or("?".into(), line);
+                let outcome = match reason {
+                    Some(reason) => format!("ignored, {reason}"),
+                    None => "applied".into(),
+                };
+                format!("{position} {said}: {outcome}")
+            }
+            Line::Collected(position) => format!("{position} and all before it were collected"),
+        }
+    }
 }
