@@ -358,7 +358,7 @@ fn it_is_explained_why_a_job_has_its_peers_and_for_what_another_waits() {
         "write.path=other.jsonl",
         "read.dead-letter=other-letters.jsonl",
     ]);
-    insta::assert_snapshot!(explain(&waits), @"waits: needs 3 peers, 1 is free: 3 serve job late");
+    insta::assert_snapshot!(explain(&waits), @"waits: needs 3 peers, 0 are free and 1 is to spare: 4 serve job late, which needs 3");
 
     assert_eq!(ask(&["kill", &runs]).code, Some(0));
     drop(rows);

@@ -185,7 +185,11 @@ fn every_verb_answers_in_json() {
     let replayed = log(&["replay", "log.jsonl"]);
     assert_eq!(replayed[0]["replica"]["completed-jobs"][0], id);
     assert!(ask(&["gc"])[0]["collected"]["position"].is_u64());
+}
 
+#[test]
+fn a_run_answers_in_json_with_its_outputs() {
+    let folder = folder();
     let ran = run(
         folder.path(),
         &[

@@ -64,11 +64,11 @@ pub enum Explanation {
     Busy {
         /// The sum of its minima.
         needs: u64,
-        /// Peers of the cluster that other jobs leave.
-        free: u64,
-        /// The most that they leave in one process, where a job does not leave its own.
-        free_together: Option<u64>,
-        /// The running jobs and what they need.
+        /// Peers of the cluster that could serve it.
+        available: Available,
+        /// The most of them in one process. None if a job may span processes.
+        most_in_one_process: Option<u64>,
+        /// The running jobs with their peers.
         serving: Vec<Serving>,
     },
 }
@@ -86,15 +86,39 @@ pub struct Shortage {
     pub tags: BTreeSet<String>,
 }
 
-/// A running job and the peers it has before the one that waits.
+/// Peers that a waiting job could have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Available {
+    /// Peers without a job.
+    pub free: u64,
+    /// Peers of running jobs beyond what those jobs keep.
+    pub spare: u64,
+}
+
+/// A running job and its peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serving {
     /// The job.
     pub job: JobId,
     /// Its name.
     pub name: String,
-    /// The sum of its minima; with the greedy scheduler all that it has.
-    pub needs: u64,
+    /// The peers that it has.
+    pub has: u64,
+    /// The peers that it keeps when another job needs some: the sum of its minima, or with the greedy
+    /// scheduler all.
+    pub keeps: u64,
+}
+
+impl Serving {
+    fn spare(&self) -> u64 {
+        self.has.saturating_sub(self.keeps)
+    }
+}
+
+impl Available {
+    fn sum(self) -> u64 {
+        self.free + self.spare
+    }
 }
 
 /// The peers of a running job, and why it has so many.

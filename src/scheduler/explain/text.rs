@@ -1,6 +1,8 @@
 //! Explanations as people read them.
 
-use super::{Beyond, ByPercentage, Explanation, JobShare, Serving, Shortage, TaskReason};
+use super::{
+    Available, Beyond, ByPercentage, Explanation, JobShare, Serving, Shortage, TaskReason,
+};
 use crate::job::percent::Percent;
 use crate::nearest::counted;
 use std::collections::BTreeSet;
@@ -48,25 +50,41 @@ impl fmt::Display for Explanation {
             ),
             Explanation::Busy {
                 needs,
-                free,
-                free_together,
+                available,
+                most_in_one_process,
                 serving,
             } => {
                 write!(f, "waits: needs {}", count(*needs))?;
-                if let Some(most) = free_together.filter(|most| most < free) {
-                    let most = are(most);
-                    write!(f, " in one process, at most {most} free in one")?;
-                }
-                write!(f, ", {} free", are(*free))?;
-                if free_together.is_some_and(|most| most < *free) {
-                    f.write_str(" in all")?;
-                }
-                let serve =
-                    |Serving { name, needs, .. }: &Serving| format!("{needs} serve job {name}");
-                let serving: Vec<String> = serving.iter().map(serve).collect();
+                let in_all = match most_in_one_process.filter(|most| *most < available.sum()) {
+                    Some(most) => {
+                        let most = are(most);
+                        write!(f, " in one process, at most {most} available in one")?;
+                        " in all"
+                    }
+                    None => "",
+                };
+                write!(f, ", {}{in_all}", left(*available))?;
+                let serving: Vec<String> = serving.iter().map(serves).collect();
                 write!(f, ": {}", serving.join(", "))
             }
         }
+    }
+}
+
+fn left(available: Available) -> String {
+    let free = are(available.free);
+    match available.spare {
+        0 => format!("{free} free"),
+        spare => format!("{free} free and {} to spare", are(spare)),
+    }
+}
+
+fn serves(job: &Serving) -> String {
+    let Serving { name, has, .. } = job;
+    let serve = counted(*has, "serves", "serve");
+    match job.spare() {
+        0 => format!("{serve} job {name}"),
+        _ => format!("{serve} job {name}, which needs {}", job.keeps),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Why a job waits.
 
-use super::{Explanation, Serving, Shortage};
+use super::{Available, Explanation, Serving, Shortage};
 use crate::config::JobScheduler;
-use crate::ids::{GroupId, JobId};
+use crate::ids::JobId;
 use crate::job::TaskScheduler;
 use crate::replica::{JobRecord, Member, Replica, Site, TaskRecord};
 use crate::scheduler::capacity::Capacity;
@@ -114,21 +114,26 @@ fn largest_site(all: &Crew<'_>) -> usize {
 /// The crews that could cover the job have other work.
 fn busy(replica: &Replica, able: &[&Crew<'_>], needs: u64) -> Explanation {
     let serving = serving(replica);
-    let taken = |group: Option<GroupId>| -> u64 {
-        let here = serving.iter();
-        let here = here.filter(|it| group.is_none() || home(replica, it.job) == group);
-        here.map(|serving| serving.needs).sum()
-    };
-    let joined = replica.membership.peers.len() as u64;
-    let left = |crew: &&Crew<'_>| {
-        let left = (crew.peers.len() as u64).saturating_sub(taken(crew.group));
-        crew.group.map(|_| left)
-    };
+    let in_one = able.iter().filter_map(|crew| {
+        let group = crew.group?;
+        let here = |it: &&Serving| home(replica, it.job) == Some(group);
+        let here = serving.iter().filter(here);
+        Some(available(crew.peers.len() as u64, here).sum())
+    });
     Explanation::Busy {
         needs,
-        free: joined.saturating_sub(taken(None)),
-        free_together: able.iter().filter_map(left).max(),
+        available: available(replica.membership.peers.len() as u64, serving.iter()),
+        most_in_one_process: in_one.max(),
         serving,
+    }
+}
+
+/// What these jobs leave of so many peers.
+fn available<'a>(peers: u64, serving: impl Iterator<Item = &'a Serving> + Clone) -> Available {
+    let taken: u64 = serving.clone().map(|it| it.has).sum();
+    Available {
+        free: peers.saturating_sub(taken),
+        spare: serving.map(Serving::spare).sum(),
     }
 }
 
@@ -137,13 +142,17 @@ fn serving(replica: &Replica) -> Vec<Serving> {
     let live = replica.jobs.live.iter();
     let running = live.filter(|live| replica.allocations.contains_key(live));
     let running = running.filter_map(|job| Some((*job, replica.record(*job)?)));
-    let serving = running.map(|(job, record)| Serving {
-        job,
-        name: record.name.clone(),
-        needs: match replica.agreed.job_scheduler {
-            JobScheduler::Greedy => replica.peer_count(job) as u64,
-            JobScheduler::Balanced | JobScheduler::Percentage => least(record),
-        },
+    let serving = running.map(|(job, record)| {
+        let has = replica.peer_count(job) as u64;
+        Serving {
+            job,
+            name: record.name.clone(),
+            has,
+            keeps: match replica.agreed.job_scheduler {
+                JobScheduler::Greedy => has,
+                JobScheduler::Balanced | JobScheduler::Percentage => least(record),
+            },
+        }
     });
     serving.collect()
 }

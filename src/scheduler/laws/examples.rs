@@ -318,8 +318,28 @@ fn where_a_job_stays_in_one_process_what_is_free_elsewhere_is_told_and_does_not_
     let replica = in_processes("y y y x x x", &[two, two, two]);
     assert_eq!(
         explain(&replica, job_id(2)).to_string(),
-        "waits: needs 2 peers in one process, at most 1 is free in one, 2 are free in all: 2 serve \
-         job sample, 2 serve job sample"
+        "waits: needs 2 peers in one process, at most 1 is available in one, 2 are free in all: 2 \
+         serve job sample, 2 serve job sample"
+    );
+}
+
+#[test]
+fn a_waiting_job_is_explained_with_the_peers_that_others_have_and_can_spare() {
+    let three = "in:i>f:1-1 f:f>out out:o:1-1";
+    let jobs = || vec![record(three), record(three), record(three)];
+    let replica = scheduled(&names(8), JobScheduler::Balanced, jobs());
+    assert_eq!(peers_of_jobs(&replica), [4, 4, 0]);
+    assert_eq!(
+        explain(&replica, job_id(2)).to_string(),
+        "waits: needs 3 peers, 0 are free and 2 are to spare: 4 serve job sample, which needs 3, 4 \
+         serve job sample, which needs 3"
+    );
+    let one = "in:i>out:1-1 out:o:1-2";
+    let replica = in_processes("y y y x x x", &[one, one, one]);
+    assert_eq!(
+        explain(&replica, job_id(2)).to_string(),
+        "waits: needs 2 peers in one process, at most 1 is available in one, 0 are free and 2 are to \
+         spare in all: 3 serve job sample, which needs 2, 3 serve job sample, which needs 2"
     );
 }
 
