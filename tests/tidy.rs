@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rmp", &["codec"]),
     ("rmp_serde", &["codec"]),
     ("cel", &["functions/expr"]),
+    ("regex", &["functions/expr"]),
     ("clap", &["cli"]),
     ("ureq", &["cli"]),
     ("toml", &["config"]),

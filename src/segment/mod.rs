@@ -125,6 +125,12 @@ impl Segment {
         self.fields.len()
     }
 
+    /// About how many bytes it takes in memory.
+    pub fn byte_len(&self) -> usize {
+        let bytes = |(key, value): (&Key, &Value)| size_of_val(key) + value.byte_len();
+        self.iter().map(bytes).sum()
+    }
+
     /// Whether there is no field.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()

@@ -65,6 +65,18 @@ impl Value {
         }
     }
 
+    /// About how many bytes it takes in memory.
+    pub fn byte_len(&self) -> usize {
+        let beyond = match self {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(items) => items.iter().map(Value::byte_len).sum(),
+            Value::Map(map) => map.byte_len(),
+        };
+        size_of_val(self) + beyond
+    }
+
     /// The kind of value, for messages: "int", "string" …
     pub fn kind(&self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 
 mod coordination_port;
 mod dns_rebinding;
+mod expressions;
 mod file_access;
 mod hoarded_connections;
 mod many_ended_jobs;

@@ -5,6 +5,7 @@
 //! stack of its own, sized for the longest text, and trees that are too deep to be evaluated on a
 //! small stack are refused.
 
+use super::lower::{Lowered, lower};
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Context, Env, Program, extensions};
 use std::sync::{Arc, LazyLock};
@@ -36,13 +37,19 @@ static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| {
     Arc::new(env)
 });
 
-/// The parts of evaluation that do not depend on the segment, made once per task.
-pub(super) fn root() -> Context<'static, 'static> {
+/// The language, for tests that compare with the library.
+#[cfg(test)]
+pub(super) fn language() -> &'static Env {
+    &LANGUAGE
+}
+
+/// What calls of the library are evaluated with.
+pub(super) fn root<'v>() -> Context<'v, 'v> {
     Context::with_env(Arc::clone(&LANGUAGE))
 }
 
 /// Compiles an expression; the error says what is wrong and at which column.
-pub(super) fn compile(text: &str) -> Result<Program, String> {
+pub(super) fn compile(text: &str) -> Result<Lowered, String> {
     if text.len() > EXPRESSION_BYTES_MAX {
         let bytes = text.len();
         return Err(format!(
@@ -62,7 +69,7 @@ pub(super) fn compile(text: &str) -> Result<Program, String> {
     compiled.map_err(|reason| format!("`{}` is not an expression: {reason}", super::cut(text)))
 }
 
-fn compile_here(text: &str) -> Result<Program, String> {
+fn compile_here(text: &str) -> Result<Lowered, String> {
     let program = LANGUAGE.compile(text).map_err(|errors| {
         let Some(first) = errors.errors.first() else {
             return "it is empty".into();
@@ -82,7 +89,7 @@ fn compile_here(text: &str) -> Result<Program, String> {
     }
     match unknown_function(&program) {
         Some(function) => Err(format!("there is no function `{function}`")),
-        None => Ok(program),
+        None => lower(program.expression(), &LANGUAGE),
     }
 }
 
@@ -182,6 +189,6 @@ fn unknown_function(program: &Program) -> Option<String> {
 }
 
 /// Whether the language has a function: it then refuses another one of that name.
-fn is_declared(name: &str) -> bool {
+pub(super) fn is_declared(name: &str) -> bool {
     root().add_function(name, || true).is_err()
 }

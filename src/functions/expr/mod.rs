@@ -4,12 +4,26 @@
 //! In an expression each field of the segment is a variable, and `segment` is all of them:
 //! `segment["a name with spaces"]`, `has(segment.delay)`. A variable that is not a field is an
 //! error, never null.
+//!
+//! The library parses expressions and has the functions of the language; they are evaluated here, so
+//! that their work and their memory have bounds, maps have an order, and a job that ends stops them.
 
+mod call;
 mod compile;
 mod convert;
+mod eval;
+mod failure;
 pub(super) mod filter;
+mod lists;
+mod lower;
 pub(super) mod map;
+mod matching;
+mod meter;
+mod node;
+mod operators;
 mod program;
+mod texts;
+mod val;
 
 pub use program::check_expression;
 

@@ -1,20 +1,17 @@
 //! One compiled expression, and its evaluation against a segment.
 
 use super::compile::compile;
-use super::convert::{borrow, borrow_map, own};
+use super::convert::own;
 use super::cut;
+use super::eval::evaluate;
+use super::failure::Failure;
+use super::lower::Lowered;
+use super::meter::Meter;
+use super::val::{List, Map, Val};
 use crate::functions::FunctionError;
 use crate::nearest::listed;
 use crate::segment::{Key, Segment, Value};
-use cel::common::types::CelMap;
-use cel::common::value::CowVal;
-use cel::context::VariableResolver;
-use cel::{Context, ExecutionError};
 use std::fmt::Display;
-use std::sync::OnceLock;
-
-/// The name under which an expression sees the whole segment.
-const SEGMENT: &str = "segment";
 
 /// Whether a text is an expression; if not, why, and at which column.
 pub fn check_expression(text: &str) -> Result<(), String> {
@@ -23,110 +20,77 @@ pub fn check_expression(text: &str) -> Result<(), String> {
 
 pub(super) struct Program {
     text: String,
-    compiled: cel::Program,
+    lowered: Lowered,
 }
 
 impl Program {
     pub(super) fn compile(text: &str) -> Result<Self, String> {
-        let compiled = compile(text)?;
+        let lowered = compile(text)?;
         Ok(Program {
             text: text.into(),
-            compiled,
+            lowered,
         })
     }
 
     /// The fields that the expression may look at, if it does not take the segment as a whole.
     pub(super) fn fields(&self) -> Option<Vec<Key>> {
-        let references = self.compiled.references();
-        let mut names = references.variables();
-        names.sort_unstable();
-        let takes_the_whole = names.contains(&SEGMENT);
-        (!takes_the_whole).then(|| names.into_iter().map(Key::from).collect())
+        self.lowered.fields.clone()
     }
 
     /// The value of the expression for a segment. Nothing of the segment is copied but what
-    /// becomes part of the value, and the maps and lists that the expression names.
+    /// becomes part of the value.
     pub(super) fn evaluate(
         &self,
-        root: &Context<'_, '_>,
         segment: &Segment,
+        meter: &mut Meter,
     ) -> Result<Value, FunctionError> {
-        let fields = Fields {
-            segment,
-            whole: OnceLock::new(),
-        };
-        let mut scope = root.new_inner_scope();
-        scope.set_variable_resolver(&fields);
-        let value = cel::Value::resolve_val(self.compiled.expression(), &scope);
-        match value {
-            Ok(value) => own(value.as_ref()).map_err(|reason| self.failed(reason)),
-            Err(error) => Err(self.explain(&error, segment)),
+        let value = evaluate(&self.lowered.node, segment, meter);
+        let owned = value.and_then(|value| {
+            // What was made is counted already; this would be a copy of the segment's.
+            if let Val::List(List::Borrowed(_)) | Val::Map(Map::Borrowed(_)) = &value {
+                let size = value.size(meter)?;
+                meter.make(size.bytes)?;
+            }
+            own(value)
+        });
+        owned.map_err(|failure| self.explain(&failure, segment))
+    }
+
+    /// Whether the expression is true for a segment.
+    pub(super) fn holds(
+        &self,
+        segment: &Segment,
+        meter: &mut Meter,
+    ) -> Result<bool, FunctionError> {
+        match evaluate(&self.lowered.node, segment, meter) {
+            Ok(Val::Bool(holds)) => Ok(holds),
+            Ok(other) => {
+                let kind = other.kind();
+                Err(self.failed(format!("expected true or false, found {kind}")))
+            }
+            Err(failure) => Err(self.explain(&failure, segment)),
         }
     }
 
     /// The error of this expression for a reason.
-    pub(super) fn failed(&self, reason: impl Display) -> FunctionError {
+    fn failed(&self, reason: impl Display) -> FunctionError {
         FunctionError::Failed(format!("`{}`: {}", self.text, cut(&reason.to_string())))
     }
 
-    fn explain(&self, error: &ExecutionError, segment: &Segment) -> FunctionError {
-        let ExecutionError::UndeclaredReference(name) = error else {
-            return self.failed(reason(error));
-        };
-        let has = match listed(segment.iter().map(|(key, _)| key.as_str())) {
-            nothing if nothing.is_empty() => "it has none".into(),
-            fields => format!("it has: {fields}"),
-        };
-        self.failed(format!(
-            "the segment has no field `{name}`; {has}. `has(segment.{name})` tells whether it is there"
-        ))
-    }
-}
-
-/// Why an evaluation failed, in the words of segments.
-fn reason(error: &ExecutionError) -> String {
-    match error {
-        ExecutionError::UnsupportedBinaryOperator(operator, one, other) => {
-            let (one, other) = (one.type_of(), other.type_of());
-            format!("`{operator}` does not take {one} and {other}")
+    fn explain(&self, failure: &Failure, segment: &Segment) -> FunctionError {
+        match failure {
+            // The job is over: nobody asks why, and no exception is due.
+            Failure::Stopped => FunctionError::Retry(failure.to_string()),
+            Failure::NoField(name) => {
+                let has = match listed(segment.iter().map(|(key, _)| key.as_str())) {
+                    nothing if nothing.is_empty() => "it has none".into(),
+                    fields => format!("it has: {fields}"),
+                };
+                self.failed(format!(
+                    "{failure}; {has}. `has(segment.{name})` tells whether it is there"
+                ))
+            }
+            _ => self.failed(failure),
         }
-        ExecutionError::ValuesNotComparable(one, other) => {
-            format!(
-                "{} and {} cannot be compared",
-                one.type_of(),
-                other.type_of()
-            )
-        }
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-            "division by zero".into()
-        }
-        ExecutionError::Overflow(operator, ..) => format!("`{operator}` overflows"),
-        ExecutionError::NoSuchKey(key) => format!("there is no key `{key}`"),
-        ExecutionError::NoSuchOverload(error) => {
-            let types = error.argument_types().join(" and ");
-            // Operators are called `_<_`.
-            let function = error.function().trim_matches('_');
-            format!("`{function}` does not take {types}")
-        }
-        other => other.to_string(),
-    }
-}
-
-/// The variables of an expression are the fields of the segment.
-struct Fields<'s> {
-    segment: &'s Segment,
-    /// The segment as a map, once an expression has asked for it.
-    whole: OnceLock<CelMap<'s>>,
-}
-
-impl VariableResolver for Fields<'_> {
-    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        if variable == SEGMENT {
-            let whole = self.whole.get_or_init(|| borrow_map(self.segment));
-            return Some(CowVal::Borrowed(whole));
-        }
-        self.segment
-            .get(variable)
-            .map(|value| CowVal::Owned(borrow(value)))
     }
 }

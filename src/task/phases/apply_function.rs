@@ -33,12 +33,16 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
     applied.map_err(|fault| about(fault, context, batch, at.get()))
 }
 
+/// Bytes that may be made of one batch. A batch is held as a whole, by this task and the next ones, and
+/// every segment may be as large as the bounds of its function allow.
+const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// What a function made of a batch, in the form in which it leaves the task.
 enum Product {
     /// For the next tasks.
     Encoded(EncodedBuilder),
-    /// For an output.
-    Segments(Vec<Segment>),
+    /// For an output, with the bytes of them.
+    Segments(Vec<Segment>, usize),
 }
 
 impl Product {
@@ -49,7 +53,10 @@ impl Product {
         spare: &mut Vec<Segment>,
     ) -> Result<(), CodecError> {
         match self {
-            Product::Segments(segments) => segments.append(made),
+            Product::Segments(segments, bytes) => {
+                *bytes += made.iter().map(Segment::byte_len).sum::<usize>();
+                segments.append(made);
+            }
             Product::Encoded(builder) => {
                 made.iter().try_for_each(|segment| builder.push(segment))?;
                 if spare.is_empty() {
@@ -64,8 +71,16 @@ impl Product {
     fn len(&self) -> usize {
         match self {
             Product::Encoded(builder) => builder.len(),
-            Product::Segments(segments) => segments.len(),
+            Product::Segments(segments, _) => segments.len(),
         }
+    }
+
+    fn is_too_large(&self) -> bool {
+        let bytes = match self {
+            Product::Encoded(builder) => builder.byte_len(),
+            Product::Segments(_, bytes) => *bytes,
+        };
+        bytes > BATCH_BYTES_MAX
     }
 }
 
@@ -113,7 +128,7 @@ fn make(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> R
     };
     let (received, bytes) = (batch.encoded.len(), batch.encoded.byte_len());
     let mut product = match context.role {
-        Role::Output(_) => Product::Segments(Vec::with_capacity(received)),
+        Role::Output(_) => Product::Segments(Vec::with_capacity(received), 0),
         Role::Input(_) | Role::Function => {
             Product::Encoded(EncodedBuilder::with_capacity(received, bytes))
         }
@@ -139,6 +154,9 @@ fn make(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> R
                 let taken = product.take(&mut made, &mut batch.spare);
                 taken.map_err(|error| Fault::in_phase(Phase::BuildNewSegments, error))?;
                 parents.resize(product.len(), index as u32);
+                if product.is_too_large() {
+                    return Err(too_large());
+                }
             }
             Err(error) => {
                 batch.given_back.push(given_back(index, error)?);
@@ -149,7 +167,7 @@ fn make(context: &mut TaskContext, batch: &mut BatchWork, at: &Cell<usize>) -> R
     }
     match product {
         Product::Encoded(builder) => batch.encoded = builder.finish(),
-        Product::Segments(segments) => batch.segments = segments,
+        Product::Segments(segments, _) => batch.segments = segments,
     }
     batch.made = Made::New { parents };
     Ok(())
@@ -165,6 +183,14 @@ fn given_back(index: usize, error: FunctionError) -> Result<GivenBack, Fault> {
         }),
         FunctionError::Failed(message) => Err(Fault::in_phase(Phase::ApplyFunction, message)),
     }
+}
+
+fn too_large() -> Fault {
+    let mib = BATCH_BYTES_MAX / (1024 * 1024);
+    let text = format!(
+        "the segments made of one batch come to more than {mib} MiB; lower the task's `batch-size`, or make smaller segments"
+    );
+    Fault::in_phase(Phase::BuildNewSegments, text)
 }
 
 fn decode_all(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
