@@ -91,52 +91,11 @@ pub enum NodeError {
     /// The HTTP server did not start.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// Jobs cannot be bound to the folders of the configuration.
-    #[error(transparent)]
-    Files(#[from] FolderError),
-    /// Clients of other machines could use any file.
-    #[error(
-        "{0}, so that jobs of others run here: set files.read and files.write to the folders that jobs \
-         may use, such as [\"/srv/onyx\"], or to [] for none; the default, [\"/\"], is for jobs of this \
-         machine"
-    )]
-    FilesNotBounded(String),
-    /// The system gives no threads to run tasks on.
-    #[error("no thread for tasks can be started: {0}; see the limits of processes and memory")]
-    Threads(std::io::Error),
-}
-
-impl NodeBuilder {
-    /// A node with a configuration, and what is built in.
-    pub fn new(config: NodeConfig) -> Self {
-        NodeBuilder {
-            config,
-            registry: Registry::with_built_in(),
-            http: Http::Served,
-        }
-    }
-
-    /// What jobs can name on this node.
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = registry;
-        self
-    }
-
-    /// How many virtual peers to start with, instead of what the configuration says.
-    pub fn peers(mut self, peers: NonZeroUsize) -> Self {
-        self.config.node.peers = peers;
-        self
-    }
-
-    /// Without the HTTP server, as in a program that embeds a node.
-    pub fn without_http(mut self) -> Self {
-        self.http = Http::NotServed;
-        self
-    }
-
-    /// Starts everything, in order: coordination, session, peer group, HTTP. The port is taken
-    /// before anything else starts, so that a busy one leaves nothing behind.
     pub async fn start(mut self) -> Result<Node, NodeError> {
+        // Actors are spawned in this thread, which would panic.
+        if actix::System::try_current().is_none() {
+            return Err(NodeError::NoActors);
+        }
         remember_panics();
         let config = self.config;
         let files = file_access(&config, self.http)?;
@@ -452,4 +411,18 @@ const LAST_WORD_MAX: Duration = Duration::from_secs(1);
 /// ```
 pub fn run<F: Future>(future: F) -> F::Output {
     actix::System::new().block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_in_plain_tokio_is_refused_with_a_hint_at_run() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        let builder = NodeBuilder::new(NodeConfig::default()).without_http();
+        let refused = runtime.block_on(builder.start()).err().unwrap();
+        assert!(refused.to_string().contains("`onyx::run`"), "{refused}");
+    }
 }

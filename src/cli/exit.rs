@@ -56,7 +56,9 @@ impl From<&NodeError> for Exit {
             | NodeError::Files(_)
             | NodeError::FilesNotBounded(_)
             | NodeError::OtherLog { .. } => Exit::BadInput,
-            NodeError::Coordination(_) | NodeError::Threads(_) => Exit::Failed,
+            NodeError::Coordination(_) | NodeError::Threads(_) | NodeError::NoActors => {
+                Exit::Failed
+            }
         }
     }
 }

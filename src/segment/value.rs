@@ -2,7 +2,7 @@
 
 use super::Segment;
 use compact_str::CompactString;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 
@@ -161,9 +161,9 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Int(n))
     }
 
-    // An integer beyond 63 bits becomes a float rather than a wrong number.
-    fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
-        Ok(i64::try_from(n).map_or(Value::Float(n as f64), Value::Int))
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Value, E> {
+        let beyond = || E::custom(format!("{n} is beyond the integers of 64 bits"));
+        i64::try_from(n).map(Value::Int).map_err(|_| beyond())
     }
 
     fn visit_f64<E>(self, f: f64) -> Result<Value, E> {

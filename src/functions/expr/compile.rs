@@ -104,6 +104,12 @@ fn plainly(message: &str) -> String {
     let unexpected = quoted("mismatched input ")
         .or_else(|| quoted("extraneous input "))
         .or_else(|| quoted("no viable alternative at input "));
+    if let Some(word) = reason.strip_prefix("reserved identifier: ") {
+        return reserved(word);
+    }
+    if unexpected.as_deref() == Some("in") {
+        return reserved("in");
+    }
     if let Some(unexpected) = unexpected {
         return match unexpected.strip_suffix("<EOF>") {
             Some(_) => "it ends too early".into(),
@@ -116,6 +122,11 @@ fn plainly(message: &str) -> String {
         None if reason.contains("Recursion limit") => "it is nested too deeply".into(),
         None => super::cut(reason),
     }
+}
+
+/// That a word of the language stands where a field was meant, probably.
+fn reserved(word: &str) -> String {
+    format!("`{word}` is a reserved word; a field of that name is written `segment[\"{word}\"]`")
 }
 
 fn is_deeper(node: &IdedExpr, levels: usize) -> bool {

@@ -259,6 +259,20 @@ fn keys_of_a_map_that_collide_are_an_error() {
 }
 
 #[test]
+fn a_reserved_word_is_refused_with_how_a_field_of_that_name_is_written() {
+    let error = |text: &str| check_expression(text).unwrap_err();
+    insta::assert_snapshot!(error("package > 3"), @r#"`package > 3` is not an expression: at column 1, `package` is a reserved word; a field of that name is written `segment["package"]`"#);
+    insta::assert_snapshot!(error("in > 3"), @r#"`in > 3` is not an expression: at column 1, `in` is a reserved word; a field of that name is written `segment["in"]`"#);
+    insta::assert_snapshot!(error("1 + in"), @r#"`1 + in` is not an expression: at column 5, `in` is a reserved word; a field of that name is written `segment["in"]`"#);
+    for word in ["in", "package", "for"] {
+        assert_eq!(
+            check_expression(&format!("segment[\"{word}\"] > 3")),
+            Ok(())
+        );
+    }
+}
+
+#[test]
 fn a_constant_pattern_that_is_no_regular_expression_is_found_without_a_segment() {
     insta::assert_snapshot!(check_expression("s.matches('(a')").unwrap_err(), @"`s.matches('(a')` is not an expression: the pattern `(a` of `matches` is not a regular expression: unclosed group");
     insta::assert_snapshot!(check_expression("matches(s, 'a{1000}{1000}{1000}')").unwrap_err(), @"`matches(s, 'a{1000}{1000}{1000}')` is not an expression: the pattern `a{1000}{1000}{1000}` of `matches` is not a regular expression: it is too large when compiled");

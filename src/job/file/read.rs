@@ -24,6 +24,18 @@ const JOB_KEYS: [&str; 11] = [
 ];
 const LIFECYCLE_KEYS: [&str; 2] = ["task", "calls"];
 
+/// What a key of a job in Onyx means that this version does not have.
+fn not_in_this_version(key: &str) -> Option<&'static str> {
+    match key {
+        "windows" => Some("windows"),
+        "triggers" => Some("triggers, because it has no windows"),
+        "flow-conditions" => {
+            Some("flow conditions: every edge gets every segment, and `expr/filter` drops some")
+        }
+        _ => None,
+    }
+}
+
 /// What was read, and where its parts stand in the tree.
 #[derive(Debug)]
 pub(super) struct Reading {
@@ -153,6 +165,10 @@ impl Reading {
             "acker-exempt-tasks" => {
                 let names = texts(entry, place, misfits).unwrap_or_default();
                 job.ackers.exempt_tasks = names.into_iter().map(TaskName::from).collect();
+            }
+            later if let Some(what) = not_in_this_version(later) => {
+                let message = format!("this version has no {what}; remove the key");
+                misfits.report(entry.origin, place, message);
             }
             unknown => {
                 let takes = format!("a job takes: {}", listed(JOB_KEYS));

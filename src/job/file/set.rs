@@ -3,6 +3,7 @@
 use super::Format;
 use super::parse;
 use super::tree::{Content, Entry, Node, Origin};
+use crate::job::TaskKind;
 use crate::nearest::{hint, listed};
 
 /// Changes the tree as an option says. Whether the task has such a key is found out with the rest
@@ -48,11 +49,23 @@ pub(super) fn apply(root: &mut Node, option: &str, origin: Origin) -> Result<(),
     let Some(node) = tasks.iter_mut().find(|node| name(node) == Some(&task)) else {
         return Ok(());
     };
-    let value = Node {
-        origin,
-        content: value(text.trim()),
-    };
+    let value = Node::unwritten(origin, value(text.trim()));
     replace(node, &keys, value, origin)
+}
+
+/// Gives a key of every input a text.
+pub(super) fn for_inputs(root: &mut Node, key: &str, text: &str, origin: Origin) {
+    let is_input = |task: &Node| {
+        let kind = task.entry("type").and_then(|entry| entry.value.text());
+        kind == Some(TaskKind::Input.as_str())
+    };
+    for task in tasks(root).into_iter().flatten() {
+        if is_input(task) {
+            let content = Content::Text(text.to_owned());
+            // It is a table, since it has a type.
+            let _ = replace(task, &[key], Node::unwritten(origin, content), origin);
+        }
+    }
 }
 
 fn tasks(root: &mut Node) -> Result<&mut Vec<Node>, String> {
@@ -92,7 +105,7 @@ fn replace(node: &mut Node, keys: &[&str], value: Node, origin: Origin) -> Resul
             entries.push(Entry {
                 key: (*key).into(),
                 origin,
-                value: Node { origin, content },
+                value: Node::unwritten(origin, content),
             });
             entries.len() - 1
         });

@@ -1,6 +1,6 @@
 //! A document as it was written: a tree of values that know where they stand.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 use std::fmt;
 
@@ -27,6 +27,8 @@ pub(super) enum Origin {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) origin: Origin,
+    /// Where it is written in the file, even if an alias to it stands at its origin.
+    pub(super) written: Option<Position>,
     pub(super) content: Content,
 }
 
@@ -50,6 +52,15 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// A value that stands nowhere in the file.
+    pub(super) fn unwritten(origin: Origin, content: Content) -> Self {
+        Node {
+            origin,
+            written: None,
+            content,
+        }
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         match &self.content {
             Content::Table(entries) => entries,
@@ -94,10 +105,26 @@ impl From<Spanned<Content>> for Node {
     fn from(spanned: Spanned<Content>) -> Self {
         Node {
             origin: origin(spanned.referenced),
+            written: match origin(spanned.defined) {
+                Origin::At(position) => Some(position),
+                Origin::File | Origin::Set(_) => None,
+            },
             content: spanned.value,
         }
     }
 }
+
+/// That an integer is none of the 64 bits that a value has.
+pub(super) fn beyond(integer: &str) -> String {
+    format!(
+        "{integer} {BEYOND}, from {} to {}; a float has a point, as in `1.0`, and a text has quotes",
+        i64::MIN,
+        i64::MAX
+    )
+}
+
+/// What every such message has in it.
+pub(super) const BEYOND: &str = "is beyond the integers of 64 bits";
 
 fn origin(location: Location) -> Origin {
     let (line, column) = (location.line(), location.column());
@@ -139,9 +166,9 @@ impl<'de> Visitor<'de> for ContentVisitor {
         Ok(Content::Int(n))
     }
 
-    // As in a segment: beyond 63 bits, a float rather than a wrong number.
-    fn visit_u64<E>(self, n: u64) -> Result<Content, E> {
-        Ok(i64::try_from(n).map_or(Content::Float(n as f64), Content::Int))
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Content, E> {
+        let n = i64::try_from(n).map_err(|_| E::custom(beyond(&n.to_string())))?;
+        Ok(Content::Int(n))
     }
 
     fn visit_f64<E>(self, n: f64) -> Result<Content, E> {

@@ -99,6 +99,8 @@ fn delimiter(context: &PluginContext<'_>) -> Result<u8, PluginError> {
         return Ok(b',');
     };
     match value.as_str().map(str::as_bytes) {
+        // YAML leaves it as it is unless it stands in double quotes.
+        Some(br"\t") => Ok(b'\t'),
         Some([byte]) if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(*byte),
         _ => Err(PluginError(format!(
             "`delimiter` must be one ASCII character that is neither a quote nor a line end, \

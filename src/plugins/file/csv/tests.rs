@@ -195,6 +195,9 @@ fn what_cannot_be_opened_says_why() {
     assert_snapshot!(refused(r#"{"types": {"delay": "date"}}"#, "delay\n"), @"`types`: `delay` must be int, float, string or bool");
     assert_snapshot!(refused("{}", "a,b,a\n"), @"flights.csv has two columns `a`; each needs a name of its own");
     assert_snapshot!(refused("{}", "a,\"b\n"), @"flights.csv line 1: the names of the columns: the quote that opens column 2 is not closed in the rest of the file");
+    // As YAML gives it without quotes.
+    let tab = bench(r#"{"delimiter": "\\t"}"#, "a\tb\n1\t2\n").transcript();
+    assert_snapshot!(tab, @r#"{"a":"1","b":"2"}"#);
     assert_snapshot!(refused(r#"{"delimiter": "::"}"#, "a\n"), @r#"`delimiter` must be one ASCII character that is neither a quote nor a line end, found "::""#);
     assert_snapshot!(refused(r#"{"columns": "a b"}"#, "a\n"), @r#"`columns` must be a list of names, found "a b""#);
     let missing = Bench::new("file/csv", "flights.csv", "{}");
