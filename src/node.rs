@@ -12,12 +12,14 @@ pub(crate) use embedded::{access, publish};
 pub use log_access::{LogFound, open_log};
 
 use crate::actors::acking_daemon::AckingSettings;
+use crate::actors::held_tasks::HeldTasks;
 use crate::actors::peer_group::{CollectionPolicy, Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
 use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
+use crate::actors::task_restarts::{RestartLimit, TaskRestarts};
 use crate::actors::task_threads::TaskThreads;
-use crate::api::NodeHandle;
+use crate::api::{NodeHandle, TaskHealth};
 use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::coordination::zookeeper::{Connect, ZooKeeper};
@@ -237,6 +239,11 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
     let root = root.start();
     let obituary = Obituary::of(Child::PeerGroup, 0, root.recipient(), &census);
     let services = peer_services(config, task, placement, census, ids);
+    let health = TaskHealth {
+        held: services.held_tasks.clone(),
+        restarts: services.task_restarts.clone(),
+        clock,
+    };
     let group = PeerGroup::new(
         group_settings(config, member, agreed),
         services,
@@ -249,6 +256,7 @@ pub(crate) fn assemble(config: &NodeConfig, parts: Parts) -> (NodeHandle, onesho
         window,
         registry,
         (counters, traces),
+        health,
         handle_ids,
     );
     (handle, ended)
@@ -272,6 +280,12 @@ fn peer_services(
         },
         checkpoint_interval: config.task.checkpoint_interval,
         stuck_after: config.peer.stuck_after,
+        blocked_after: config.shutdown.blocked_after,
+        held_tasks: HeldTasks::new(config.peer.abandoned_tasks_max),
+        task_restarts: TaskRestarts::new(RestartLimit {
+            max: config.peer.task_restarts_max.get(),
+            window: config.peer.task_restarts_window,
+        }),
         join_backoff: Backoff {
             min: first_wait,
             max: first_wait.saturating_mul(JOIN_BACK_OFF_GROWTH_MAX),

@@ -13,6 +13,8 @@
 
 pub mod acking_daemon;
 mod effects;
+pub mod held_tasks;
+mod interruption;
 pub mod log_reader;
 pub mod outbox;
 pub mod peer_group;
@@ -23,6 +25,7 @@ pub mod running_task;
 pub mod services;
 pub mod supervision;
 pub mod task_pipeline;
+pub mod task_restarts;
 pub mod task_threads;
 pub mod virtual_peer;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! A planned stop and start is not a death and costs no membership.
 
+use super::held_tasks::{HeldTasks, TaskOfPeer};
+use super::interruption;
 use super::supervision::Obituary;
 use super::task_pipeline::{TaskPipeline, TaskStart};
 use super::task_threads::{TaskThreads, Watch};
@@ -16,6 +18,7 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, MailboxError};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use std::pin::pin;
 use std::time::Duration;
 
 /// What runs and what should.
@@ -36,6 +39,9 @@ pub struct Pipeline {
     /// Of a task on threads that it may hold up.
     watch: Option<Watch>,
     incarnation: u64,
+    /// Its name among the tasks of the node.
+    start: TaskOfPeer,
+    held_tasks: HeldTasks,
     assignment: Assignment,
     phase: TaskPhase,
     course: Course,
@@ -49,6 +55,14 @@ enum Course {
     Leaving,
     /// It was asked to stop, or told that it failed: nothing it says counts any more.
     Ending,
+}
+
+/// What became of the wish to abandon a pipeline.
+pub(super) enum Abandonment {
+    Done,
+    /// As many as may be have not returned: the peer keeps this one.
+    NoRoom,
+    HasEnded,
 }
 
 /// What became of a pipeline that was watched.
@@ -92,6 +106,7 @@ impl RunningTask {
     /// Takes one step towards what is wanted: tells the running task what changed, or ends it, or
     /// starts another. Called again when that is done.
     pub(super) fn reconcile(peer: &mut VirtualPeer, ctx: &mut Context<VirtualPeer>) {
+        interruption::interrupt_if_job_ended(peer, ctx);
         let this = &mut peer.task;
         match (&mut this.running, &this.wanted) {
             (Some(running), Some(wanted)) if running.is_running() && running.serves(wanted) => {
@@ -102,12 +117,7 @@ impl RunningTask {
                 match parting(replica, peer.me.me, &running.assignment) {
                     Some(seen) if running.course == Course::Leaving => running.reassign(seen),
                     Some(seen) => running.leave(seen, ctx),
-                    None => {
-                        if !replica.jobs.is_live(running.assignment.job) {
-                            running.stop.set();
-                        }
-                        running.end(ctx);
-                    }
+                    None => running.end(ctx),
                 }
             }
             (None, Some(wanted)) => {
@@ -185,16 +195,32 @@ impl RunningTask {
         self.running.take()
     }
 
-    /// A pipeline that does not come out of user code is left behind with its thread. Whether it
-    /// was the one that runs.
-    fn gave_up_on(&mut self, incarnation: u64) -> bool {
-        let stuck = self
-            .running
-            .take_if(|running| running.incarnation == incarnation);
-        let Some(running) = stuck else { return false };
-        let Assignment { job, task, .. } = &running.assignment;
-        tracing::error!(%job, %task, after = ?running.stuck_after, "a task is stuck in user code; it is abandoned with its thread");
-        true
+    /// The pipeline that has not ended.
+    pub(super) fn current(&self) -> Option<&Pipeline> {
+        self.running.as_ref()
+    }
+
+    /// The pipeline of a start, if it has not ended.
+    pub(super) fn pipeline(&self, incarnation: u64) -> Option<&Pipeline> {
+        let running = self.running.as_ref();
+        running.filter(|running| running.incarnation == incarnation)
+    }
+
+    /// Abandons a pipeline with its thread.
+    pub(super) fn abandon(&mut self, incarnation: u64, held: &HeldTasks) -> Abandonment {
+        let Some(running) = self.pipeline(incarnation) else {
+            return Abandonment::HasEnded;
+        };
+        if !running.held_for().is_zero() && !held.have_room() {
+            return Abandonment::NoRoom;
+        }
+        let Assignment {
+            job, task, slot, ..
+        } = &running.assignment;
+        let (call, held_ms) = (running.beat.call(), running.held_for().as_millis());
+        tracing::warn!(%job, %task, %slot, call, held_ms, "a task does not return from user code; it is abandoned with its thread");
+        self.running = None;
+        Abandonment::Done
     }
 
     /// Asks the pipeline how it is.
@@ -220,17 +246,29 @@ impl RunningTask {
     }
 }
 
+/// Abandons the task of a live job that is stuck. Its peer ends with it, so that the inputs of the job
+/// play again what it had.
 fn give_up_on(peer: &mut VirtualPeer, incarnation: u64, ctx: &mut Context<VirtualPeer>) {
-    if peer.task.gave_up_on(incarnation) {
-        // It keeps its inbox as long as it is stuck, and with it this id.
-        let cause = "a task was stuck in user code; it is abandoned";
-        peer.end(ctx, EndReason::Stuck, cause);
+    match peer.task.abandon(incarnation, &peer.services.held_tasks) {
+        Abandonment::Done => {
+            let cause = "a task was stuck in user code; it is abandoned";
+            peer.end(ctx, EndReason::Stuck, cause);
+        }
+        Abandonment::NoRoom => {
+            ctx.run_later(ROOM_AWAITED, move |peer, ctx| {
+                give_up_on(peer, incarnation, ctx);
+            });
+        }
+        Abandonment::HasEnded => {}
     }
 }
 
 /// A task that leaves its slot gives back what it has not finished by then: its peer has other work to
 /// do, and whoever has the slot next waits for it.
 const HAND_OVER_MAX: Duration = Duration::from_secs(10);
+
+/// After this time it is seen again whether one more task can be abandoned.
+const ROOM_AWAITED: Duration = Duration::from_secs(1);
 
 /// A task that has been in user code for so long is called busy.
 const HELD_MAX: Duration = Duration::from_millis(500);
@@ -272,16 +310,25 @@ fn start(
             (pipeline, Some(watch))
         }
     };
+    let task_of_peer = TaskOfPeer::of(peer.me.me, incarnation, &assignment);
+    if let Some(watch) = &watch {
+        services
+            .held_tasks
+            .add(task_of_peer.clone(), beat.clone(), watch.clone());
+    }
     let addr = pipeline.start();
     tracing::info!(peer = %peer.me.me, job = %assignment.job, task = %assignment.task, slot = %assignment.slot, position = %assignment.version, "task starts");
     let stuck_after = services.stuck_after;
     let (phase, course) = (TaskPhase::Starting, Course::Running);
+    let held_tasks = services.held_tasks.clone();
     Pipeline {
         addr,
         beat,
         stop,
         watch,
         incarnation,
+        start: task_of_peer,
+        held_tasks,
         assignment,
         phase,
         course,
@@ -351,13 +398,60 @@ impl Pipeline {
         );
     }
 
-    /// Stops the task: its batch is finished, its output flushed, its position saved.
-    pub(super) async fn stop(self) {
-        if tokio::time::timeout(self.stuck_after, self.addr.send(Stop))
-            .await
-            .is_err()
-        {
-            tracing::error!(job = %self.assignment.job, task = %self.assignment.task, "a task did not stop; it is abandoned with its thread");
+    /// How long it has been in one call of user code.
+    pub(super) fn held_for(&self) -> Duration {
+        let watch = self.watch.as_ref();
+        watch.map_or(Duration::ZERO, Watch::held_for)
+    }
+
+    /// The number of its start.
+    pub(super) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// The job of its task.
+    pub(super) fn job(&self) -> JobId {
+        self.assignment.job
+    }
+
+    /// Sets the stop flag of the task.
+    pub(super) fn interrupt(&self) {
+        self.stop.set();
+    }
+
+    /// Whether the stop flag is set.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.stop.is_set()
+    }
+
+    /// Stops the task: its batch is finished, its output flushed, its position saved. One that is in one
+    /// call of user code for `blocked_after` meanwhile is interrupted, and abandoned if that is of no use.
+    pub(super) async fn stop(self, blocked_after: Duration) {
+        let mut stopped = pin!(self.addr.send(Stop));
+        let is_stopped = tokio::select! {
+            stopped = tokio::time::timeout(self.stuck_after, &mut stopped) => stopped.is_ok(),
+            () = self.blocks_for(blocked_after) => {
+                self.interrupt();
+                tokio::time::timeout(StopFlag::GRACE, &mut stopped).await.is_ok()
+            }
+        };
+        if is_stopped {
+            return;
+        }
+        tracing::warn!(job = %self.assignment.job, task = %self.assignment.task, call = self.beat.call(), "a task did not stop; it is abandoned with its thread");
+    }
+
+    /// Returns once the task has been in one call of user code for `time`, counted from now.
+    async fn blocks_for(&self, time: Duration) {
+        let Some(watch) = &self.watch else {
+            return std::future::pending().await;
+        };
+        loop {
+            let before = self.beat.count();
+            tokio::time::sleep(time).await;
+            if watch.held_for() >= time && self.beat.count() == before {
+                return;
+            }
         }
     }
 
@@ -388,6 +482,7 @@ impl Drop for Pipeline {
     /// Nobody waits for it any more. One that has ended does not hear of it.
     fn drop(&mut self) {
         self.stop.set();
+        self.held_tasks.abandoned_by_peer(&self.start);
         #[expect(
             clippy::disallowed_methods,
             reason = "a pipeline that does not hear of it would go on"

@@ -1,8 +1,10 @@
 //! What a group lends its peers: the shared session, the transport, and the settings of a peer.
 
 use super::acking_daemon::AckingSettings;
+use super::held_tasks::HeldTasks;
 use super::running_task::Placement;
 use super::supervision::{Backoff, Census};
+use super::task_restarts::TaskRestarts;
 use crate::ids::{IdSource, PeerId};
 use crate::task::TaskServices;
 use std::cell::RefCell;
@@ -22,6 +24,12 @@ pub struct PeerServices {
     pub checkpoint_interval: Duration,
     /// How long a task may take to stop before it is abandoned.
     pub stuck_after: Duration,
+    /// When the node stops: how long a task may be in one call of user code before it is abandoned.
+    pub blocked_after: Duration,
+    /// The tasks that run, and those that were abandoned.
+    pub held_tasks: HeldTasks,
+    /// How often tasks fail and start again.
+    pub task_restarts: TaskRestarts,
     /// Between two attempts to join.
     pub join_backoff: Backoff,
     /// Where pipelines run.

@@ -178,6 +178,7 @@ impl Drive {
                 let failed = TaskFailed {
                     incarnation: self.start.incarnation,
                     job: self.start.assignment.job,
+                    task: self.start.assignment.task.clone(),
                     verdict,
                     exception,
                 };
@@ -205,6 +206,10 @@ impl Drive {
                 TaskRun::start(services, *peer, assignment.clone(), *incarnation, *seed).await;
             let asked = match started {
                 Ok(run) => return self.run_started(run).await,
+                Err(failed) if self.start.services.stop.is_set() => {
+                    tracing::debug!(error = %failed, "a start was interrupted");
+                    return Ended::Stopped(self.until_stopped().await);
+                }
                 Err(failed) => match failed.into() {
                     Round::Ended(ended) => return ended,
                     Round::Superseded(version) => self.stop_or_newer(version).await,
@@ -305,6 +310,10 @@ impl Drive {
         let mut checkpoints = tokio::time::interval(self.start.checkpoint_interval);
         let mut stretch = Stretch::default();
         loop {
+            // The job has ended, or the node stops and the task was interrupted.
+            if self.start.services.stop.is_set() {
+                return Ok(self.until_stopped().await);
+            }
             if run.should_seal() {
                 run.seal(&self.start.services).await?;
             }
@@ -312,7 +321,14 @@ impl Drive {
                 told = run.phase();
                 self.tell(told);
             }
-            let turn = run.turn().map_err(|exception| threw(run, &exception))?;
+            let turn = match run.turn() {
+                Ok(turn) => turn,
+                Err(exception) if self.start.services.stop.is_set() => {
+                    tracing::debug!(%exception, "a batch was interrupted");
+                    continue;
+                }
+                Err(exception) => return Err(threw(run, &exception)),
+            };
             if run.phase() == TaskPhase::Exhausted && self.failed_saves == 0 {
                 self.save_end(run);
             }
@@ -358,6 +374,19 @@ impl Drive {
             {
                 self.saving = None;
                 self.was_saved(run, reached, result)?;
+            }
+        }
+    }
+
+    /// Waits for the stop that follows the flag. An abandoned task waits for ever: its future is dropped
+    /// here.
+    async fn until_stopped(&mut self) -> Asked {
+        loop {
+            match self.orders.recv().await {
+                Some(Order::Stop(confirm)) => return Asked::ToStop(confirm),
+                Some(Order::Reassign(_) | Order::Leave(_)) => {}
+                Some(Order::Crash) => crash(),
+                None => std::future::pending().await,
             }
         }
     }
@@ -540,7 +569,7 @@ fn threw(run: &TaskRun, exception: &Exception) -> Round {
 
 fn verdict(handling: Handling) -> TaskVerdict {
     match handling {
-        Handling::Restart => TaskVerdict::RestartPeer,
+        Handling::Restart => TaskVerdict::RestartTask,
         Handling::Kill | Handling::Defer => TaskVerdict::KillJob,
     }
 }

@@ -37,6 +37,7 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One incarnation of a virtual peer.
 pub struct VirtualPeer {
@@ -308,10 +309,12 @@ impl VirtualPeer {
     }
 
     /// The first part of a planned end: the task drains and the children end, but for the pulse.
-    /// What is said last goes out before the outbox ends.
+    /// What is said last goes out before the outbox ends. A task in one call of user code for
+    /// `blocked_after` is abandoned.
     fn drain(
         &mut self,
         last_word: Option<Command>,
+        blocked_after: Duration,
     ) -> LocalBoxFuture<'static, Result<(), WriteFailed>> {
         let pipeline = self.task.take();
         let Some(children) = self.children.take() else {
@@ -326,7 +329,7 @@ impl VirtualPeer {
         self.drained = Some(pulse_watcher);
         async move {
             if let Some(pipeline) = pipeline {
-                pipeline.stop().await;
+                pipeline.stop(blocked_after).await;
             }
             let _ = log_reader.send(Stop).await;
             let _ = acking_daemon.send(Stop).await;
@@ -343,6 +346,24 @@ impl VirtualPeer {
             said
         }
         .boxed_local()
+    }
+
+    /// The task is to start again, which it does on a peer with another id; or its job is killed, if it
+    /// has failed too often.
+    fn restart_task(&mut self, failed: TaskFailed, ctx: &mut Context<Self>) {
+        let TaskFailed {
+            job,
+            task,
+            exception,
+            ..
+        } = failed;
+        let now = self.services.task.clock.now();
+        let jobs = &self.snapshot.replica.jobs;
+        let restarts = &self.services.task_restarts;
+        match restarts.record((job, &task), &exception, now, |job| jobs.is_live(job)) {
+            Ok(()) => self.end(ctx, EndReason::Exception, exception),
+            Err(too_often) => effects::kill_job(self, job, too_often, ctx),
+        }
     }
 
     /// Which attempt to join this is, counted from 0.
@@ -431,11 +452,11 @@ impl Handler<TaskFailed> for VirtualPeer {
         if !self.task.is_current(failed.incarnation) {
             return;
         }
-        let task = self.task.facts().map(|running| running.task.to_string());
         let position = self.snapshot.position.map(|position| position.0);
-        tracing::error!(peer = %self.me.me, job = %failed.job, task, position, exception = failed.exception, "a task failed");
+        tracing::error!(peer = %self.me.me, job = %failed.job, task = %failed.task, position, exception = failed.exception, "a task failed");
         match failed.verdict {
             TaskVerdict::RestartPeer => self.end(ctx, EndReason::Exception, failed.exception),
+            TaskVerdict::RestartTask => self.restart_task(failed, ctx),
             TaskVerdict::KillJob => effects::kill_job(self, failed.job, failed.exception, ctx),
         }
     }
@@ -453,7 +474,8 @@ impl Handler<Drain> for VirtualPeer {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
-        self.drain(None).map(|_| ()).boxed_local()
+        let blocked_after = self.services.blocked_after;
+        self.drain(None, blocked_after).map(|_| ()).boxed_local()
     }
 }
 
@@ -464,7 +486,10 @@ impl Handler<Stop> for VirtualPeer {
     /// outbox is flushed, the pulse goes.
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) -> Self::Result {
         let drained = match self.children {
-            Some(_) => self.drain(Some(Command::LeaveCluster(LeaveCluster::of(self.me.me)))),
+            Some(_) => {
+                let leave = Command::LeaveCluster(LeaveCluster::of(self.me.me));
+                self.drain(Some(leave), self.services.stuck_after)
+            }
             None => async { Ok(()) }.boxed_local(),
         };
         let (pulse_watcher, me) = (self.drained.clone(), ctx.address());

@@ -53,10 +53,11 @@ impl NodeHandle {
         let all = jobs.live.iter().chain(&jobs.completed).chain(&jobs.killed);
         let summaries = all.filter_map(|job| {
             let summary = JobSummary::of(&replica, *job)?;
-            Some(match causes.get(job) {
+            let summary = match causes.get(job) {
                 Some(cause) => summary.killed_by(cause),
                 None => summary,
-            })
+            };
+            Some(self.health_of(*job).added_to(summary))
         });
         summaries.collect()
     }

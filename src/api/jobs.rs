@@ -34,14 +34,22 @@ impl NodeHandle {
         };
         let figures = self.counters.figures(job);
         let progress = self.input_progress(&replica, job).await;
-        Ok(JobReport::of(
-            &replica, summary, exception, figures, progress,
-        ))
+        let health = self.health_of(job);
+        let summary = health.added_to(summary);
+        Ok(JobReport {
+            restarts: health.restarts,
+            held_tasks: health.held,
+            ..JobReport::of(&replica, summary, exception, figures, progress)
+        })
     }
 
-    /// What the cluster's scheduler says of a job, in a sentence.
+    /// What the cluster's scheduler says of a job, and what this node knows of its tasks, in a sentence.
     pub fn explain(&self, job: JobId) -> String {
-        explain(&self.snapshot().replica, job).to_string()
+        let replica = self.snapshot().replica;
+        match JobSummary::of(&replica, job) {
+            Some(summary) => self.health_of(job).added_to(summary).why,
+            None => explain(&replica, job).to_string(),
+        }
     }
 
     pub(super) async fn outcome(

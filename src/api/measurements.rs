@@ -37,6 +37,8 @@ pub struct Measurements {
     pub session_restarts: u64,
     /// How often its connection was lost and made again in time.
     pub session_reconnects: u64,
+    /// Tasks that were abandoned and have not returned from user code.
+    pub abandoned_tasks: usize,
     /// How often virtual peers were started again, by reason.
     pub peer_restarts: Vec<(&'static str, u64)>,
     /// How many entries the log has; none while coordination does not tell.
@@ -110,6 +112,7 @@ impl NodeHandle {
             frames_refused,
             session_restarts: status.session_restarts,
             session_reconnects: status.session_reconnects,
+            abandoned_tasks: status.abandoned_tasks,
             peer_restarts: status.peer_restarts.clone(),
             log_entries: log_entries.and_then(Result::ok),
             status: NodeStatus::of(status),

@@ -13,6 +13,7 @@ mod nodes;
 mod report;
 mod submission;
 mod subscription;
+mod task_health;
 mod traces;
 
 use causes::Causes;
@@ -25,6 +26,7 @@ pub use nodes::{NodeEntry, NodeList};
 pub use report::{JobReport, JobSummary, NodeStatus};
 pub use submission::{Submitted, check_job, with_checks};
 pub use subscription::{LogEvent, LogSubscription};
+pub use task_health::TaskHealth;
 pub use traces::{Heard, RootTrace, TraceStep};
 
 use crate::actors::peer_group::{GroupWindow, PeerGroup};
@@ -56,6 +58,7 @@ pub struct NodeHandle {
     ids: Arc<Mutex<IdSource>>,
     files: FilesInUse,
     causes: Causes,
+    health: TaskHealth,
 }
 
 impl NodeHandle {
@@ -65,6 +68,7 @@ impl NodeHandle {
         window: GroupWindow,
         registry: Arc<Registry>,
         (counters, traces): (Counters, Traces),
+        health: TaskHealth,
         ids: IdSource,
     ) -> Self {
         NodeHandle {
@@ -76,6 +80,7 @@ impl NodeHandle {
             ids: Arc::new(Mutex::new(ids)),
             files: FilesInUse::default(),
             causes: Causes::default(),
+            health,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use super::KILLED_BY_A_CLIENT;
 use super::events::EventReport;
+use crate::actors::held_tasks::HeldTask;
+use crate::actors::task_restarts::TaskRestart;
 use crate::coordination::SessionState;
 use crate::ids::{GroupId, JobId, LogPosition, PeerId, TaskName};
 use crate::messages::peer_group::GroupStatus;
@@ -95,6 +97,13 @@ pub struct JobReport {
     /// What happened to its peers, and what its inputs replay, oldest first. Of each job the latest
     /// changes of peers are remembered, and the latest replays of each slot, until it is collected.
     pub events: Vec<EventReport>,
+    /// Its tasks that failed on this node lately and were started again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<TaskRestart>,
+    /// Its tasks on this node that have been in one call of user code for 1 s or more, abandoned ones
+    /// included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_tasks: Vec<HeldTask>,
     /// Its tasks in topological order.
     pub tasks: Vec<TaskReport>,
 }
@@ -154,6 +163,8 @@ impl JobReport {
             account,
             account_here: account_of(&figures),
             events,
+            restarts: Vec::new(),
+            held_tasks: Vec::new(),
             tasks: tasks.collect(),
             share: shares.as_ref().map(|shares| shares.share.to_string()),
             summary,
@@ -227,6 +238,7 @@ impl NodeStatus {
         if let Err(cause) = status.transport {
             not_ready.push(format!("the transport is not alive: {cause}"));
         }
+        not_ready.extend(status.exhaustion);
         NodeStatus {
             group: status.group,
             peers_wanted,

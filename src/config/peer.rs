@@ -26,6 +26,14 @@ pub struct PeerConfig {
     /// A task that hangs in user code, or that was asked to stop and has not, for this long is
     /// abandoned with its thread.
     pub stuck_after: Duration,
+    /// The most abandoned tasks that have not returned from user code. At this number no further one is
+    /// abandoned.
+    pub abandoned_tasks_max: NonZeroUsize,
+    /// How often a task that failed is started again on one node within the window. One more failure
+    /// kills its job.
+    pub task_restarts_max: NonZeroUsize,
+    /// The window.
+    pub task_restarts_window: Duration,
 }
 
 impl Default for PeerConfig {
@@ -39,6 +47,9 @@ impl Default for PeerConfig {
             restarts_at_once: count(4),
             step_ring_entries: count(4096),
             stuck_after: Duration::from_secs(120),
+            abandoned_tasks_max: count(64),
+            task_restarts_max: count(10),
+            task_restarts_window: Duration::from_secs(600),
         }
     }
 }
@@ -57,6 +68,9 @@ impl PeerConfig {
             restarts_at_once: keys.get("restarts-at-once", default.restarts_at_once),
             step_ring_entries: keys.get("step-ring-entries", default.step_ring_entries),
             stuck_after: keys.get("stuck-after-ms", default.stuck_after),
+            abandoned_tasks_max: keys.get("abandoned-tasks-max", default.abandoned_tasks_max),
+            task_restarts_max: keys.get("task-restarts-max", default.task_restarts_max),
+            task_restarts_window: keys.get("task-restarts-window-ms", default.task_restarts_window),
         };
         if config.restart_back_off_min > config.restart_back_off_max {
             let message = format!(

@@ -278,6 +278,10 @@ impl Page {
         for (reason, count) in &measured.peer_restarts {
             self.line(name, &format!("reason=\"{reason}\""), *count);
         }
+        let name = "onyx_abandoned_tasks";
+        let help = "Abandoned tasks that have not returned from user code";
+        self.head(name, "gauge", help);
+        self.line(name, "", measured.abandoned_tasks);
         let (name, status) = ("onyx_peers", &measured.status);
         self.head(name, "gauge", "Virtual peers of this node");
         self.line(name, "state=\"joined\"", status.peers_joined);
@@ -405,6 +409,7 @@ mod tests {
             frames_refused: vec![("stale", 7)],
             session_restarts: 0,
             session_reconnects: 3,
+            abandoned_tasks: 0,
             peer_restarts: vec![("panicked", 2), ("session", 0)],
             log_entries: Some(12),
         }

@@ -92,6 +92,10 @@ pub struct GroupStatus {
     pub session_restarts: u64,
     /// How often its connection was lost and made again in time.
     pub session_reconnects: u64,
+    /// Tasks that were abandoned and have not returned from user code.
+    pub abandoned_tasks: usize,
+    /// Why that are too many, if so.
+    pub exhaustion: Option<String>,
     /// How often peers were started again, by reason.
     pub peer_restarts: Vec<(&'static str, u64)>,
     /// The present time of the node's clock.

@@ -1,6 +1,6 @@
 //! What a virtual peer hears from its children.
 
-use crate::ids::{JobId, PeerId};
+use crate::ids::{JobId, PeerId, TaskName};
 use crate::log::wants::TaskPhase;
 use crate::messages::supervision::EndReason;
 use actix::Message;
@@ -28,6 +28,8 @@ pub struct TaskFailed {
     pub incarnation: u64,
     /// The job.
     pub job: JobId,
+    /// The task.
+    pub task: TaskName,
     /// What the task's exception handlers decided.
     pub verdict: TaskVerdict,
     /// What happened, for people.
@@ -39,8 +41,12 @@ pub struct TaskFailed {
 pub enum TaskVerdict {
     /// The job is killed and the exception kept.
     KillJob,
-    /// The peer starts again as a new incarnation, and the job goes on.
+    /// Coordination or the slot is to blame: the peer starts again as a new incarnation, and the job
+    /// goes on.
     RestartPeer,
+    /// The task's handlers want it to start again: the same, but only so often. After that the job is
+    /// killed.
+    RestartTask,
 }
 
 /// The group to its peer, before all its peers leave together: end the task, say what is owed, and

@@ -54,6 +54,10 @@ impl<A: Altered> Transport for A {
         self.inner().held(by, of, roots)
     }
 
+    fn shut_inbox(&self, peer: PeerId, kind: InboxKind) {
+        self.inner().shut_inbox(peer, kind);
+    }
+
     fn shut(&self, peer: PeerId) {
         self.inner().shut(peer);
     }

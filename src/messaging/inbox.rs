@@ -319,7 +319,6 @@ impl Door {
     }
 
     /// Whether the inbox takes nothing more, not even what is on its links.
-    #[cfg(feature = "aeron")]
     pub(super) fn is_closed(&self) -> bool {
         self.room.threshold.is_shut() || self.parcels.is_closed()
     }

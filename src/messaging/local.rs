@@ -49,11 +49,20 @@ impl LocalTransport {
         };
         let transport = self.clone();
         let (inbox, door) = Inbox::new(capacity, move || {
-            transport.write().remove(&(peer, kind));
+            transport.remove_closed(peer, kind);
             on_close();
         });
         place.insert(door);
         Ok(inbox)
+    }
+
+    /// Frees the name of an inbox that has closed. One that was shut before may have a successor, which
+    /// stays.
+    fn remove_closed(&self, peer: PeerId, kind: InboxKind) {
+        let mut doors = self.write();
+        if doors.get(&(peer, kind)).is_some_and(Door::is_closed) {
+            doors.remove(&(peer, kind));
+        }
     }
 
     /// The door of the inbox that is open now.
@@ -98,11 +107,14 @@ impl Transport for LocalTransport {
     }
 
     fn shut(&self, peer: PeerId) {
-        let mut doors = self.write();
         for kind in [InboxKind::Task, InboxKind::Acker] {
-            if let Some(door) = doors.remove(&(peer, kind)) {
-                door.shut();
-            }
+            self.shut_inbox(peer, kind);
+        }
+    }
+
+    fn shut_inbox(&self, peer: PeerId, kind: InboxKind) {
+        if let Some(door) = self.write().remove(&(peer, kind)) {
+            door.shut();
         }
     }
 
@@ -233,6 +245,19 @@ mod tests {
         link.try_send(message(1)).unwrap();
         assert_eq!(inbox.try_next(), Some(own));
         assert_eq!(inbox.try_next(), Some(message(1)));
+    }
+
+    #[tokio::test]
+    async fn an_inbox_that_was_shut_leaves_its_successor_open_when_it_is_dropped() {
+        let transport = LocalTransport::new();
+        let open = || transport.open_inbox(peer(1), InboxKind::Task, 2).unwrap();
+        let abandoned = open();
+        transport.shut_inbox(peer(1), InboxKind::Task);
+        let mut successor = open();
+        drop(abandoned);
+        let mut link = transport.link(peer(1), InboxKind::Task).unwrap();
+        link.try_send(message(1)).unwrap();
+        assert_eq!(successor.try_next(), Some(message(1)));
     }
 
     #[tokio::test]

@@ -149,6 +149,10 @@ pub trait Transport: Send + Sync {
     /// be held. What is sent to it after its death is told as closed, not lost.
     fn shut(&self, peer: PeerId);
 
+    /// Closes one inbox of a peer of this process for every sender, although an abandoned task may still
+    /// hold it: the name is free for the inbox of the next task.
+    fn shut_inbox(&self, peer: PeerId, kind: InboxKind);
+
     /// Where this process is reached, in the transport's own words: what its peers tell the cluster.
     fn site(&self, group: GroupId) -> Site;
 

@@ -20,6 +20,7 @@ use crate::job::Task;
 use crate::messaging::{Inbox, Message, SegmentsMessage};
 use crate::plugins::{Input, Output, Position};
 use crate::segment::Segment;
+use crate::stop_flag::StopFlag;
 use rand::rngs::SmallRng;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct TaskContext {
     pub(super) counters: Arc<TaskCounters>,
     /// Whether the task gets on.
     pub(super) beat: Beat,
+    /// Set once what the task makes is of no use any more.
+    pub(super) stop: StopFlag,
     /// What is known of single roots.
     pub(super) traces: Traces,
     /// The present time, read once a batch.

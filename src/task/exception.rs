@@ -49,6 +49,21 @@ pub enum Phase {
     SealTask,
 }
 
+impl Phase {
+    /// All of them, each at the place of its number.
+    pub const ALL: [Phase; 9] = [
+        Phase::StartTask,
+        Phase::InjectResources,
+        Phase::ReadBatch,
+        Phase::ApplyFunction,
+        Phase::BuildNewSegments,
+        Phase::WriteBatch,
+        Phase::Checkpoint,
+        Phase::CloseResources,
+        Phase::SealTask,
+    ];
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

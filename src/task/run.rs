@@ -391,6 +391,7 @@ impl TaskRun {
             return Ok(());
         };
         let plugin = &mut input.plugin;
+        self.context.beat.enter(Phase::Checkpoint);
         guarded(Phase::Checkpoint, || {
             plugin
                 .completed(position)
@@ -447,6 +448,7 @@ impl TaskRun {
 
     /// Runs the `after-task-stop` calls. What they say is told, and changes nothing any more.
     pub fn stopped(&mut self) {
+        self.context.beat.enter(Phase::CloseResources);
         let calls = self
             .context
             .lifecycles
@@ -464,7 +466,10 @@ impl TaskRun {
     }
 
     pub(super) fn exception(&self, fault: Fault) -> Exception {
-        self.context.counters.add(Count::Exceptions, 1);
+        // Code that was interrupted has not failed.
+        if !self.context.stop.is_set() {
+            self.context.counters.add(Count::Exceptions, 1);
+        }
         let identity = &self.context.identity;
         Exception {
             job: identity.job,

@@ -34,6 +34,7 @@ impl TaskRun {
                 return Ok(());
             }
         }
+        self.context.beat.enter(Phase::SealTask);
         let sealed = seal_output(&mut self.context.role);
         sealed.map_err(|fault| self.failed_to_seal(fault))?;
         if let Some(checkpoint) = &self.checkpoint {

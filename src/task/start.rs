@@ -94,6 +94,8 @@ impl TaskRun {
             let text = "the job's catalog has no such task";
             return Err(refused(Fault::in_phase(Phase::StartTask, text)));
         };
+        services.beat.is_of(&task);
+        services.beat.enter(Phase::StartTask);
         let lifecycles = lifecycles(services, &job, &task).map_err(refused)?;
         let fail = |fault: Fault| StartFailed::refused(&assignment, fault, &lifecycles);
         let medium = Medium::claim(services, &assignment, &task, peer, epoch)
@@ -138,6 +140,7 @@ impl TaskRun {
             draws: SmallRng::seed_from_u64(seed),
             counters,
             beat: services.beat.clone(),
+            stop: services.stop.clone(),
             traces: services.traces.clone(),
             now: services.clock.now(),
             told: RootsTold::default(),

@@ -173,6 +173,43 @@ fn a_handler_that_answers_restart_saves_the_job() {
 }
 
 #[test]
+fn a_task_that_fails_again_and_again_kills_its_job_with_its_last_exception() {
+    in_virtual_time(async {
+        let (source, sink) = (Source::numbers(100), Sink::default());
+        let mut registry = registry(&source, &sink);
+        let functions = &mut registry.functions;
+        functions.function("fails", |_| Err::<Segment, _>("no room on the device"));
+        registry.lifecycles.register("restart", restarting());
+        let cluster = cluster_of(1, 3, registry).await;
+        let job = with_calls(line("fails"), "work", "restart");
+        let job = cluster.submit(job).await.unwrap();
+        let cause = "the last exception: task work (slot 0), apply-function: no room on the device";
+        let why = loop {
+            let why = cluster.node(0).explain(job);
+            if why.contains("was started again 2 of at most 10 times") && why.contains("waits") {
+                break why;
+            }
+            time_passes(Duration::from_millis(50)).await;
+        };
+        assert!(
+            why.contains("because a peer starts again after a failure: task work"),
+            "{why}"
+        );
+        assert!(why.contains(cause), "{why}");
+        let report = cluster.node(0).job(job).await.unwrap();
+        assert_eq!(report.restarts.len(), 1);
+        let outcome = cluster.await_job(job).await.unwrap();
+        let JobOutcome::Killed(Some(exception)) = outcome else {
+            panic!("{outcome:?}")
+        };
+        let limit = "task work failed 11 times within 600 s on one node";
+        assert!(exception.starts_with(limit), "{exception}");
+        assert!(exception.contains("no room on the device"), "{exception}");
+        assert_eq!(restarts(cluster.node(0)).await, [("exception", 10)]);
+    });
+}
+
+#[test]
 fn the_handlers_decide_about_a_task_that_does_not_start_as_well() {
     in_virtual_time(async {
         let (source, sink) = (Source::numbers(50), Sink::default());

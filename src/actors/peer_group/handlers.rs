@@ -21,6 +21,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 impl Handler<ChildDown> for PeerGroup {
     type Result = ();
@@ -187,6 +188,8 @@ impl Handler<Status> for PeerGroup {
             refused: self.services.task.transport.refused(),
             session_restarts: self.session_restarts,
             session_reconnects: self.session_reconnects.get(),
+            abandoned_tasks: self.services.held_tasks.abandoned(),
+            exhaustion: self.services.held_tasks.exhaustion(),
             peer_restarts: EndReason::OF_RESTARTS
                 .map(|reason| {
                     let of_slot = |slot: &Slot| slot.restarts.of(reason);
@@ -212,6 +215,7 @@ impl Handler<Observe> for PeerGroup {
             "unreadable-entries": self.unreadable_entries,
             "ignored-entries": self.ignored_entries,
             "violated-invariants": self.violations,
+            "held-tasks": self.services.held_tasks.held_for(HELD_SHOWN),
         });
         let mut report = ActorReport::of(Child::PeerGroup, state, detail);
         let outbox = self.outbox.as_ref().map(|outbox| outbox.send(Observe));
@@ -226,6 +230,9 @@ impl Handler<Observe> for PeerGroup {
         .boxed_local()
     }
 }
+
+/// A task that has been in one call of user code for this long is shown.
+const HELD_SHOWN: Duration = Duration::from_secs(1);
 
 fn slot_report(slot: &Slot) -> impl Future<Output = ActorReport> + use<> {
     let empty = match &slot.state {

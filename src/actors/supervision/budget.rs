@@ -4,7 +4,8 @@ use crate::clock::Millis;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// At most so many restarts within a window. Only one level of the tree has one: limits multiply.
+/// At most `max` restarts within a window. Sessions and the transport have one, and each task of a
+/// job.
 #[derive(Clone, Debug)]
 pub struct RestartBudget {
     max: usize,
@@ -31,8 +32,8 @@ impl RestartBudget {
         }
     }
 
-    /// Takes one restart out of the budget.
-    pub fn spend(&mut self, now: Millis) -> Verdict {
+    /// How many restarts the window has seen.
+    pub fn spent(&mut self, now: Millis) -> usize {
         while self
             .recent
             .front()
@@ -40,6 +41,12 @@ impl RestartBudget {
         {
             self.recent.pop_front();
         }
+        self.recent.len()
+    }
+
+    /// Takes one restart out of the budget.
+    pub fn spend(&mut self, now: Millis) -> Verdict {
+        self.spent(now);
         if self.recent.len() >= self.max {
             return Verdict::GiveUp;
         }

@@ -158,6 +158,11 @@ impl Transport for AeronTransport {
         self.bell.say(Wish::Closed(peer));
     }
 
+    fn shut_inbox(&self, peer: PeerId, kind: InboxKind) {
+        self.local.shut_inbox(peer, kind);
+        self.bell.say(Wish::Closed(peer));
+    }
+
     fn site(&self, _group: GroupId) -> Site {
         self.site.into()
     }

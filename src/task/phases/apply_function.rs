@@ -29,6 +29,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
             Application::Make(_) => make,
         };
     let at = Cell::new(0);
+    context.beat.enter(Phase::ApplyFunction);
     let applied = guarded(Phase::ApplyFunction, || apply(context, batch, &at));
     applied.map_err(|fault| about(fault, context, batch, at.get()))
 }

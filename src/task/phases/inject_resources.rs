@@ -4,6 +4,7 @@ use crate::task::context::{BatchWork, TaskContext};
 use crate::task::exception::{Fault, Phase, guarded};
 
 pub(super) fn run(context: &mut TaskContext, _: &mut BatchWork) -> Result<(), Fault> {
+    context.beat.enter(Phase::InjectResources);
     let calls = context
         .lifecycles
         .iter()

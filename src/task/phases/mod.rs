@@ -15,7 +15,7 @@ mod timeout_pool;
 mod write_batch;
 
 use super::context::{BatchWork, TaskContext};
-use super::exception::Fault;
+use super::exception::{Fault, Phase};
 
 /// A phase.
 type Run = fn(&mut TaskContext, &mut BatchWork) -> Result<(), Fault>;
@@ -39,7 +39,16 @@ pub const PHASES: [(&str, Run); 12] = [
 /// Runs a batch through all of them.
 pub fn run_all(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     batch.clear();
-    PHASES
-        .iter()
-        .try_for_each(|(_, phase)| phase(context, batch))
+    PHASES.iter().try_for_each(|(name, phase)| {
+        // What user code returns after its task was to stop goes no further, least of all to a medium
+        // that another task has opened since.
+        if context.stop.is_set() {
+            return Err(Fault::in_phase(Phase::CloseResources, stopped_before(name)));
+        }
+        phase(context, batch)
+    })
+}
+
+fn stopped_before(phase: &str) -> String {
+    format!("the task was stopped before {phase}")
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<(), Fault> {
     let now = context.now;
+    context.beat.enter(Phase::ReadBatch);
     let batch_size = context.identity.task.batch_size.get() as usize;
     let batch_timeout = Duration::from_millis(context.identity.task.batch_timeout_ms.get().into());
     let Role::Input(input) = &mut context.role else {
@@ -91,7 +92,8 @@ const REJECTIONS_TOLD_MAX: usize = 10;
 
 /// Rejected pieces are counted, the first ones told, and kept where the task has a place for them.
 fn bury(context: &mut TaskContext, rejected: &[Rejected]) -> Result<(), Fault> {
-    if rejected.is_empty() {
+    // A read that was interrupted rejects nothing.
+    if rejected.is_empty() || context.stop.is_set() {
         return Ok(());
     }
     context.counters.add(Count::Rejected, rejected.len() as u64);

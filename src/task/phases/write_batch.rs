@@ -21,6 +21,7 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         if !context.lease.holds() {
             return give_back(context, batch);
         }
+        context.beat.enter(Phase::WriteBatch);
         guarded(Phase::WriteBatch, || {
             output
                 .write(segments)
