@@ -11,7 +11,9 @@ use crate::messages::task_pipeline::{Abandon, Leave, Reassign};
 use crate::messages::virtual_peer::{TaskFailed, TaskProgressed, TaskVerdict};
 use crate::task::exception::Exception;
 use crate::task::lifecycles::Handling;
-use crate::task::{CheckpointError, Reached, StartFailed, TaskRun, TaskServices, Turn};
+use crate::task::{
+    CheckpointError, InputTotals, Reached, StartFailed, TaskRun, TaskServices, Turn,
+};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use actix::{Recipient, ResponseFuture};
@@ -90,7 +92,7 @@ struct Drive {
     start: TaskStart,
     orders: mpsc::UnboundedReceiver<Order>,
     /// What is on its way to coordination.
-    saving: Option<BoxFuture<'static, (Reached, Result<(), CheckpointError>)>>,
+    saving: Option<Saving>,
     /// What was saved last.
     saved: Option<Reached>,
     last_save: LastSave,
@@ -101,6 +103,10 @@ struct Drive {
     /// Dropped after everything that the task holds: nothing is left of it when that is told.
     _obituary: Obituary,
 }
+
+/// A save, and of the last one of an input what all its slots have read and rejected.
+type Saving = BoxFuture<'static, (Reached, Saved)>;
+type Saved = Result<Option<InputTotals>, CheckpointError>;
 
 /// Whether it is saved that an input is at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -446,7 +452,13 @@ impl Drive {
             settled: run.settled(),
         };
         let save = async move {
-            let result = checkpoint.save(&reached).await;
+            let result = match checkpoint.save(&reached).await {
+                Ok(()) if reached.is_at_end() => checkpoint
+                    .whole_input()
+                    .await
+                    .map_err(CheckpointError::from),
+                saved => saved.map(|()| None),
+            };
             (reached, result)
         };
         self.saving = Some(save.boxed());
@@ -456,10 +468,13 @@ impl Drive {
         &mut self,
         run: &mut TaskRun,
         reached: Reached,
-        result: Result<(), CheckpointError>,
+        result: Saved,
     ) -> Result<(), Round> {
         match result {
-            Ok(()) => {
+            Ok(whole_input) => {
+                if let Some(exception) = whole_input.and_then(|all| run.judge(all)) {
+                    return Err(threw(run, &exception));
+                }
                 let before = self.saved.as_ref().and_then(Reached::position);
                 if let Some(position) = reached.position().filter(|now| Some(*now) != before) {
                     let told = run.position_saved(position);

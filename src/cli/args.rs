@@ -4,6 +4,7 @@ use super::console::Form;
 use super::log::args::LogVerb;
 use crate::config::{CoordinationAccess, LogConfig, LogFormat, LogLevel};
 use crate::ids::JobId;
+use crate::job::max_rejected::MaxRejected;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -181,6 +182,10 @@ pub(super) struct JobArgs {
     /// Set a key of a task, as in read-flights.path=other.csv
     #[arg(long = "set", value_name = "TASK.KEY=VALUE")]
     pub(super) set: Vec<String>,
+    /// The most rows that each input may reject: a number, or a share such as 5%. Without it, and without
+    /// the key `max-rejected` in the job file, a job fails if all rows of an input are rejected
+    #[arg(long, value_name = "N|N%")]
+    pub(super) max_rejected: Option<MaxRejected>,
 }
 
 /// Where to listen. Of names only that of this machine for itself is known.

@@ -24,6 +24,9 @@ pub(super) fn read(args: &JobArgs) -> Result<JobFile, Vec<String>> {
         .iter()
         .filter_map(|option| file.set(option, &here).err());
     let problems: Vec<Problem> = problems.collect();
+    if let Some(limit) = args.max_rejected {
+        file.set_max_rejected(limit);
+    }
     if problems.is_empty() {
         Ok(file)
     } else {

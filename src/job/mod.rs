@@ -4,13 +4,16 @@
 pub mod content;
 pub mod file;
 pub mod graph;
+pub mod max_rejected;
 pub mod percent;
 pub mod place;
+mod task_keys;
 pub mod validation;
 pub mod vocabulary;
 
 use crate::ids::TaskName;
 use crate::segment::{Segment, Value};
+use max_rejected::MaxRejected;
 use percent::Percent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -132,6 +135,9 @@ pub struct Task {
     /// with the reason; none counts and logs them only.
     #[serde(default)]
     pub dead_letter: Option<String>,
+    /// Inputs: how much of it may be rejected. None fails the job if all of it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rejected: Option<MaxRejected>,
     /// What its function and plugin were given: every other key of the catalog entry.
     #[serde(default)]
     pub params: Segment,
@@ -139,7 +145,7 @@ pub struct Task {
 
 impl Task {
     /// The keys of a catalog entry that every task may have; the others are its own, in `params`.
-    pub const KEYS: [&'static str; 18] = [
+    pub const KEYS: [&'static str; 19] = [
         "name",
         "type",
         "fn",
@@ -158,15 +164,17 @@ impl Task {
         "max-pending-bytes",
         "max-retries",
         "dead-letter",
+        "max-rejected",
     ];
 
     /// Those of the keys that mean something to inputs only.
-    pub const INPUT_KEYS: [&'static str; 5] = [
+    pub const INPUT_KEYS: [&'static str; 6] = [
         "pending-timeout-ms",
         "input-retry-timeout-ms",
         "max-pending",
         "max-pending-bytes",
         "max-retries",
+        "max-rejected",
     ];
 
     /// A task with every default, for what comes from code rather than from a file.
@@ -189,6 +197,7 @@ impl Task {
             max_pending_bytes: defaults::max_pending_bytes(),
             max_retries: defaults::max_retries(),
             dead_letter: None,
+            max_rejected: None,
             params: Segment::new(),
         }
     }
@@ -217,9 +226,13 @@ impl Task {
         }
     }
 
-    /// The same task with one more key for its function or plugin.
+    /// The same task with one more key, as it would be written in a job file: one that every task has,
+    /// such as `n-peers`, or one of its function or plugin.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.params.set(key, value);
+        let value = value.into();
+        if !task_keys::set(&mut self, key, &value) {
+            self.params.set(key, value);
+        }
         self
     }
 }

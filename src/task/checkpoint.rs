@@ -7,6 +7,7 @@
 
 use super::counters::Account;
 use super::reached::Reached;
+use super::rejections::InputTotals;
 use super::replays::{ReplayCause, SlotReplay, SlotReplays};
 use crate::clock::Clock;
 use crate::codec::{from_payload, to_payload};
@@ -238,17 +239,7 @@ pub async fn progress_of(
     let names = patiently(session, || session.list(Folder::Checkpoints)).await?;
     let mut progress = InputProgress::default();
     for input in inputs {
-        let slots = names
-            .iter()
-            .filter_map(|name| Node::slot_of_checkpoint(name, job, input));
-        let stored = slots.map(|slot| async move {
-            let node = Node::Checkpoint(job, input.clone(), slot);
-            let data = patiently(session, || session.get(node.clone())).await?;
-            // One that another version wrote has nothing to add.
-            let stored = data.and_then(|data| from_payload::<Stored>(&data).ok());
-            Ok::<_, CoordinationError>(stored.map(|stored| (slot, stored)))
-        });
-        let stored: Vec<_> = try_join_all(stored).await?.into_iter().flatten().collect();
+        let stored = stored_of(session, &names, job, input).await?;
         for (slot, stored) in &stored {
             let replays = &stored.reached.replays;
             if !replays.recent.is_empty() {
@@ -260,6 +251,26 @@ pub async fn progress_of(
         progress.account = progress.account.plus(&account_of_parts(parts));
     }
     Ok(progress)
+}
+
+/// The checkpoints of the slots of a task, among all names of checkpoints.
+async fn stored_of(
+    session: &dyn Coordination,
+    names: &[String],
+    job: JobId,
+    task: &TaskName,
+) -> Result<Vec<(SlotId, Stored)>, CoordinationError> {
+    let slots = names
+        .iter()
+        .filter_map(|name| Node::slot_of_checkpoint(name, job, task));
+    let stored = slots.map(|slot| async move {
+        let node = Node::Checkpoint(job, task.clone(), slot);
+        let data = patiently(session, || session.get(node.clone())).await?;
+        // One that another version wrote has nothing to add.
+        let stored = data.and_then(|data| from_payload::<Stored>(&data).ok());
+        Ok::<_, CoordinationError>(stored.map(|stored| (slot, stored)))
+    });
+    Ok(try_join_all(stored).await?.into_iter().flatten().collect())
 }
 
 impl Stored {
@@ -322,15 +333,21 @@ impl Stored {
     }
 }
 
+/// What became of all that was read.
+fn account_of_parts(slots: Vec<Stored>) -> Account {
+    let parts = newest_parts(slots);
+    let parts = parts.iter().map(|slot| &slot.reached.so_far);
+    parts.fold(Account::default(), |sum, part| sum.plus(part))
+}
+
 /// Parts of another division have been read again since, and so has a part that another slot had.
-fn account_of_parts(mut slots: Vec<Stored>) -> Account {
+fn newest_parts(mut slots: Vec<Stored>) -> Vec<Stored> {
     slots.retain(|slot| slot.reached != Reached::default());
     slots.sort_unstable_by_key(|slot| Reverse(slot.holder.version));
     let division = slots.first().map(|newest| newest.slots);
     let mut ranks = BTreeSet::new();
     slots.retain(|slot| Some(slot.slots) == division && ranks.insert(slot.rank));
-    let parts = slots.iter().map(|slot| &slot.reached.so_far);
-    parts.fold(Account::default(), |sum, part| sum.plus(part))
+    slots
 }
 
 impl Checkpoint {
@@ -349,6 +366,29 @@ impl Checkpoint {
             stored.reached = reached.clone();
         });
         saved.await
+    }
+
+    /// What all slots of the input have read and rejected, once each of them has saved that it is at its
+    /// end. The last one to save it sees the others; None before.
+    pub async fn whole_input(&self) -> Result<Option<InputTotals>, CoordinationError> {
+        let Node::Checkpoint(job, task, _) = &self.node else {
+            return Ok(None);
+        };
+        let session = &*self.session;
+        let names = patiently(session, || session.list(Folder::Checkpoints)).await?;
+        let stored = stored_of(session, &names, *job, task).await?;
+        let parts = newest_parts(stored.into_iter().map(|(_, stored)| stored).collect());
+        let slots = parts.first().map_or(0, |part| part.slots) as usize;
+        if parts.len() < slots || !parts.iter().all(|part| part.reached.is_at_end) {
+            return Ok(None);
+        }
+        let totals = parts.iter().map(|part| part.reached.totals());
+        Ok(Some(totals.fold(InputTotals::default(), |sum, part| {
+            InputTotals {
+                read: sum.read + part.read,
+                rejected: sum.rejected + part.rejected,
+            }
+        })))
     }
 
     /// The slot is sealed, whoever holds it later.

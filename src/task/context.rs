@@ -7,6 +7,7 @@ use super::dead_letters::DeadLetters;
 use super::lifecycles::{LifecycleCalls, LifecycleEvent};
 use super::outbound::{Outbound, To};
 use super::reached::Reached;
+use super::rejections::Rejections;
 use super::replays::SlotReplays;
 use super::retries::RetriesBySource;
 use super::traces::{Here, Traced, Traces, Why, is_traced, traced_rows};
@@ -61,8 +62,6 @@ pub struct TaskContext {
     pub(super) now: Millis,
     /// What this run has told of its roots.
     pub(super) told: RootsTold,
-    /// Rejected pieces that were logged; the others are counted and buried only.
-    pub(super) rejections_told: usize,
     /// Segments that were logged when they were given up.
     pub(super) burials_told: usize,
 }
@@ -127,6 +126,8 @@ pub(super) struct InputSide {
     pub(super) oldest: Arc<Oldest>,
     /// Those of the open roots that are traced.
     pub(super) traced: BTreeSet<u64>,
+    /// What it has rejected.
+    pub(super) rejections: Rejections,
     /// Where rejected pieces go.
     pub(super) dead_letters: Option<DeadLetters>,
     /// What the plugin said last.

@@ -6,6 +6,7 @@ use super::dead_letters::DeadLetters;
 use super::exception::{Fault, Phase, guarded};
 use super::lifecycles::LifecycleCalls;
 use super::reached::Reached;
+use super::rejections::Rejections;
 use super::start::{StartFailed, TaskServices};
 use super::survey::survey;
 use crate::acking::{Ackers, Pending, PendingRules, RetryRule, Timeouts};
@@ -181,6 +182,7 @@ impl SlotMedium {
                 Ok(Role::Input(Box::new(InputSide {
                     plugin,
                     replays: began.replays.clone(),
+                    rejections: Rejections::after(began.rejected),
                     began,
                     pending: Pending::new(pending_rules(task, seed), services.clock.now()),
                     ackers: Ackers::of(identity.peer, &assignment.ackers),

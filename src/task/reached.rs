@@ -2,6 +2,7 @@
 
 use super::context::InputSide;
 use super::counters::Account;
+use super::rejections::InputTotals;
 use super::replays::SlotReplays;
 use crate::plugins::Position;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,12 @@ pub struct Reached {
     /// The replays of the slot by all its holders.
     #[serde(default)]
     pub(super) replays: SlotReplays,
+    /// What its holders have rejected.
+    #[serde(default)]
+    pub(super) rejected: u64,
+    /// Whether everything was read and is complete.
+    #[serde(default)]
+    pub(super) is_at_end: bool,
     /// Whether the holder of the slot has stopped and saved this last.
     #[serde(default)]
     pub(super) is_final: bool,
@@ -38,7 +45,17 @@ impl Reached {
             before: began.before.plus(&before),
             so_far: began.before.plus(&so_far),
             replays: input.replays.clone(),
+            rejected: input.rejections.total(),
+            is_at_end: input.drained,
             is_final: false,
+        }
+    }
+
+    /// What was read of the slot, and what was rejected.
+    pub(super) fn totals(&self) -> InputTotals {
+        InputTotals {
+            read: self.so_far.r#in,
+            rejected: self.rejected,
         }
     }
 
@@ -58,6 +75,11 @@ impl Reached {
             is_final: true,
             ..self
         }
+    }
+
+    /// Whether everything was read and is complete.
+    pub fn is_at_end(&self) -> bool {
+        self.is_at_end
     }
 
     /// Where an input is.

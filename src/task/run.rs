@@ -8,6 +8,7 @@ use super::lifecycles::Handling;
 use super::outbound::Flushed;
 use super::phases;
 use super::reached::Reached;
+use super::rejections::InputTotals;
 use super::replays::ReplayCause;
 use super::retries::RetriesBySource;
 use crate::clock::{Clock, Millis};
@@ -446,9 +447,26 @@ impl TaskRun {
         let _ = tokio::time::timeout(RELEASE_MAX, send).await;
     }
 
-    /// Runs the `after-task-stop` calls. What they say is told, and changes nothing any more.
+    /// Why the job must not complete, if its whole input has rejected too much.
+    pub fn judge(&self, all: InputTotals) -> Option<Exception> {
+        let Role::Input(input) = &self.context.role else {
+            return None;
+        };
+        let limit = self.context.identity.task.max_rejected;
+        let reason = input.rejections.too_many(limit, all)?;
+        Some(self.exception(Fault::in_phase(Phase::ReadBatch, reason)))
+    }
+
+    /// Logs how much was rejected beyond what was logged one by one, and runs the `after-task-stop`
+    /// calls. What they say is told, and changes nothing any more.
     pub fn stopped(&mut self) {
         self.context.beat.enter(Phase::CloseResources);
+        if let Role::Input(input) = &self.context.role {
+            let (more, identity) = (input.rejections.not_logged(), &self.context.identity);
+            if more > 0 {
+                tracing::warn!(peer = %identity.peer, job = %identity.job, task = %identity.task.name, more, "and {more} more pieces of the input are no segments");
+            }
+        }
         let calls = self
             .context
             .lifecycles

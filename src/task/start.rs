@@ -144,7 +144,6 @@ impl TaskRun {
             traces: services.traces.clone(),
             now: services.clock.now(),
             told: RootsTold::default(),
-            rejections_told: 0,
             burials_told: 0,
         };
         context.beat.beat();

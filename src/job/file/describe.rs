@@ -112,6 +112,9 @@ fn task(task: &Task) -> Segment {
             table.set(key, n.get());
         }
     }
+    if let Some(limit) = task.max_rejected.filter(|_| input) {
+        table.set("max-rejected", limit.to_string());
+    }
     if let Some(percentage) = task.percentage {
         table.set("percentage", percent(percentage));
     }

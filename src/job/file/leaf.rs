@@ -2,6 +2,7 @@
 
 use super::read::Misfits;
 use super::tree::{Content, Entry};
+use crate::job::max_rejected::MaxRejected;
 use crate::job::percent::Percent;
 use crate::job::place::Place;
 use crate::nearest::{listed, suggestion};
@@ -57,6 +58,23 @@ pub(super) fn percentage(
     match percent {
         Some(percent) => *target = Some(percent),
         None => misfits.expected(entry, place, "a percentage from 0 to 100"),
+    }
+}
+
+pub(super) fn max_rejected(
+    entry: &Entry,
+    place: Place,
+    misfits: &mut Misfits,
+    target: &mut Option<MaxRejected>,
+) {
+    let limit = match &entry.value.content {
+        Content::Int(n) => n.to_string().parse().ok(),
+        Content::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    match limit {
+        Some(limit) => *target = Some(limit),
+        None => misfits.expected(entry, place, MaxRejected::EXPECTED),
     }
 }
 

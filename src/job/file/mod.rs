@@ -16,6 +16,7 @@ pub use describe::describe;
 pub use problem::Problem;
 pub use tree::Position;
 
+use crate::job::max_rejected::MaxRejected;
 use crate::job::place::Place;
 use crate::job::validation::{self, Checks};
 use crate::job::vocabulary::{KeyKind, Vocabulary};
@@ -109,6 +110,17 @@ impl JobFile {
             place: Place::job(),
             message,
         })
+    }
+
+    /// Sets how much every input may reject. Tasks that cannot be read are reported later.
+    pub fn set_max_rejected(&mut self, limit: MaxRejected) {
+        let option = format!("--max-rejected {limit}");
+        let origin = Origin::Set(self.options.len());
+        self.options.push(SetOption {
+            text: option,
+            folder: PathBuf::new(),
+        });
+        set::for_inputs(&mut self.root, "max-rejected", &limit.to_string(), origin);
     }
 
     /// The job, if everything about it is right; or everything that is not, in the order of the
@@ -259,6 +271,8 @@ fn absolute(folder: &Path, path: &str) -> String {
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod number_tests;
 #[cfg(test)]
 mod sharing_tests;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From an item of the catalog to a task.
 
-use super::leaf::{one_of, percentage, positive, text, texts};
+use super::leaf::{max_rejected, one_of, percentage, positive, text, texts};
 use super::read::Misfits;
 use super::tree::{Content, Entry, Node};
 use crate::job::place::Place;
@@ -104,6 +104,7 @@ impl TaskReader<'_> {
             "max-pending" => positive(entry, place, misfits, &mut task.max_pending),
             "max-pending-bytes" => positive(entry, place, misfits, &mut task.max_pending_bytes),
             "max-retries" => positive(entry, place, misfits, &mut task.max_retries),
+            "max-rejected" => max_rejected(entry, place, misfits, &mut task.max_rejected),
             own => task.params.set(own, value(&entry.value)),
         }
     }

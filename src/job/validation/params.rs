@@ -83,9 +83,13 @@ fn unknown_keys(
     takes: &str,
 ) {
     let known = || keys.iter().map(|key| key.name.as_str());
-    for (name, _) in task.params.iter() {
+    for (name, value) in task.params.iter() {
         let name = name.as_str();
-        if !known().any(|key| key == name) {
+        if Task::KEYS.contains(&name) {
+            let found = found(value);
+            let message = format!("every task has this key, but it does not take {found}");
+            review.report(place.clone().key(name), message);
+        } else if !known().any(|key| key == name) {
             let hint = hint(name, known().chain(Task::KEYS), takes);
             review.report(place.clone().key(name), format!("unknown key{hint}"));
         }

@@ -4,6 +4,7 @@ use crate::plugins::{Polled, ReadSegments, Rejected};
 use crate::task::context::{BatchWork, Freshness, InputSide, Role, Sentinel, Supply, TaskContext};
 use crate::task::counters::Count;
 use crate::task::exception::{Fault, Phase, guarded};
+use crate::task::rejections::InputTotals;
 use crate::task::traces::Traced;
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ pub(super) fn run(context: &mut TaskContext, batch: &mut BatchWork) -> Result<()
         Polled::Idle(wait) => Supply::NotBefore(now.plus(wait.min(batch_timeout))),
         Polled::Exhausted => Supply::Exhausted,
     };
-    bury(context, &rejected)
+    let fresh = batch.segments.len();
+    bury(context, &rejected, fresh)
 }
 
 fn poll(
@@ -87,19 +89,18 @@ fn receive(context: &mut TaskContext, batch: &mut BatchWork) {
     batch.encoded = encoded;
 }
 
-/// A run tells of so many rejected pieces; after that they would drown everything else.
-const REJECTIONS_TOLD_MAX: usize = 10;
-
-/// Rejected pieces are counted, the first ones told, and kept where the task has a place for them.
-fn bury(context: &mut TaskContext, rejected: &[Rejected]) -> Result<(), Fault> {
+/// Rejected pieces are counted, the first ones logged, and kept where the task has a place for them. Too
+/// many of them end the job.
+fn bury(context: &mut TaskContext, rejected: &[Rejected], fresh: usize) -> Result<(), Fault> {
     // A read that was interrupted rejects nothing.
     if rejected.is_empty() || context.stop.is_set() {
         return Ok(());
     }
     context.counters.add(Count::Rejected, rejected.len() as u64);
-    let tell = REJECTIONS_TOLD_MAX.saturating_sub(context.rejections_told);
-    context.rejections_told += rejected.len().min(tell);
-    for piece in rejected.iter().take(tell) {
+    let Role::Input(input) = &mut context.role else {
+        return Ok(());
+    };
+    for piece in input.rejections.note(rejected) {
         tracing::warn!(
             peer = %context.identity.peer,
             job = %context.identity.job,
@@ -110,16 +111,21 @@ fn bury(context: &mut TaskContext, rejected: &[Rejected]) -> Result<(), Fault> {
             "a piece of the input is no segment"
         );
     }
-    let Role::Input(input) = &mut context.role else {
-        return Ok(());
+    if let Some(letters) = &mut input.dead_letters {
+        letters.write(rejected).map_err(|error| {
+            let text = format!("cannot write a dead letter: {error}");
+            Fault::in_phase(Phase::ReadBatch, text)
+        })?;
+    }
+    // Those of all slots of the task on this node.
+    let figures = context.counters.figures();
+    let so_far = InputTotals {
+        read: figures.read + fresh as u64,
+        rejected: figures.rejected,
     };
-    let Some(letters) = &mut input.dead_letters else {
-        return Ok(());
-    };
-    letters.write(rejected).map_err(|error| {
-        Fault::in_phase(
-            Phase::ReadBatch,
-            format!("cannot write a dead letter: {error}"),
-        )
-    })
+    let limit = context.identity.task.max_rejected;
+    match input.rejections.too_many_so_far(limit, so_far) {
+        Some(reason) => Err(Fault::in_phase(Phase::ReadBatch, reason)),
+        None => Ok(()),
+    }
 }
