@@ -93,6 +93,56 @@ pub enum NodeError {
     /// The HTTP server did not start.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// Jobs cannot be bound to the folders of the configuration.
+    #[error(transparent)]
+    Files(#[from] FolderError),
+    /// Clients of other machines could use any file.
+    #[error(
+        "{0}, so that jobs of others run here: set files.read and files.write to the folders that jobs \
+         may use, such as [\"/srv/onyx\"], or to [] for none; the default, [\"/\"], is for jobs of this \
+         machine"
+    )]
+    FilesNotBounded(String),
+    /// It was started where no actors can run.
+    #[error(
+        "a node runs on actors, which this runtime does not have: start it in a future that is given to `onyx::run`, not in plain tokio"
+    )]
+    NoActors,
+    /// The system gives no threads to run tasks on.
+    #[error("no thread for tasks can be started: {0}; see the limits of processes and memory")]
+    Threads(std::io::Error),
+}
+
+impl NodeBuilder {
+    /// A node with a configuration, and what is built in.
+    pub fn new(config: NodeConfig) -> Self {
+        NodeBuilder {
+            config,
+            registry: Registry::with_built_in(),
+            http: Http::Served,
+        }
+    }
+
+    /// What jobs can name on this node.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// How many virtual peers to start with, instead of what the configuration says.
+    pub fn peers(mut self, peers: NonZeroUsize) -> Self {
+        self.config.node.peers = peers;
+        self
+    }
+
+    /// Without the HTTP server, as in a program that embeds a node.
+    pub fn without_http(mut self) -> Self {
+        self.http = Http::NotServed;
+        self
+    }
+
+    /// Starts everything, in order: coordination, session, peer group, HTTP. The port is taken
+    /// before anything else starts, so that a busy one leaves nothing behind.
     pub async fn start(mut self) -> Result<Node, NodeError> {
         // Actors are spawned in this thread, which would panic.
         if actix::System::try_current().is_none() {
