@@ -6,26 +6,27 @@ mod log_access;
 mod log_parameters;
 mod name;
 mod root;
+mod starting;
 mod transport;
 
 pub(crate) use embedded::{access, publish};
 pub use log_access::{LogFound, open_log};
+pub use starting::StartingNode;
 
 use crate::actors::acking_daemon::AckingSettings;
 use crate::actors::held_tasks::HeldTasks;
 use crate::actors::peer_group::{CollectionPolicy, Connector, GroupSettings, PeerGroup};
 use crate::actors::running_task::Placement;
 use crate::actors::services::PeerServices;
-use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget, remember_panics};
+use crate::actors::supervision::{Backoff, Census, Obituary, RestartBudget};
 use crate::actors::task_restarts::{RestartLimit, TaskRestarts};
-use crate::actors::task_threads::TaskThreads;
 use crate::api::{NodeHandle, TaskHealth};
 use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::coordination::zookeeper::{Connect, ZooKeeper};
 use crate::coordination::{Coordination, CoordinationError, SessionLease};
 use crate::files::{Access, FileAccess, FolderError};
-use crate::http::{HttpError, HttpListener, HttpServer};
+use crate::http::{HttpError, HttpServer};
 use crate::ids::{GroupId, IdSource, NodeName};
 use crate::messages::peer_group::StopRestarts;
 use crate::messages::supervision::{Child, Exit, Stop};
@@ -38,7 +39,6 @@ use crate::task::traces::Traces;
 use crate::task::{Beat, TaskServices};
 use actix::Actor;
 use embedded::Embedded;
-use futures_util::FutureExt;
 use root::Root;
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -139,66 +139,6 @@ impl NodeBuilder {
     pub fn without_http(mut self) -> Self {
         self.http = Http::NotServed;
         self
-    }
-
-    /// Starts everything, in order: coordination, session, peer group, HTTP. The port is taken
-    /// before anything else starts, so that a busy one leaves nothing behind.
-    pub async fn start(mut self) -> Result<Node, NodeError> {
-        // Actors are spawned in this thread, which would panic.
-        if actix::System::try_current().is_none() {
-            return Err(NodeError::NoActors);
-        }
-        remember_panics();
-        let config = self.config;
-        let files = file_access(&config, self.http)?;
-        self.registry.files = files.clone();
-        let listener = match self.http {
-            Http::Served => Some(HttpListener::bind(&config.http)?),
-            Http::NotServed => None,
-        };
-        let embedded = Embedded::start(&config.coordination).await?;
-        let connect = connect(&config, embedded.as_ref());
-        let session = open_session(&connect).await?;
-        let agreed = Agreed {
-            job_scheduler: config.scheduler.jobs,
-            messaging: config.messaging.transport,
-        };
-        let mut ids = IdSource::from_entropy();
-        let tenancy = connect.tenancy.clone();
-        let cluster = log_parameters::agree(&*session, &tenancy, agreed, ids.bits()).await?;
-        let connector: Connector = Arc::new(move || {
-            let connect = connect.clone();
-            async move { open_session(&connect).await }.boxed()
-        });
-        let parts = Parts {
-            session,
-            agreed,
-            connector,
-            transport: transport::start(&config, cluster, &mut ids)?,
-            registry: Arc::new(self.registry),
-            ids,
-            name: name::node_name(&config.node, listener.as_ref().map(HttpListener::address)),
-            placement: Placement::On(TaskThreads::start().map_err(NodeError::Threads)?),
-            census: Census::default(),
-        };
-        let (handle, ended) = assemble(&config, parts);
-        let served = listener.map(|listener| listener.serve(handle.clone()));
-        let http = match served.transpose() {
-            Ok(http) => http,
-            Err(error) => {
-                // A group that is gone has nothing left to stop.
-                let _ = handle.group().send(Stop).await;
-                return Err(error.into());
-            }
-        };
-        log_folders(&files);
-        Ok(Node {
-            handle,
-            http,
-            embedded,
-            ended: Some(ended),
-            drain: config.shutdown.drain,
-        })
     }
 }
 

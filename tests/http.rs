@@ -161,7 +161,8 @@ async fn serve(
         .await
         .unwrap();
     let listener = HttpListener::bind(&http).unwrap();
-    let server = listener.serve(node.handle().clone()).unwrap();
+    let server = listener.serve().unwrap();
+    server.open(node.handle().clone());
     address.send(server.address()).unwrap();
     let (forward, mut forwarded) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || orders.into_iter().try_for_each(|order| forward.send(order)));

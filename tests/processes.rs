@@ -427,20 +427,25 @@ fn a_node_waits_for_coordination_and_a_signal_ends_the_wait() {
     .unwrap();
     let start = || {
         let mut command = onyx(&["start", "--config", "node.toml"]);
-        let mut node = Process::start(&mut command, Errors::Kept);
-        let line = node.warns();
-        assert!(line.contains("waiting for coordination"), "{line}");
+        let mut node = Node::start(&mut command, Errors::Kept);
+        node.takes_port();
+        loop {
+            let line = node.process().warns();
+            assert!(!line.is_empty(), "it has ended");
+            if line.contains("waiting for coordination") {
+                break;
+            }
+        }
         node
     };
-    assert_eq!(start().end_by("TERM").0, Some(143));
+    assert_eq!(start().process().end_by("TERM").0, Some(143));
 
     let mut node = start();
     let mut command = onyx(&["coordination", "--listen", &address.to_string()]);
     let log = folder.path().join("log");
     let mut server = Process::start(&mut command, Errors::In(&log));
-    let line = node.line();
-    assert!(line.starts_with("onyx-node listens on "), "{line:?}");
-    assert_eq!(node.end_by("TERM").0, Some(0));
+    node.listens();
+    assert_eq!(node.process().end_by("TERM").0, Some(0));
 
     // Whoever looks at a tenancy that is not there is told those that are, and makes none.
     let connect = address.to_string();

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::logging;
 use super::signals::Signals;
 use crate::config::{ConfigError, NodeConfig};
-use crate::node::{Node, NodeBuilder};
+use crate::node::{Node, NodeBuilder, NodeError};
 use serde_json::json;
 
 /// Runs a node.
@@ -41,15 +41,26 @@ pub(super) async fn node_of(
 ) -> Result<(Node, Signals), Exit> {
     // Before anything starts, so that no signal finds a node that could not stop in order.
     let mut signals = Signals::take(console)?;
+    let starting = builder.listen().map_err(|error| refuse(&error, console))?;
+    // Before the node is ready, since it may have to wait for coordination.
+    if let Some(address) = starting.http_address() {
+        let url = format!("http://{address}");
+        console.answer(
+            || json!({ "http": url }),
+            || format!("onyx-node listens on {url}"),
+        );
+    }
     let started = tokio::select! {
-        started = builder.start() => started,
+        started = starting.start() => started,
         signal = signals.next() => Exit::from(signal).at_once(),
     };
-    let node = started.map_err(|error| {
-        console.complain(&error);
-        Exit::from(&error)
-    })?;
+    let node = started.map_err(|error| refuse(&error, console))?;
     Ok((node, signals))
+}
+
+fn refuse(error: &NodeError, console: &mut Console) -> Exit {
+    console.complain(error);
+    Exit::from(error)
 }
 
 async fn serve(config: NodeConfig, console: &mut Console) -> Exit {
@@ -57,13 +68,6 @@ async fn serve(config: NodeConfig, console: &mut Console) -> Exit {
         Ok(started) => started,
         Err(exit) => return exit,
     };
-    if let Some(address) = node.http_address() {
-        let url = format!("http://{address}");
-        console.answer(
-            || json!({ "http": url }),
-            || format!("onyx-node listens on {url}"),
-        );
-    }
     tokio::select! {
         signal = signals.next() => {
             tracing::info!(?signal, "the node stops");

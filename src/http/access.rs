@@ -1,9 +1,9 @@
 //! Who may ask, and a line in the log about every request.
 
+use super::entrance::Entrance;
 use super::refusal::Refusal;
 use super::routes;
 use super::seats::{Occupied, Seat, TooManyRequests};
-use super::served::Served;
 use crate::config::BearerToken;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -41,14 +41,14 @@ pub(super) async fn check(
 /// Answers with what keeps the connection until the request is answered. Health checks are always let
 /// through, and prove nothing.
 fn admit(request: &ServiceRequest) -> Result<Option<Occupied>, Refusal> {
-    let served = request.app_data::<web::Data<Served>>();
-    let Some(served) = served.filter(|_| !routes::is_open(request.path())) else {
+    let entrance = request.app_data::<web::Data<Entrance>>();
+    let Some(entrance) = entrance.filter(|_| !routes::is_open(request.path())) else {
         return Ok(None);
     };
     let headers = request.headers();
-    let is_ours = served.hosts.check(request.uri(), headers);
+    let is_ours = entrance.hosts.check(request.uri(), headers);
     is_ours.map_err(|name| other_host(&name))?;
-    judge(headers, served.token.as_ref())?;
+    judge(headers, entrance.token.as_ref())?;
     let occupied = request.conn_data::<Seat>().map(Seat::occupy).transpose();
     occupied.map_err(|TooManyRequests| {
         let message = "too many requests are under way; send it again in a second";

@@ -3,6 +3,7 @@
 //! An endpoint is a file with a constant `Endpoint` and a line in `routes::ENDPOINTS`.
 
 mod access;
+mod entrance;
 mod gc;
 mod health;
 mod host;
@@ -24,21 +25,26 @@ use crate::config::HttpConfig;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
+use entrance::Entrance;
 use host::Hosts;
 use seats::{CONNECTIONS_MAX, Seats, Token};
 use served::{Gate, Served};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// A running HTTP server.
 pub struct HttpServer {
     address: SocketAddr,
     server: ServerHandle,
     gate: Gate,
+    seats: Seats,
+    max_body_bytes: usize,
+    there: watch::Sender<Option<web::Data<Served>>>,
 }
 
-/// A port that is taken, so that nobody else can; who connects waits for the server.
+/// A port that is taken, so that no other program can have it.
 #[derive(Debug)]
 pub struct HttpListener {
     listener: TcpListener,
@@ -91,6 +97,21 @@ impl HttpServer {
         self.address
     }
 
+    /// The node is there: from now on it answers.
+    pub fn open(&self, node: NodeHandle) {
+        self.there.send_replace(Some(web::Data::new(Served {
+            node,
+            gate: self.gate.clone(),
+            seats: self.seats.clone(),
+            max_body_bytes: self.max_body_bytes,
+        })));
+    }
+
+    /// Stops at once: there will be no node.
+    pub async fn abandon(self) {
+        self.server.stop(false).await;
+    }
+
     /// From now on the node is not ready and takes no jobs.
     pub fn refuse(&self) {
         self.gate.close();
@@ -125,30 +146,27 @@ impl HttpListener {
         self.address
     }
 
-    /// Answers from now on. To be called inside an actix `System`.
-    pub fn serve(self, node: NodeHandle) -> Result<HttpServer, HttpError> {
+    /// Answers from now on, that the process lives; everything else when the node is
+    /// [there](HttpServer::open). To be called inside an actix `System`.
+    pub fn serve(self) -> Result<HttpServer, HttpError> {
         let HttpListener {
             listener,
             address,
             config,
         } = self;
-        let gate = Gate::default();
         let seats = Seats::new(match config.bearer_token {
             Some(_) => Token::Needed,
             None => Token::NotNeeded,
         });
-        let served = web::Data::new(Served {
-            node,
-            gate: gate.clone(),
-            token: config.bearer_token,
-            hosts: Hosts::of(config.address, &config.host_names),
-            seats: seats.clone(),
-            max_body_bytes: config.max_body_bytes.get(),
-        });
+        let hosts = Hosts::of(config.address, &config.host_names);
+        let (entrance, there) = Entrance::new(config.bearer_token, hosts);
+        let entrance = web::Data::new(entrance);
+        let taken = seats.clone();
         let app = move || {
             App::new()
-                .app_data(served.clone())
+                .app_data(entrance.clone())
                 .configure(routes::configure)
+                .wrap(from_fn(entrance::pass))
                 .wrap(from_fn(access::check))
                 .wrap(from_fn(access::record))
         };
@@ -157,7 +175,7 @@ impl HttpListener {
             .worker_max_blocking_threads(BLOCKING_THREADS_MAX)
             .max_connections(CONNECTIONS_MAX)
             .on_connect(move |stream, data| {
-                data.insert(seats.take(stream));
+                data.insert(taken.take(stream));
             })
             .client_request_timeout(HEAD_LIMIT)
             .keep_alive(KEEP_ALIVE)
@@ -171,7 +189,10 @@ impl HttpListener {
         Ok(HttpServer {
             address,
             server: handle,
-            gate,
+            gate: Gate::default(),
+            seats,
+            max_body_bytes: config.max_body_bytes.get(),
+            there,
         })
     }
 }

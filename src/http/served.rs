@@ -1,10 +1,8 @@
 //! What every endpoint has at hand: the node, whether it still takes jobs, and how long to wait.
 
-use super::host::Hosts;
 use super::refusal::Refusal;
 use super::seats::Seats;
 use crate::api::{ApiError, NodeHandle};
-use crate::config::BearerToken;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,8 +11,6 @@ use std::time::Duration;
 pub(super) struct Served {
     pub(super) node: NodeHandle,
     pub(super) gate: Gate,
-    pub(super) token: Option<BearerToken>,
-    pub(super) hosts: Hosts,
     pub(super) seats: Seats,
     pub(super) max_body_bytes: usize,
 }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
+mod absent_coordination;
 mod blocked_job;
 mod coordination_port;
 mod dns_rebinding;

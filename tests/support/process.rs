@@ -198,8 +198,22 @@ impl Node {
         &mut self.process
     }
 
-    /// Waits until it listens.
+    /// Waits until it listens, and has a session with coordination.
     pub(crate) fn listens(&mut self) {
+        self.takes_port();
+        let starts = |answer: &Value| answer["reasons"].to_string().contains("the node starts");
+        while self
+            .get("/health/ready")
+            .is_none_or(|answer| starts(&answer))
+        {
+            let is_alive = self.process.is_alive();
+            assert!(is_alive, "it has ended:\n{}", self.process.end_of_log());
+            pause(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until it listens; it may still wait for coordination.
+    pub(crate) fn takes_port(&mut self) {
         if self.url.get().is_none() {
             let line = self.process.says();
             let url = line.trim().strip_prefix("onyx-node listens on ");

@@ -25,8 +25,11 @@ start() {
   done
 }
 
-# Types standard input to zkCli.sh.
-session() { timeout 60 "$cli" -server "$address" >"$folder/said" 2>&1; }
+# Types a login with the secret of the server, and then standard input, to zkCli.sh.
+session() {
+  { echo "addauth digest onyx:$(cat "$folder/data/secret")"; cat; } |
+    timeout 60 "$cli" -server "$address" >"$folder/said" 2>&1
+}
 
 # Every line of standard input, which is a pattern, has to be matched in this order.
 expect() {
@@ -46,6 +49,12 @@ expect() {
 }
 
 start "$@"
+# Without the secret nothing is shown.
+echo 'ls /' | timeout 60 "$cli" -server "$address" >"$folder/said" 2>&1 || true
+expect <<'SAID'
+(org\.apache\.zookeeper\.KeeperException\$NoAuthException.*|Insufficient permission : /)
+SAID
+
 session <<'CLI'
 ls /
 create /a one
@@ -96,6 +105,7 @@ Created /secret
 : cdrwa
 hidden
 ip: 127\.0\.0\.1
+digest: onyx
 digest: bob
 Sync is OK
 Created /watched
