@@ -57,7 +57,7 @@ fn hoarded_connections_starve_neither_health_checks_nor_clients_with_a_token() {
     let node = start(&folder, &[("ONYX_HTTP__BEARER_TOKEN", TOKEN)]);
     let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
     // More than the server has seats.
-    let connections = scaled(300, 2_000);
+    let connections = scaled(300, 900);
     for hoard in [
         Hoard::Nothing,
         Hoard::HalfARequest,
@@ -104,7 +104,7 @@ fn requests_that_wait_for_a_job_leave_room_for_others() {
     });
     let id = node.submit(&job.to_string());
     let wait = format!("GET /jobs/{id}?wait-ms=30000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let held: Vec<_> = (0..scaled(300, 2_000))
+    let held: Vec<_> = (0..scaled(300, 900))
         .map(|_| connect(&node, &wait))
         .collect();
     for _ in 0..10 {

@@ -56,7 +56,7 @@ impl Node {
     /// Makes the node log more than the pipe and the queue before it hold.
     fn makes_many_log_lines(&self) {
         let path = "x".repeat(8_000);
-        for _ in 0..scaled(400, 20_000) {
+        for _ in 0..scaled(400, 5_000) {
             let asked = ureq::get(format!("{}/{path}", self.url));
             let asked = asked.config().http_status_as_error(false).build();
             assert_eq!(asked.call().unwrap().status(), 404);
