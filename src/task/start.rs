@@ -101,15 +101,7 @@ impl TaskRun {
         let medium = Medium::claim(services, &assignment, &task, peer, epoch)
             .await
             .map_err(|failed| failed.about(&assignment, &lifecycles))?;
-        let identity = Identity {
-            job: assignment.job,
-            task: task.clone(),
-            peer,
-            slot: assignment.slot,
-            epoch,
-            version: assignment.version,
-            upstream: senders(&assignment).collect(),
-        };
+        let identity = identity(&assignment, &task, peer, epoch);
         let counters = services.counters.of(assignment.job, &task.name);
         services.beat.beat();
         let function = function(services, &task).map_err(fail)?;
@@ -159,6 +151,18 @@ impl TaskRun {
             course: Course::Staying,
             checkpoint,
         })
+    }
+}
+
+fn identity(assignment: &Assignment, task: &Arc<Task>, peer: PeerId, epoch: u64) -> Identity {
+    Identity {
+        job: assignment.job,
+        task: task.clone(),
+        peer,
+        slot: assignment.slot,
+        epoch,
+        version: assignment.version,
+        upstream: senders(assignment).collect(),
     }
 }
 
