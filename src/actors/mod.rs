@@ -24,6 +24,7 @@ pub mod pulse_watcher;
 pub mod running_task;
 pub mod services;
 pub mod supervision;
+mod task_pace;
 pub mod task_pipeline;
 pub mod task_restarts;
 pub mod task_threads;

@@ -1,8 +1,8 @@
 //! The task pipeline: runs the task that the replica gives its peer, on the threads of tasks.
 
 use super::supervision::{Obituary, runtime_has_ended};
+use super::task_pace::{LastSave, Stretch};
 use super::task_threads::{TaskThreads, Watch};
-use crate::clock::Millis;
 use crate::coordination::CoordinationError;
 use crate::ids::{AllocationVersion, PeerId};
 use crate::log::wants::{Assignment, TaskPhase};
@@ -527,52 +527,6 @@ impl Drive {
     }
 }
 
-/// How long a task has worked without a pause. A pause asks the system for news, which takes as long
-/// as a small batch.
-#[derive(Default)]
-struct Stretch {
-    began: Millis,
-    turns: u32,
-}
-
-impl Stretch {
-    const TURNS_MAX: u32 = 16;
-
-    /// Whether a pause is due at this moment: another millisecond has begun, or many turns went by
-    /// in this one. Then a new stretch begins.
-    fn is_over(&mut self, now: Millis) -> bool {
-        self.turns += 1;
-        let is_over = now != self.began || self.turns >= Self::TURNS_MAX;
-        if is_over {
-            *self = Stretch {
-                began: now,
-                turns: 0,
-            };
-        }
-        is_over
-    }
-}
-
-/// When the last save began, and how many roots were settled then.
-#[derive(Debug, Default)]
-struct LastSave {
-    began: Millis,
-    settled: u64,
-}
-
-impl LastSave {
-    /// So many roots are worth a save of their own: whoever follows would do all of them again.
-    const SETTLED_MUCH: u64 = 65_536;
-    /// In an interval of saving, at most so many saves begin.
-    const SAVES_MAX: u32 = 10;
-
-    /// Whether another is due before its time.
-    fn is_followed(&self, settled: u64, now: Millis, interval: Duration) -> bool {
-        settled >= self.settled + Self::SETTLED_MUCH
-            && now.since(self.began) >= interval / Self::SAVES_MAX
-    }
-}
-
 fn crash() -> ! {
     panic!("crashed by a test");
 }
@@ -685,24 +639,5 @@ impl Handler<Crash> for TaskPipeline {
 
     fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
         let _ = self.orders.send(Order::Crash);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn much_is_saved_before_its_time_and_not_too_often() {
-        const INTERVAL: Duration = Duration::from_secs(1);
-        let last = LastSave {
-            began: Millis(5_000),
-            settled: 1_000,
-        };
-        let is_due = |settled, now| last.is_followed(settled, Millis(now), INTERVAL);
-        let much = 1_000 + LastSave::SETTLED_MUCH;
-        assert!(is_due(much, 5_100));
-        assert!(!is_due(much - 1, 5_900));
-        assert!(!is_due(much, 5_099));
     }
 }
