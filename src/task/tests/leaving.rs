@@ -148,3 +148,26 @@ async fn who_was_moved_upstream_is_heard_until_a_peer_is_lost() {
     work.reassign(seen(10, &[], Some(LogPosition(10))));
     assert_eq!(received(&mut work), (10, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_moved_function_cannot_finish_is_given_back_and_nothing_else_is_played_again() {
+    let (mut rig, ends) = line(10).await;
+    let [mut read, mut work, mut write] = rig.start_all().await;
+    assert_eq!(read.turn().unwrap(), Turn::Worked);
+    work_off(&mut work);
+    work_off(&mut write);
+    rig.settle();
+    drop(write);
+    assert_eq!(read.turn().unwrap(), Turn::Worked);
+    work.leave(moved(&rig, "work"));
+    // Nobody receives what it makes.
+    assert!(!finish(&mut work));
+    work.release().await;
+    drop(work);
+    let (mut work, mut write) = (rig.start("work").await, rig.start("out").await);
+    for run in [&mut read, &mut work, &mut write] {
+        work_off(run);
+    }
+    assert_eq!(rig.figures("in").retried, 5);
+    assert_eq!(ends.written(), (0..10).collect::<Vec<_>>());
+}
