@@ -41,7 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("zookeeper_embedded", &["node", "cli/coordination"]),
     ("rusteron_client", &["messaging/aeron"]),
     ("rusteron_media_driver", &["messaging/aeron"]),
-    ("rustix", &["files", "cli/secrets"]),
+    ("rustix", &["files", "plugins/file/raw_file", "cli/secrets"]),
     ("rmp", &["codec"]),
     ("rmp_serde", &["codec"]),
     ("cel", &["functions/expr"]),
