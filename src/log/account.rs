@@ -1,7 +1,7 @@
 //! A step as people read it: what became of an entry, and what follows for the peers they ask about.
 
 use super::commands::Command;
-use super::wants::{Assignment, LocalFacts, wants};
+use super::wants::{Assignment, LocalFacts, Read, RunningTask, Seal, TaskPhase, wants};
 use super::{Entry, PeerContext, Step};
 use crate::ids::{GroupId, PeerId};
 use crate::replica::{Member, Replica, Site};
@@ -17,7 +17,7 @@ pub fn account(step: &Step, peers: &BTreeSet<PeerId>) -> Value {
         });
         Value::Object(peers.collect::<Map<String, Value>>())
     };
-    json!({
+    let mut account = json!({
         "position": step.position,
         "applied": step.ignored.is_none(),
         "reason": step.reason(),
@@ -25,7 +25,35 @@ pub fn account(step: &Step, peers: &BTreeSet<PeerId>) -> Value {
         "reactions": by_peer(&|me| json!(step.reactions(me))),
         "effects": by_peer(&|me| json!(step.effects(me))),
         "wants": by_peer(&|me| wanted(&step.new, me)),
-    })
+        "owes": by_peer(&|me| json!(owed(&step.new, me))),
+    });
+    if let Some(explanation) = step.explanation() {
+        account["explanation"] = explanation.into();
+    }
+    account
+}
+
+/// What a peer writes for its task when the task has come as far as the replica lets it: it can
+/// receive; then an input has read everything; and an output is sealed when it should be.
+fn owed(replica: &Replica, me: &PeerContext) -> Vec<Command> {
+    let Some(task) = wants(replica, me, &LocalFacts::default()).task else {
+        return Vec::new();
+    };
+    let phase = match (task.read, task.seal) {
+        (Read::Go, _) => TaskPhase::Exhausted,
+        (_, Seal::Now) => TaskPhase::Sealed,
+        (Read::No | Read::Wait, Seal::No) => TaskPhase::Ready,
+    };
+    let running = RunningTask {
+        job: task.job,
+        task: task.task,
+        slot: task.slot,
+        phase,
+    };
+    let facts = LocalFacts {
+        running: Some(running),
+    };
+    wants(replica, me, &facts).owes
 }
 
 /// Those who answer a step, do something because of it, or want something else after it.
@@ -178,6 +206,33 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_owes_what_its_task_will_have_to_say() {
+        let mut cluster = Cluster::of("a b");
+        let owes = |step: &Step, name: &str| {
+            let told = account(step, &[peer(name)].into());
+            let owes = told["owes"][peer(name).to_string()].as_array().cloned();
+            let owes = owes.unwrap().into_iter().map(|it| it["fn"].clone());
+            owes.collect::<Vec<Value>>()
+        };
+        let step = cluster.run(submit(0, "in:i>out out:o"));
+        assert_eq!(owes(&step, "a"), ["signal-ready"]);
+        assert_eq!(owes(&step, "b"), ["signal-ready"]);
+        assert_eq!(owes(&step, "c"), Vec::<Value>::new());
+        let ready = |owner: &str, step: &Step| {
+            let told = account(step, &[peer(owner)].into());
+            let word = told["owes"][peer(owner).to_string()][0].clone();
+            Command::read("signal-ready", &word["args"], "args")
+                .unwrap()
+                .unwrap()
+        };
+        let (a, b) = (ready("a", &step), ready("b", &step));
+        cluster.run(a);
+        let step = cluster.run(b);
+        assert_eq!(owes(&step, "a"), ["exhaust-input"]);
+        assert_eq!(owes(&step, "b"), Vec::<Value>::new());
+    }
+
+    #[test]
     fn what_is_ignored_is_told_with_the_reason() {
         let step = Cluster::of("a").run(submit(0, "in:i"));
         let told = account(&step, &BTreeSet::new());
@@ -185,6 +240,7 @@ mod tests {
             (&told["applied"], &told["reason"]),
             (&json!(false), &json!("invalid-job"))
         );
+        assert_eq!(told["explanation"], "the input `in` sends to no task");
         assert_eq!(told["diff"], Value::Null);
     }
 

@@ -1,11 +1,11 @@
 //! Entries as they stand in the log.
 
-use super::commands::Command;
+use super::commands::{Command, check_keys};
 use crate::ids::{EntrySource, LogPosition};
 use crate::nearest::{akin, listed};
 use crate::replica::view::{Misread, read_at};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// One command as it stands in the log.
@@ -29,22 +29,48 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// From JSON that stands at a place. Of a command that there is not, the one is told that was
-    /// probably meant.
+    /// Reads JSON that stands at a place. Unknown keys and names are refused with the nearest valid
+    /// one.
     pub fn read(value: &Value, path: &str) -> Result<Self, Misread> {
-        if let Some(name) = value["fn"].as_str()
-            && !Command::NAMES.contains(&name)
-        {
-            let near = akin(name, Command::NAMES);
-            let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-            let message = format!(
-                "there is no command `{name}`; {near}there are {}",
-                listed(Command::NAMES)
-            );
-            return Err(Misread::new(format!("{path}.fn"), message));
+        let Value::Object(keys) = value else {
+            return Err(Misread::new(path, "expected an object"));
+        };
+        check_keys(keys, &KEYS, path)?;
+        if let Some(Value::Object(source)) = keys.get("source") {
+            check_keys(source, &SOURCE_KEYS, &format!("{path}.source"))?;
         }
-        read_at(value, path)
+        let Some(name) = keys.get("fn") else {
+            return Err(Misread::new(
+                path,
+                "missing field `fn`, the name of a command",
+            ));
+        };
+        let name: String = read_at(name, &format!("{path}.fn"))?;
+        let none = Value::Object(Map::new());
+        let args = keys.get("args").unwrap_or(&none);
+        let command = Command::read(&name, args, &format!("{path}.args"));
+        let command = command.ok_or_else(|| no_command(&name, path))??;
+        Ok(Entry {
+            source: read_at(&value["source"], &format!("{path}.source"))?,
+            entry_parent: read_at(&value["entry-parent"], &format!("{path}.entry-parent"))?,
+            written_at_ms: read_at(&value["written-at-ms"], &format!("{path}.written-at-ms"))?,
+            command,
+        })
     }
+}
+
+/// The keys of an entry.
+const KEYS: [&str; 5] = ["source", "entry-parent", "written-at-ms", "fn", "args"];
+const SOURCE_KEYS: [&str; 2] = ["writer", "sequence"];
+
+fn no_command(name: &str, path: &str) -> Misread {
+    let near = akin(name, Command::NAMES);
+    let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+    let message = format!(
+        "there is no command `{name}`; {near}there are {}",
+        listed(Command::NAMES)
+    );
+    Misread::new(format!("{path}.fn"), message)
 }
 
 /// A payload that is not an entry of this version, and why.

@@ -109,8 +109,11 @@ impl Recorded {
 
     /// From a line of a file.
     pub fn from_line(text: &str) -> Result<Self, Misread> {
-        let line = parse(text)?;
+        let mut line = parse(text)?;
         let position = read_at(&line["position"], "position")?;
+        if let Some(keys) = line.as_object_mut() {
+            keys.remove("position");
+        }
         let entry = match line.get("unreadable") {
             Some(reason) => Err(Unreadable(read_at(reason, "unreadable")?)),
             None => Ok(Entry::read(&line, "the entry")?),

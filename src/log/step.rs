@@ -114,6 +114,14 @@ impl Step {
         })
     }
 
+    /// What is wrong with a job that was ignored as invalid. None for every other step.
+    pub fn explanation(&self) -> Option<String> {
+        match self.command()? {
+            Command::SubmitJob(submit) if self.ignored == Some(Reason::InvalidJob) => submit.flaw(),
+            _ => None,
+        }
+    }
+
     /// What the peer `me` writes in answer. Its watches have to be in place before.
     pub fn reactions(&self, me: &PeerContext) -> Vec<Command> {
         self.command()

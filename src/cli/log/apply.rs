@@ -195,7 +195,7 @@ mod tests {
                      `prepare-join-cluster`?";
         assert!(reason(0).starts_with(meant), "{}", reason(0));
         assert!(
-            reason(1).starts_with("unreadable: entries[1]: "),
+            reason(1).starts_with("unreadable: entries[1].args.id: "),
             "{}",
             reason(1)
         );

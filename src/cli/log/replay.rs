@@ -42,7 +42,9 @@ pub(super) fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, T
         let step = step(recorded.position, recorded.entry, replica);
         if let Some(reason) = step.reason() {
             let said = step.entry.as_ref().map_or("?".into(), line);
-            console.complain(format!("{expected} {said}: ignored, {reason}"));
+            let more = step.explanation().map(|text| format!(": {text}"));
+            let more = more.unwrap_or_default();
+            console.complain(format!("{expected} {said}: ignored, {reason}{more}"));
         }
         for violation in violations(&step.new, expected) {
             console.complain(format!("after entry {expected}: {violation}"));

@@ -57,6 +57,8 @@ enum Line {
         entry: Option<Entry>,
         /// Why it changed nothing, if it did not.
         reason: Option<String>,
+        /// More about the reason, where there is more to say.
+        explanation: Option<String>,
     },
     /// This entry and all before it.
     Collected(LogPosition),
@@ -68,6 +70,7 @@ impl Line {
             position: step.position,
             entry: step.entry.as_ref().ok().cloned(),
             reason: step.reason(),
+            explanation: step.explanation(),
         }
     }
 
@@ -81,10 +84,12 @@ impl Line {
                 position,
                 entry,
                 reason,
+                explanation,
             } => json!({
                 "position": position,
                 "applied": reason.is_none(),
                 "reason": reason,
+                "explanation": explanation,
                 "entry": entry,
             }),
             Line::Collected(position) => json!({ "collected-up-to": position }),
@@ -97,10 +102,12 @@ impl Line {
                 position,
                 entry,
                 reason,
+                explanation,
             } => {
+                let more = explanation.as_ref().map(|text| format!(": {text}"));
                 let said = entry.as_ref().map_or("?".into(), line);
                 let outcome = match reason {
-                    Some(reason) => format!("ignored, {reason}"),
+                    Some(reason) => format!("ignored, {reason}{}", more.unwrap_or_default()),
                     None => "applied".into(),
                 };
                 format!("{position} {said}: {outcome}")

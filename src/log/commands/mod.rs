@@ -12,6 +12,7 @@ mod kill_job;
 mod leave_cluster;
 mod notify_join_cluster;
 mod prepare_join_cluster;
+mod reading;
 #[cfg(test)]
 pub(crate) mod sample;
 mod seal_task;
@@ -32,6 +33,7 @@ pub use kill_job::KillJob;
 pub use leave_cluster::LeaveCluster;
 pub use notify_join_cluster::NotifyJoinCluster;
 pub use prepare_join_cluster::PrepareJoinCluster;
+pub(super) use reading::check_keys;
 pub use seal_task::SealTask;
 pub use set_replica::SetReplica;
 pub use signal_ready::SignalReady;

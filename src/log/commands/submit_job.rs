@@ -1,13 +1,15 @@
 //! `submit-job`: a job is to run.
 
-use crate::ids::{ContentHash, JobId, LogPosition, TaskName};
+use crate::ids::{ContentHash, JobId, LogPosition};
 use crate::job::percent::Percent;
 use crate::job::{AckerRule, Sends, TaskKind, TaskScheduler};
 use crate::log::{Applied, LogCommand, Reason, ReplicaDiff};
 use crate::replica::flat_job::FlatJob;
+use crate::replica::view::{Misread, read_at};
 use crate::replica::{JobRecord, Jobs, Replica, TaskRecord};
 use crate::scheduler::reallocate;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -103,29 +105,70 @@ impl SubmittedJob {
         }
     }
 
-    /// Whether it can be scheduled and can end: whoever submits has validated much more, but the log
-    /// may be written by anybody.
-    fn is_sound(&self) -> bool {
+    /// Why it cannot be scheduled, or cannot end. None if it can. Nodes validate much more before they
+    /// submit, but any program may write to the log.
+    fn flaw(&self) -> Option<String> {
         let mut seen = BTreeSet::new();
         let mut reached = BTreeSet::new();
         for task in &self.tasks {
-            let has_source = reached.contains(&task.name);
-            let bounds = task.min_peers >= 1 && task.max_peers.is_none_or(|m| m >= task.min_peers);
-            let ends = match task.kind {
-                TaskKind::Input => !has_source && !task.downstream.is_empty(),
-                TaskKind::Function => has_source && !task.downstream.is_empty(),
-                TaskKind::Output => has_source && task.downstream.is_empty(),
-            };
-            if !bounds || !ends || !seen.insert(&task.name) {
-                return false;
+            let name = &task.name;
+            if !seen.insert(name) {
+                return Some(format!("`tasks` has `{name}` twice"));
             }
-            let distinct: BTreeSet<&TaskName> = task.downstream.iter().collect();
-            if distinct.len() != task.downstream.len() || !distinct.is_disjoint(&seen) {
-                return false;
+            if let Some(flaw) = flaw_of_task(task, reached.contains(name)) {
+                return Some(flaw);
+            }
+            let mut distinct = BTreeSet::new();
+            for to in &task.downstream {
+                if !distinct.insert(to) {
+                    return Some(format!("task `{name}` sends to `{to}` twice"));
+                }
+                if seen.contains(to) {
+                    return Some(format!(
+                        "task `{name}` sends to `{to}`, which is before it in `tasks`: the order is \
+                         not topological"
+                    ));
+                }
             }
             reached.extend(distinct);
         }
-        !self.tasks.is_empty() && reached.is_subset(&seen)
+        if self.tasks.is_empty() {
+            return Some("it has no tasks".into());
+        }
+        let stray = reached.difference(&seen).next()?;
+        Some(format!(
+            "a task sends to `{stray}`, which is not in `tasks`"
+        ))
+    }
+}
+
+fn flaw_of_task(task: &TaskRecord, has_source: bool) -> Option<String> {
+    let name = &task.name;
+    if task.min_peers < 1 {
+        return Some(format!(
+            "`min-required-peers` of task `{name}` is 0, expected at least 1"
+        ));
+    }
+    if let Some(max) = task.max_peers.filter(|max| *max < task.min_peers) {
+        let min = task.min_peers;
+        return Some(format!(
+            "`task-saturation` of task `{name}` is {max}, below its `min-required-peers`, {min}"
+        ));
+    }
+    let (kind, sends) = (task.kind, !task.downstream.is_empty());
+    match (kind, has_source, sends) {
+        (TaskKind::Input, true, _) => Some(format!("a task sends to the input `{name}`")),
+        (TaskKind::Input | TaskKind::Function, _, false) => {
+            Some(format!("the {} `{name}` sends to no task", kind.as_str()))
+        }
+        (TaskKind::Function | TaskKind::Output, false, _) => Some(format!(
+            "no task before the {} `{name}` sends to it",
+            kind.as_str()
+        )),
+        (TaskKind::Output, _, true) => Some(format!("the output `{name}` sends to another task")),
+        (TaskKind::Input, false, true)
+        | (TaskKind::Function, true, true)
+        | (TaskKind::Output, true, false) => None,
     }
 }
 
@@ -134,7 +177,7 @@ impl LogCommand for SubmitJob {
         if replica.jobs.is_known(self.id) {
             return Applied::Ignored(self.met(replica.jobs.content_of(self.id)));
         }
-        if !self.job.is_sound() {
+        if self.job.flaw().is_some() {
             return Applied::Ignored(Reason::InvalidJob);
         }
         if replica.jobs.live.len() >= Jobs::LIVE_LIMIT {
@@ -152,6 +195,20 @@ impl LogCommand for SubmitJob {
 }
 
 impl SubmitJob {
+    /// Reads arguments that stand at a place.
+    pub(super) fn read(args: &Value, path: &str) -> Result<Self, Misread> {
+        let written: Written = read_at(args, path)?;
+        // By itself, so that an error names its key, which a flattened structure hides.
+        written
+            .try_into()
+            .map_err(|message: String| Misread::new(path, message))
+    }
+
+    /// Why the job is invalid. None if it is not.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        self.job.flaw()
+    }
+
     /// What somebody is told whose job id is taken. Without a hash nobody can tell two jobs apart.
     fn met(&self, known: Option<ContentHash>) -> Reason {
         match (known, self.job.content) {
@@ -271,5 +328,41 @@ mod tests {
         for tasks in senseless {
             assert_eq!(reason(tasks), Some(Reason::InvalidJob), "{tasks}");
         }
+    }
+
+    #[test]
+    fn an_invalid_job_says_why() {
+        let told = [
+            "",
+            "in:i>out in:i>out out:o",
+            "in:i>elsewhere,out out:o",
+            "in:i>out out:o:2-1",
+            "in:i>out out:o:0-1",
+            "in:i>out,out out:o",
+            "in:i out:o",
+            "f:f>out out:o",
+            "in:i>out out:o>out",
+            "out:o in:i>out",
+            "in:i>other other:i>out out:o",
+        ]
+        .map(|tasks| {
+            let Command::SubmitJob(submit) = submit(0, tasks) else {
+                panic!("a submission");
+            };
+            submit.flaw().expect("it is invalid")
+        });
+        insta::assert_snapshot!(told.join("\n"), @"
+        it has no tasks
+        `tasks` has `in` twice
+        a task sends to `elsewhere`, which is not in `tasks`
+        `task-saturation` of task `out` is 1, below its `min-required-peers`, 2
+        `min-required-peers` of task `out` is 0, expected at least 1
+        task `in` sends to `out` twice
+        the input `in` sends to no task
+        no task before the function `f` sends to it
+        the output `out` sends to another task
+        no task before the output `out` sends to it
+        a task sends to the input `other`
+        ");
     }
 }

@@ -1,7 +1,7 @@
 //! JSON that people write, with the place of what is wrong in it.
 
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A value that is not what stands in its place.
@@ -32,34 +32,49 @@ impl std::error::Error for Misread {}
 /// The value that stands at a place, or what is wrong and exactly where.
 pub fn read_at<T: DeserializeOwned>(value: &Value, path: &str) -> Result<T, Misread> {
     serde_json::from_value(value.clone()).map_err(|error| {
-        let fails = |part: Value| serde_json::from_value::<T>(part).is_err();
+        let message = error.to_string();
+        let fails = |part: Value| {
+            let read = serde_json::from_value::<T>(part);
+            read.is_err_and(|error| error.to_string() == message)
+        };
         Misread::new(
             format!("{path}{}", narrowed(value, &fails)),
-            error.to_string(),
+            message.clone(),
         )
     })
 }
 
-/// The way to the innermost part that fails by itself. It goes through lists and maps only: a part of
-/// a value with fixed keys fails for what it lacks.
+/// The path to the innermost part that causes the error. An object or a list is read part by part: the
+/// first part with which it fails in the same way is the cause. An object that fails without any part
+/// lacks something itself.
 fn narrowed(value: &Value, fails: &dyn Fn(Value) -> bool) -> String {
     match value {
-        Value::Object(map) if !fails(json!({})) => {
-            let mut parts = map.iter();
-            let culprit = parts.find(|(key, part)| fails(json!({ key.as_str(): part })));
-            culprit.map_or_else(String::new, |(key, part)| {
-                let deeper = narrowed(part, &|inner| fails(json!({ key.as_str(): inner })));
-                format!(".{key}{deeper}")
-            })
+        Value::Object(map) => {
+            let mut before = Map::new();
+            if fails(Value::Object(before.clone())) {
+                return String::new();
+            }
+            for (key, part) in map {
+                let with = |part: Value| {
+                    let mut with = before.clone();
+                    with.insert(key.clone(), part);
+                    Value::Object(with)
+                };
+                if fails(with(part.clone())) {
+                    let deeper = narrowed(part, &|inner| fails(with(inner)));
+                    return format!(".{key}{deeper}");
+                }
+                before.insert(key.clone(), part.clone());
+            }
+            String::new()
         }
-        Value::Array(items) if !fails(json!([])) => {
-            let mut parts = items.iter().enumerate();
-            let culprit = parts.find(|(_, part)| fails(json!([part])));
-            culprit.map_or_else(String::new, |(index, part)| {
-                format!(
-                    "[{index}]{}",
-                    narrowed(part, &|inner| fails(json!([inner])))
-                )
+        Value::Array(items) if !fails(Value::Array(Vec::new())) => {
+            let culprit = items.iter().enumerate();
+            let mut culprit =
+                culprit.filter(|(_, part)| fails(Value::Array(vec![(*part).clone()])));
+            culprit.next().map_or_else(String::new, |(index, part)| {
+                let deeper = narrowed(part, &|inner| fails(Value::Array(vec![inner])));
+                format!("[{index}]{deeper}")
             })
         }
         _ => String::new(),
@@ -69,7 +84,30 @@ fn narrowed(value: &Value, fails: &dyn Fn(Value) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
     use std::collections::BTreeMap;
+
+    #[derive(Debug, Deserialize)]
+    struct Pair {
+        #[serde(rename = "a")]
+        _a: u32,
+        #[serde(rename = "b")]
+        _b: Vec<u32>,
+    }
+
+    #[test]
+    fn a_key_of_a_structure_is_named_and_a_missing_one_is_in_the_message() {
+        let told = |value: Value| read_at::<Pair>(&value, "it").unwrap_err().to_string();
+        let text = told(json!({ "a": 1, "b": [1, "two"] }));
+        assert_eq!(text, "it.b[1]: invalid type: string \"two\", expected u32");
+        assert_eq!(told(json!({ "a": 1 })), "it: missing field `b`");
+        let text = told(json!({ "a": -1, "b": [] }));
+        assert!(
+            text.starts_with("it.a: invalid value: integer `-1`"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn the_innermost_culprit_is_named() {

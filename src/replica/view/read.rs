@@ -236,8 +236,11 @@ fn read_allocations(keys: &Keys<'_>) -> Result<BTreeMap<JobId, Allocation>, Misr
     let mut ackers: BTreeMap<JobId, Vec<PeerId>> = keys.get("ackers")?;
     let mut ready: BTreeMap<JobId, BTreeSet<PeerId>> = keys.get("ready")?;
     let mut leaving: BTreeMap<JobId, BTreeSet<PeerId>> = keys.get("leaving")?;
-    let states: BTreeMap<PeerId, String> = keys.get("peer-state")?;
-    let is_active = |peer: &PeerId| states.get(peer).is_some_and(|state| state == "active");
+    let states: BTreeMap<PeerId, PeerState> = keys.get("peer-state")?;
+    let is_active = |peer: &PeerId| {
+        let state = states.get(peer);
+        state.is_some_and(|state| *state != PeerState::Idle)
+    };
     let mut allocations = BTreeMap::new();
     let jobs: BTreeSet<JobId> = peers.keys().chain(slots.keys()).copied().collect();
     for job in jobs {
@@ -332,6 +335,16 @@ fn read_progress(
     Ok(progress.collect())
 }
 
+/// The state of a peer in a view.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PeerState {
+    Idle,
+    Active,
+    /// Of the design: an active peer whose senders wait.
+    Backpressure,
+}
+
 #[derive(Deserialize)]
 struct LastWord {
     sequence: u64,
@@ -409,6 +422,13 @@ mod tests {
             typo.starts_with("replica.peer: unknown key; did you mean `peers`?"),
             "{typo}"
         );
+        let state = complaint(json!({ "peer-state": { peer("a").to_string(): "busy" } }));
+        let expected = format!(
+            "replica.peer-state.{}: unknown variant `busy`, expected one of `idle`, `active`, \
+             `backpressure`",
+            peer("a")
+        );
+        assert_eq!(state, expected);
         let place = complaint(json!({ "prepared": { peer("a").to_string(): 7 } }));
         let expected = format!("replica.prepared.{}: invalid type", peer("a"));
         assert!(place.starts_with(&expected), "{place}");
