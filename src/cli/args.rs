@@ -100,7 +100,7 @@ pub(super) struct SubmitArgs {
 
 #[derive(Args, Debug)]
 pub(super) struct JobsArgs {
-    /// The id of a job
+    /// The id of a job, or as much of its beginning as no other job has
     #[arg(value_name = "ID")]
     pub(super) id: Option<String>,
     #[command(flatten)]
@@ -115,7 +115,7 @@ pub(super) struct NodesArgs {
 
 #[derive(Args, Debug)]
 pub(super) struct ExplainArgs {
-    /// The id of the job
+    /// The id of the job, or as much of its beginning as no other job has
     #[arg(value_name = "JOB")]
     pub(super) id: String,
     #[command(flatten)]
@@ -124,7 +124,7 @@ pub(super) struct ExplainArgs {
 
 #[derive(Args, Debug)]
 pub(super) struct KillArgs {
-    /// The id of the job
+    /// The id of the job, or as much of its beginning as no other job has
     #[arg(value_name = "ID")]
     pub(super) id: String,
     #[command(flatten)]
@@ -139,6 +139,9 @@ pub(super) struct GcArgs {
 
 #[derive(Args, Debug)]
 pub(super) struct StatusArgs {
+    /// List the actors of the node, too
+    #[arg(long)]
+    pub(super) actors: bool,
     #[command(flatten)]
     pub(super) node: NodeArgs,
 }
@@ -202,11 +205,15 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 /// Which node to ask.
 #[derive(Args, Debug)]
 pub(super) struct NodeArgs {
-    /// Where the node listens
+    /// Where the node listens; without it, where its configuration says, or at http://127.0.0.1:8080
     #[arg(long = "node", value_name = "URL", env = "ONYX_NODE_URL")]
-    #[arg(default_value = "http://127.0.0.1:8080")]
-    pub(super) url: String,
-    /// The node's bearer token; better in the variable ONYX_TOKEN, where other users do not see it
+    pub(super) url: Option<String>,
+    /// The configuration file of the node, for its address and token; without one, the ONYX_ variables
+    /// of the environment
+    #[arg(long = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The node's bearer token, if not the configured one; better in the variable ONYX_TOKEN, where other
+    /// users do not see it
     #[arg(long, value_name = "TOKEN")]
     pub(super) token: Option<String>,
 }

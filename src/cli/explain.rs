@@ -4,7 +4,6 @@ use super::args::ExplainArgs;
 use super::client::{Client, ClientError, finish, text, title};
 use super::console::Console;
 use super::exit::Exit;
-use super::jobs::path_segment;
 use super::table::table;
 use serde_json::Value;
 
@@ -15,8 +14,8 @@ pub(super) fn explain(args: &ExplainArgs, console: &mut Console) -> Exit {
 }
 
 fn ask(args: &ExplainArgs, console: &mut Console) -> Result<Exit, ClientError> {
-    let path = format!("/jobs/{}", path_segment(&args.id));
-    let answer = Client::new(&args.node).get(&path)?;
+    let client = Client::new(&args.node)?;
+    let answer = client.get(&client.path_of_job(&args.id)?)?;
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }

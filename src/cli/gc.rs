@@ -14,7 +14,7 @@ pub(super) fn gc(args: &GcArgs, console: &mut Console) -> Exit {
 }
 
 fn ask(args: &GcArgs, console: &mut Console) -> Result<Exit, ClientError> {
-    let answer = Client::new(&args.node).post("/gc", &json!({}))?;
+    let answer = Client::new(&args.node)?.post("/gc", &json!({}))?;
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }

@@ -4,7 +4,6 @@ use super::args::KillArgs;
 use super::client::{Client, ClientError, finish, text};
 use super::console::Console;
 use super::exit::Exit;
-use super::jobs::path_segment;
 
 /// Kills a job.
 pub(super) fn kill(args: &KillArgs, console: &mut Console) -> Exit {
@@ -13,8 +12,8 @@ pub(super) fn kill(args: &KillArgs, console: &mut Console) -> Exit {
 }
 
 fn ask(args: &KillArgs, console: &mut Console) -> Result<Exit, ClientError> {
-    let path = format!("/jobs/{}", path_segment(&args.id));
-    let answer = Client::new(&args.node).delete(&path)?;
+    let client = Client::new(&args.node)?;
+    let answer = client.delete(&client.path_of_job(&args.id)?)?;
     if !answer.is_success() {
         return Ok(answer.complain(console));
     }

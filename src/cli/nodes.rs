@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// Lists the nodes of the cluster.
 pub(super) fn nodes(args: &NodesArgs, console: &mut Console) -> Exit {
-    let exit = ask(&Client::new(&args.node), console);
+    let exit = Client::new(&args.node).and_then(|client| ask(&client, console));
     finish(exit, console)
 }
 

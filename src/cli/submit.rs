@@ -24,7 +24,7 @@ pub(super) fn submit(args: &SubmitArgs, console: &mut Console) -> Exit {
 }
 
 fn send(args: &SubmitArgs, file: JobFile, console: &mut Console) -> Result<Exit, ClientError> {
-    let client = Client::new(&args.node);
+    let client = Client::new(&args.node)?;
     let registry = Registry::with_built_in();
     let document = file.document(&registry.vocabulary());
     let path = args

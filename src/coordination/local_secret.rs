@@ -64,6 +64,23 @@ pub fn find(servers: &str) -> Option<DigestLogin> {
     names.find_map(|name| folders.iter().find_map(|folder| read(folder, &name)))
 }
 
+/// Where the embedded servers of this user on this machine listen, lowest address first.
+pub fn running() -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = folders().iter().flat_map(|it| running_in(it)).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+fn running_in(folder: &Path) -> Vec<SocketAddr> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let running = names.filter(|name| read(folder, name).is_some());
+    running
+        .filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok())
+        .collect()
+}
+
 /// What to log in with at a server that has this data folder.
 pub fn in_data_folder(folder: &Path) -> Option<DigestLogin> {
     let secret = fs::read_to_string(folder.join(IN_DATA_FOLDER)).ok()?;
@@ -201,6 +218,7 @@ mod tests {
         let folder = parent.path().join("onyx");
         let published = publish(&folder, ADDRESS, "onyx:s3cret").unwrap();
         assert_eq!(found(&folder).as_deref(), Some("onyx:s3cret"));
+        assert_eq!(running_in(&folder), [ADDRESS]);
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(
             (mode(&folder), mode(&published.path)),
@@ -218,6 +236,7 @@ mod tests {
         prepare(&folder).unwrap();
         fs::write(folder.join(name(ADDRESS)), "onyx:s3cret").unwrap();
         assert_eq!(found(&folder), None);
+        assert_eq!(running_in(&folder), []);
         let other = SocketAddr::new(ADDRESS.ip(), 2182);
         let _published = publish(&folder, other, "onyx:other").unwrap();
         assert!(!folder.join(name(ADDRESS)).exists());

@@ -297,10 +297,20 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
         shown.contains("state: waiting") && shown.contains("needs 52 peers"),
         "{shown}"
     );
-    let killed = ask(&["kill", id]);
+    // A beginning that no other id has is enough; one that is no id is refused.
+    let killed = ask(&["kill", &id[..13]]);
     assert_eq!(
         (killed.code, killed.out),
         (Some(0), format!("job {id} is killed\n"))
+    );
+    let nobody = ask(&["jobs", "0-0"]);
+    assert_eq!(nobody.code, Some(2));
+    assert!(
+        nobody
+            .err
+            .starts_with("no job has an id that begins with `0-0`"),
+        "{}",
+        nobody.err
     );
     let listed = ask(&["jobs"]).out;
     assert_eq!(listed.lines().count(), 4, "{listed}");
@@ -417,6 +427,22 @@ fn a_token_opens_a_node() {
         &["jobs", "--node", node.url(), "--token", "s3cret"],
     );
     assert_eq!(with.code, Some(0), "{}", with.err);
+}
+
+#[test]
+fn a_verb_finds_the_node_by_its_configuration_or_the_environment() {
+    let folder = folder();
+    let port = free_port();
+    let token = "bearer-token = \"s3cret\"";
+    let _node = started(folder.path(), &format!("[http]\nport = {port}\n{token}\n"));
+    let by_file = run(folder.path(), &["jobs", "--config", "node.toml"]);
+    assert_eq!(by_file.code, Some(0), "{}", by_file.err);
+    let mut command = onyx(&["jobs"]);
+    command
+        .env("ONYX_HTTP__PORT", port.to_string())
+        .env("ONYX_TOKEN", "s3cret");
+    let by_environment = command.output().unwrap();
+    assert_eq!(by_environment.status.code(), Some(0));
 }
 
 #[test]

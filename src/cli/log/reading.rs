@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::config::{ConnectString, CoordinationMode, NodeConfig};
 use crate::coordination::origin::{Origin, read_origin};
 use crate::coordination::tail::{News, Tail, look, wait_a_while};
-use crate::coordination::{Coordination, CoordinationError, patiently, reconnected};
+use crate::coordination::{Coordination, CoordinationError, local_secret, patiently, reconnected};
 use crate::ids::LogPosition;
 use crate::log::incident::{Header, Recorded};
 use crate::log::{Step, step};
@@ -14,6 +14,7 @@ use crate::nearest::{hint, listed};
 use crate::node::{LogFound, NodeError, open_log};
 use crate::replica::Replica;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A log that is being read, and the replica as of the last entry that was.
@@ -43,7 +44,7 @@ impl Reading {
             None => NodeConfig::from_environment(),
         };
         let config = config.map_err(Trouble::bad_input)?;
-        let servers = servers(&config, source.connect.as_deref())?;
+        let servers = servers(&config, source.connect.as_deref(), &local_secret::running())?;
         let (session, agreed) = match open_log(&config, &servers).await {
             Ok(LogFound::Log(session, agreed)) => (session, agreed),
             Ok(LogFound::Others(others)) => {
@@ -172,8 +173,13 @@ fn closed(error: &NodeError) -> Trouble {
     }
 }
 
-/// The servers that keep the log.
-fn servers(config: &NodeConfig, said: Option<&str>) -> Result<String, Trouble> {
+/// The servers that keep the log. An embedded server whose port is not configured is the only one of this
+/// user that runs on this machine.
+fn servers(
+    config: &NodeConfig,
+    said: Option<&str>,
+    running: &[SocketAddr],
+) -> Result<String, Trouble> {
     if let Some(said) = said {
         let connect = ConnectString::new(said);
         let expected = || {
@@ -185,12 +191,24 @@ fn servers(config: &NodeConfig, said: Option<&str>) -> Result<String, Trouble> {
     let coordination = &config.coordination;
     match (coordination.mode, coordination.embedded_port) {
         (CoordinationMode::ZooKeeper, _) => Ok(coordination.connect.as_str().to_owned()),
-        (CoordinationMode::Embedded, 0) => Err(Trouble::bad_input(
-            "the log is in a node with an embedded server, whose port is any that was free: name \
-             it with --connect HOST:PORT, or set coordination.embedded-port",
-        )),
+        (CoordinationMode::Embedded, 0) => match running {
+            [address] => Ok(address.to_string()),
+            several => Err(Trouble::bad_input(unknown_port(several))),
+        },
         (CoordinationMode::Embedded, port) => Ok(format!("127.0.0.1:{port}")),
     }
+}
+
+fn unknown_port(running: &[SocketAddr]) -> String {
+    let running: Vec<String> = running.iter().map(SocketAddr::to_string).collect();
+    let running = match running.as_slice() {
+        [] => "no such server of this user runs on this machine".to_owned(),
+        several => format!("there are {}", listed(several.iter().map(String::as_str))),
+    };
+    format!(
+        "the log is in a node with an embedded server, whose port is any that was free: name \
+         it with --connect HOST:PORT, or set coordination.embedded-port; {running}"
+    )
 }
 
 #[cfg(test)]
@@ -198,8 +216,25 @@ mod tests {
     use super::*;
 
     fn found(config: &str, said: Option<&str>) -> String {
+        found_beside(config, said, &[])
+    }
+
+    fn found_beside(config: &str, said: Option<&str>, running: &[u16]) -> String {
         let config = NodeConfig::from_toml("node.toml", config, []).unwrap();
-        servers(&config, said).unwrap_or_else(|trouble| trouble.message)
+        let running = running
+            .iter()
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], *port)));
+        let running: Vec<SocketAddr> = running.collect();
+        servers(&config, said, &running).unwrap_or_else(|trouble| trouble.message)
+    }
+
+    #[test]
+    fn the_only_embedded_server_of_the_user_is_found_without_its_port() {
+        assert_eq!(found_beside("", None, &[4711]), "127.0.0.1:4711");
+        assert_eq!(found_beside("", Some("c:3"), &[4711]), "c:3");
+        let several = found_beside("", None, &[4711, 4712]);
+        let listed = "; there are 127.0.0.1:4711, 127.0.0.1:4712";
+        assert!(several.ends_with(listed), "{several}");
     }
 
     #[test]
