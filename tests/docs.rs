@@ -291,3 +291,123 @@ fn the_example_of_the_log_is_answered_as_written() {
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(answer["steps"], json("json steps"), "{:#}", answer["steps"]);
 }
+
+/// The layer numbers of the code map: the number of a layer, and the text up to the next.
+fn numbered_layers(page: &str) -> Vec<(usize, &str)> {
+    let map = page.split("## Code map").nth(1).expect("a code map");
+    let map = map.split("\n## ").next().expect("the section");
+    let parts = map.split("\n**").skip(1);
+    let numbered = parts.filter_map(|part| {
+        let (number, text) = part.split_once("** ")?;
+        Some((number.parse().ok()?, text))
+    });
+    numbered.collect()
+}
+
+#[test]
+fn the_code_map_has_the_layers_that_are_checked() {
+    let tidy = read("tests/tidy.rs");
+    let layers = tidy.split("const LAYERS").nth(1).expect("the layers");
+    let layers = layers.split("\n];").next().expect("their end");
+    let layers: Vec<&str> = layers
+        .lines()
+        .filter(|line| line.starts_with("    &["))
+        .collect();
+    let page = read("ARCHITECTURE.md");
+    let numbered = numbered_layers(&page);
+    assert_eq!(numbered.len(), layers.len());
+    for ((index, layer), (number, text)) in layers.iter().enumerate().zip(numbered) {
+        assert_eq!(number, index);
+        let first = layer.split('"').nth(1).expect("a module");
+        let named = [format!("`{first}/`"), format!("`{first}.rs`")];
+        assert!(
+            named.iter().any(|name| text.contains(name)),
+            "layer {number} has no {first}"
+        );
+    }
+}
+
+#[test]
+fn the_list_of_documents_names_each_once_and_decisions_in_order() {
+    let page = read("docs/README.md");
+    let links = page.lines().filter_map(|line| line.strip_prefix("- ["));
+    let links: Vec<&str> = links
+        .filter_map(|line| line.split(['(', ')']).nth(1))
+        .collect();
+    let distinct: BTreeSet<&str> = links.iter().copied().collect();
+    assert_eq!(links.len(), distinct.len(), "a page is listed twice");
+    let decisions = links
+        .iter()
+        .copied()
+        .filter(|link| link.starts_with("decisions/"));
+    let decisions: Vec<&str> = decisions.collect();
+    assert!(decisions.is_sorted(), "{decisions:?}");
+    let files = fs::read_dir("docs/decisions").expect("decisions").flatten();
+    let files = files.map(|file| format!("decisions/{}", file.file_name().to_string_lossy()));
+    let files: BTreeSet<String> = files.collect();
+    let listed: BTreeSet<String> = decisions.into_iter().map(str::to_owned).collect();
+    assert_eq!(listed, files);
+    for file in fs::read_dir("docs").expect("pages").flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let is_page = name.ends_with(".md") && name != "README.md";
+        assert!(
+            !is_page || distinct.contains(name.as_str()),
+            "{name} is not listed"
+        );
+    }
+}
+
+#[test]
+fn the_wait_of_acks_is_the_one_in_the_documents() {
+    let code = read("src/task/acks.rs");
+    let wait = code
+        .split("INTERVAL: Duration = Duration::from_millis(")
+        .nth(1);
+    let wait = wait
+        .and_then(|text| text.split(')').next())
+        .expect("the interval");
+    for (page, text) in [
+        ("docs/acking.md", format!("for {wait} ms at most")),
+        ("ARCHITECTURE.md", format!("within {wait} ms")),
+    ] {
+        assert!(read(page).contains(&text), "{page} has no `{text}`");
+    }
+}
+
+/// All sources as one text, in which a literal that is continued on the next line is in one piece.
+fn sources() -> String {
+    let mut folders = vec![
+        PathBuf::from("src"),
+        PathBuf::from("crates/zookeeper-embedded/src"),
+    ];
+    let mut all = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                path if path.extension().is_some_and(|it| it == "rs") => all += &read(path),
+                _ => {}
+            }
+        }
+    }
+    let lines: Vec<&str> = all.split("\\\n").map(str::trim_start).collect();
+    lines.concat()
+}
+
+#[test]
+fn every_message_of_troubleshooting_is_one_of_the_program() {
+    let page = read("docs/troubleshooting.md");
+    let code = sources();
+    let messages = page.lines().filter_map(|line| line.strip_prefix("### `"));
+    let messages: Vec<&str> = messages.filter_map(|line| line.strip_suffix('`')).collect();
+    assert!(messages.len() > 10, "{messages:?}");
+    for message in messages {
+        for part in message
+            .split('…')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            assert!(code.contains(part), "no source has `{part}`");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! When a root that is still pending is to be replayed.
+//! When the peers of the job are asked about a root that is still pending.
 //!
 //! Roots enter the newest of some buckets; every tick the oldest bucket falls out. Since roots are
 //! handed out in order, a bucket is a range of them.
@@ -14,9 +14,9 @@ const BUCKETS_MAX: u128 = 100_000;
 /// How long a root may be pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// After this long a root is replayed.
+    /// After this long the peers of the job are asked about a root; it is replayed if no peer has it.
     pub pending: Duration,
-    /// How often that is looked at: a root may be replayed by this much too early.
+    /// How often that is looked at: the question may come by this much too early.
     pub tick: Duration,
 }
 

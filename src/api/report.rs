@@ -89,8 +89,8 @@ pub struct JobReport {
     /// What killed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
-    /// What became of all that its inputs read, wherever that was. Of other nodes it is what they
-    /// said last; none while coordination cannot be asked.
+    /// What became of all that its inputs read, on every node: the sum of what their slots saved last
+    /// with their positions. None while coordination does not answer, and if the job was collected.
     pub account: Option<Account>,
     /// The part of this node.
     pub account_here: Account,

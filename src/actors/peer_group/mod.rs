@@ -39,7 +39,7 @@ pub type Connector = Arc<
     dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Coordination>, CoordinationError>> + Send + Sync,
 >;
 
-/// The root of the tree.
+/// The supervisor of the peers of a process. `Root` supervises it.
 pub struct PeerGroup {
     settings: GroupSettings,
     services: PeerServices,

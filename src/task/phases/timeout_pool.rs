@@ -1,5 +1,5 @@
-//! Timeout pool: what an input read is pending from here on, and played again when it is not
-//! acknowledged in time.
+//! Timeout pool: what an input read is pending from here on. If it is not acknowledged in time, the peers
+//! of the job are asked about it, and it is played again if none has it.
 
 use crate::task::context::{BatchWork, Freshness, Role, TaskContext};
 use crate::task::exception::Fault;
