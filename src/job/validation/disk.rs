@@ -17,8 +17,7 @@ pub fn readable(path: &Path, access: &FileAccess) -> Result<(), String> {
     access.check(path, Access::Read).map_err(cannot)?;
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_found(path)),
-        Err(error) => return Err(format!("cannot look at {shown}: {error}")),
+        Err(error) => return Err(absent(path, &error)),
     };
     if metadata.is_dir() {
         return Err(format!("{shown} is a folder; name a file in it"));
@@ -91,16 +90,16 @@ pub fn writable(path: &Path, access: &FileAccess) -> Result<(), String> {
 pub fn absent(path: &Path, error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => not_found(path),
-        _ => format!("cannot look at {}: {error}", path.display()),
+        _ => broken_link(path)
+            .unwrap_or_else(|| format!("cannot look at {}: {error}", path.display())),
     }
 }
 
 fn not_found(path: &Path) -> String {
-    let shown = path.display();
-    if let Ok(target) = fs::read_link(path) {
-        let target = target.display();
-        return format!("{shown} is a link to {target}, where there is no file");
+    if let Some(link) = broken_link(path) {
+        return link;
     }
+    let shown = path.display();
     let existing = path.ancestors().skip(1).find(|folder| folder.exists());
     match existing {
         Some(folder) if Some(folder) != path.parent() && !folder.as_os_str().is_empty() => {
@@ -120,6 +119,18 @@ fn not_found(path: &Path) -> String {
             format!("there is no file {shown}{near}")
         }
     }
+}
+
+/// What is wrong if a path leads through a link that does not lead anywhere.
+fn broken_link(path: &Path) -> Option<String> {
+    let link = path.ancestors().find(|it| it.symlink_metadata().is_ok())?;
+    let error = fs::metadata(link).err()?;
+    let target = fs::read_link(link).ok()?;
+    let (shown, target) = (link.display(), target.display());
+    Some(match error.kind() {
+        ErrorKind::NotFound => format!("{shown} is a link to {target}, which does not exist"),
+        _ => format!("{shown} is a link to {target}, which cannot be followed: {error}"),
+    })
 }
 
 /// Which name in a folder was probably meant.
