@@ -8,6 +8,7 @@ use crate::job::TaskKind;
 use crate::job::vocabulary::PluginSignature;
 use crate::plugins::{PluginContext, PluginError, ReadSegments, Rejected};
 use crate::segment::{Key, Segment};
+use memchr::memchr;
 
 /// What the plugin takes.
 pub(super) fn signature() -> PluginSignature {
@@ -150,17 +151,10 @@ impl Lines {
 
     fn segment(&self, bytes: usize) -> Result<Segment, Rejected> {
         let bytes = &self.source.unread()[..bytes];
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let at = error.valid_up_to();
-            Rejected {
-                place: self.source.place_name(),
-                reason: format!(
-                    "expected UTF-8, found {:#04x} at byte {}",
-                    bytes[at],
-                    at + 1
-                ),
-                raw: String::from_utf8_lossy(bytes).into_owned(),
-            }
+        let text = text(bytes).map_err(|reason| Rejected {
+            place: self.source.place_name(),
+            reason,
+            raw: String::from_utf8_lossy(bytes).into_owned(),
         })?;
         let mut segment = Segment::with_capacity(2);
         segment.push_new(self.line.clone(), to_int(self.source.place().line).into());
@@ -174,6 +168,24 @@ impl Lines {
             reason: format!("expected a line of at most {RECORD_BYTES_MAX} bytes"),
             raw: self.source.excerpt(),
         }
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        format!(
+            "expected UTF-8, found {:#04x} at byte {}",
+            bytes[at],
+            at + 1
+        )
+    })?;
+    match memchr(0, bytes) {
+        Some(at) => Err(format!(
+            "expected text, found a NUL byte at byte {}",
+            at + 1
+        )),
+        None => Ok(text),
     }
 }
 
@@ -248,6 +260,19 @@ mod tests {
     {"line":2,"text":""}
     {"line":3,"text":"or not"}
     "#);
+    }
+
+    #[test]
+    fn a_line_with_a_nul_is_rejected() {
+        let content = format!("{}or\0not\n", "to be\n".repeat(9));
+        let transcript = bench("hamlet.txt", content).transcript();
+        assert_snapshot!(transcript.lines().nth(9).unwrap(), @r#"hamlet.txt line 10: expected text, found a NUL byte at byte 3: "or\0not""#);
+    }
+
+    #[test]
+    fn a_single_line_that_ends_with_a_carriage_return_is_one() {
+        assert_snapshot!(bench("hamlet.txt", "to be\r").transcript(), @r#"{"line":1,"text":"to be"}"#);
+        assert_snapshot!(bench("hamlet.txt", "to\rbe\n").transcript(), @r#"{"line":1,"text":"to\rbe"}"#);
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn signature(kind: TaskKind, doc: &str, keys: Vec<KeySchema>) -> PluginSignature
 
 /// The key of what an input reads.
 fn input_paths() -> KeySchema {
-    let doc = "A file, a folder, a pattern such as `*.csv`, or a list of them; files that end in .gz \
+    let doc = "A file, a folder, a pattern such as `**/*.csv`, or a list of them; files that end in .gz \
                are decompressed.";
     KeySchema::required("path", KeyKind::InputPaths, doc)
 }

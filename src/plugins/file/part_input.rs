@@ -39,6 +39,9 @@ pub(super) type Open<R> = Box<dyn Fn(&Stretch) -> Result<R, PluginError> + Send>
 /// When to look again at a pipe that has nothing.
 const PIPE_IDLE: Duration = Duration::from_millis(5);
 
+/// The most files that are opened in one poll.
+const OPENED_MAX: usize = 256;
+
 /// The part of one slot, and how far it has been read.
 pub(super) struct PartInput<R> {
     part: Part,
@@ -99,8 +102,8 @@ impl<R: Records> PartInput<R> {
 impl<R: Records> PartInput<R> {
     /// Reads at most `max` records. False once there are no more.
     fn read(&mut self, max: usize, read: &mut ReadSegments) -> Result<bool, Pause> {
-        let mut records = 0;
-        while records < max {
+        let (mut records, mut opened) = (0, 0);
+        while records < max && opened < OPENED_MAX {
             let Some(reader) = &mut self.reader else {
                 return Ok(false);
             };
@@ -109,6 +112,7 @@ impl<R: Records> PartInput<R> {
                 Read::One => records += 1,
                 Read::End if self.at + 1 < self.part.len() => {
                     self.at += 1;
+                    opened += 1;
                     self.enter()?;
                 }
                 Read::End => return Ok(false),

@@ -11,7 +11,8 @@ use crate::job::vocabulary::paths;
 use crate::plugins::{PluginContext, PluginError};
 use crate::segment::{Segment, Value};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BinaryHeap, HashSet};
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
 /// What a slot reads, in order.
@@ -56,16 +57,12 @@ enum Cut {
 
 /// Looks at the files of a task.
 pub(super) fn survey(task: &Task, access: &FileAccess) -> Result<Segment, PluginError> {
-    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
+    let mut found = Vec::new();
     for path in named(task)? {
-        for file in disk::files(Path::new(path), access).map_err(PluginError)? {
-            if known.insert(file.clone()) {
-                found.push(file);
-            }
-        }
+        found.extend(disk::files(Path::new(path), access).map_err(PluginError)?);
     }
     let mut files = Vec::with_capacity(found.len());
-    for path in found {
+    for path in each_once(found) {
         let metadata = access
             .metadata(&path)
             .map_err(|error| PluginError(disk::absent(&path, &error)))?;
@@ -80,6 +77,13 @@ pub(super) fn survey(task: &Task, access: &FileAccess) -> Result<Segment, Plugin
         files.push(Value::from(file));
     }
     Ok([("files", Value::from(files))].into_iter().collect())
+}
+
+/// Without repetitions, in the order in which they are first found.
+fn each_once<T: Hash + Eq + Clone>(mut items: Vec<T>) -> Vec<T> {
+    let mut known = HashSet::with_capacity(items.len());
+    items.retain(|item| known.insert(item.clone()));
+    items
 }
 
 /// The part of a slot.
@@ -141,15 +145,19 @@ fn surveyed(survey: &Segment) -> Result<Vec<Surveyed>, PluginError> {
 fn whole_files(files: &[Surveyed], rank: usize, slots: usize) -> Part {
     let mut order: Vec<usize> = (0..files.len()).collect();
     order.sort_by_key(|file| (Reverse(files[*file].bytes), *file));
-    let mut loads = vec![0_u64; slots];
+    // The slot with the least is on top, the first of several.
+    let mut loads: BinaryHeap<_> = (0..slots).map(|slot| Reverse((0_u64, slot))).collect();
     let mut mine = Vec::new();
     for file in order {
-        let least = (0..slots).min_by_key(|slot| loads[*slot]).unwrap_or(0);
-        // An empty file is work, too.
-        loads[least] = loads[least].saturating_add(files[file].bytes.max(1));
-        if least == rank {
+        let Some(mut least) = loads.peek_mut() else {
+            break;
+        };
+        let Reverse((load, slot)) = *least;
+        if slot == rank {
             mine.push(file);
         }
+        // An empty file is work, too.
+        *least = Reverse((load.saturating_add(files[file].bytes.max(1)), slot));
     }
     mine.sort_unstable();
     let whole = |file| stretch(files, file, 0, None);
@@ -197,6 +205,7 @@ fn stretch(files: &[Surveyed], file: usize, begin: u64, end: Option<u64>) -> Str
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::cell::Cell;
 
     fn files() -> impl Strategy<Value = Vec<Surveyed>> {
         let cut = prop_oneof![3 => Just(Cut::Possible), 1 => Just(Cut::Impossible)];
@@ -206,6 +215,30 @@ mod tests {
             cut,
         });
         prop::collection::vec(file, 0..8)
+    }
+
+    thread_local! {
+        static COMPARISONS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(Clone, Hash, Eq)]
+    struct Counted(usize);
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Self) -> bool {
+            COMPARISONS.set(COMPARISONS.get() + 1);
+            self.0 == other.0
+        }
+    }
+
+    #[test]
+    fn the_work_of_a_survey_grows_with_the_number_of_files_not_with_its_square() {
+        let files = |count| (0..count).chain(0..count).map(Counted).collect();
+        let found = each_once(files(100_000));
+        assert!(found.iter().map(|it| it.0).eq(0..100_000));
+        // One for each that was there already, and few by chance.
+        let comparisons = COMPARISONS.get();
+        assert!((100_000..200_000).contains(&comparisons), "{comparisons}");
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! Pipes and files without an end: a poll neither waits nor runs for long.
 
-use super::bench::Bench;
+use super::bench::{Bench, gzip_member};
 use crate::plugins::{Input, Polled, ReadSegments, Start};
+use flate2::Compression;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -72,6 +73,26 @@ fn a_slow_pipe_gives_what_it_has_and_ends_with_its_writer() {
         }
         assert_eq!(rows, 1, "{plugin}");
     }
+}
+
+#[test]
+fn a_compressed_pipe_is_read_as_it_comes() {
+    let bench = Bench::new("file/lines", "pipe.gz", "{}");
+    make_pipe(&bench.path());
+    let mut input = bench.input(Start::Fresh).unwrap();
+    let mut pipe = writer(&bench);
+    let member = gzip_member(b"to be\n", Compression::default());
+    let mut lines = 0;
+    // Byte by byte, so that every part of a header and of the data is waited for.
+    for byte in [&member[..], &member].concat() {
+        pipe.write_all(&[byte]).unwrap();
+        let (polled, more) = poll(&mut *input);
+        lines += more;
+        assert!(is_idle(polled));
+    }
+    drop(pipe);
+    let (polled, more) = poll(&mut *input);
+    assert_eq!((polled, lines + more), (Polled::Exhausted, 2));
 }
 
 #[test]

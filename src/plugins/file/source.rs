@@ -4,12 +4,12 @@
 //! Nothing here waits or runs for long: where a pipe has nothing yet, and after a bounded number of bytes,
 //! a call ends with a [`Pause`] and can be made again.
 
-use super::format::{FRONT_BYTES, obstacle};
+use super::format::{FRONT_BYTES, Packed, obstacle};
 use super::parts::Stretch;
 use super::raw_file::FileBytes;
 use crate::files::FileAccess;
 use crate::plugins::{PluginError, Position};
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -137,9 +137,14 @@ impl Source {
             && memchr(b'\n', self.unread()).is_none()
             && self.read_more()?
         {}
-        if let Some(reason) = obstacle(&self.unread()[..seen(self)]) {
+        let packed = match &self.bytes {
+            FileBytes::Plain(_) => Packed::No,
+            FileBytes::Gzip(_) => Packed::Gzip,
+        };
+        if let Some(reason) = obstacle(&self.unread()[..seen(self)], packed) {
             return Err(PluginError(format!("{}: {reason}", self.path.display())).into());
         }
+        while self.has_open_line_end() && self.read_more()? {}
         if has_returns_only(self.unread()) {
             self.line_end = b'\r';
         }
@@ -150,6 +155,16 @@ impl Source {
             });
         }
         Ok(())
+    }
+
+    /// Whether more has to be seen to tell how lines end. A CR at the end of what is seen may be half of a
+    /// CRLF.
+    fn has_open_line_end(&self) -> bool {
+        let text = self.unread();
+        match memchr2(b'\n', b'\r', text) {
+            Some(at) => text[at] == b'\r' && at + 1 == text.len(),
+            None => text.len() < CHUNK_BYTES,
+        }
     }
 
     /// From now on there are only the records that begin within a stretch.
@@ -354,10 +369,9 @@ impl Source {
     }
 }
 
-/// Whether the lines of a text end with CR alone. One at the end of the text may be half of a CR LF.
+/// Whether the lines of a text end with CR alone.
 fn has_returns_only(text: &[u8]) -> bool {
-    let within = text.split_last().map_or(text, |(_, within)| within);
-    memchr(b'\r', within).is_some() && memchr(b'\n', text).is_none()
+    memchr(b'\r', text).is_some() && memchr(b'\n', text).is_none()
 }
 
 fn line_of(text: usize, extent: Extent) -> Line {

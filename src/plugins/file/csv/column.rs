@@ -4,6 +4,7 @@ use super::record::Cell;
 use crate::nearest::nearest;
 use crate::plugins::PluginError;
 use crate::segment::{Key, Segment, Value};
+use memchr::memchr;
 
 /// The kinds of cells that a task can name, as they are written.
 pub(super) const KINDS: [(&str, CellKind); 4] = [
@@ -110,6 +111,11 @@ pub(super) fn segment(
     }
     // Checked as a whole, so that no cell is checked again: a delimiter is one ASCII byte.
     let record = std::str::from_utf8(record).map_err(|_| not_utf8(columns, cells, record))?;
+    if memchr(0, record.as_bytes()).is_some()
+        && let Some(reason) = nul(columns, cells, record)
+    {
+        return Err(reason);
+    }
     let mut segment = Segment::with_capacity(columns.len());
     for (column, cell) in columns.iter().zip(cells) {
         let text = cell.text(record);
@@ -130,6 +136,18 @@ fn not_utf8(columns: &[Column], cells: &[Cell], record: &[u8]) -> String {
         let found = String::from_utf8_lossy(cell.bytes(record));
         refusal("UTF-8", column.name.as_str(), &found)
     })
+}
+
+/// What is wrong if a cell has a NUL byte. The delimiter may be one.
+fn nul(columns: &[Column], cells: &[Cell], record: &str) -> Option<String> {
+    let mut cells = columns.iter().zip(cells);
+    let (column, cell) = cells.find(|(_, cell)| cell.bytes(record.as_bytes()).contains(&0))?;
+    let found = cell.text(record).replace('\0', "\\0");
+    Some(refusal(
+        "text without NUL bytes",
+        column.name.as_str(),
+        &found,
+    ))
 }
 
 fn refusal(expected: &str, column: &str, found: &str) -> String {

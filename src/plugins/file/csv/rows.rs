@@ -111,6 +111,9 @@ impl Rows {
         };
         let record = std::str::from_utf8(&self.source.unread()[..extent.bytes])
             .map_err(|_| wrong(&self.source, "expected UTF-8"))?;
+        if record.contains('\0') && self.table.delimiter != 0 {
+            return Err(wrong(&self.source, "expected text, found a NUL byte").into());
+        }
         let names = self.cells.iter().map(|cell| cell.text(record).into_owned());
         let names = names.collect();
         self.source.consume(extent);

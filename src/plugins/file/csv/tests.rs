@@ -169,6 +169,13 @@ fn every_row_is_read_by_one_slot_whatever_its_cells_hold() {
 }
 
 #[test]
+fn a_cell_with_a_nul_is_rejected() {
+    let rows = "1,some text\n".repeat(9);
+    let transcript = bench("{}", format!("a,b\n{rows}2,x\0y\n")).transcript();
+    assert_snapshot!(transcript.lines().nth(9).unwrap(), @r#"flights.csv line 11: expected text without NUL bytes in column `b`, found `x\0y`: "2,x\0y""#);
+}
+
+#[test]
 fn a_file_without_header_takes_names_from_the_task() {
     let params = r#"{"columns": ["n", "word"], "delimiter": "\t", "types": {"n": "int"}}"#;
     assert_snapshot!(bench(params, "1\ta,b\n2\t\n").transcript(), @r#"
