@@ -94,6 +94,12 @@ fn a_node_that_cannot_say_where_it_listens_works_and_ends_with_a_failure() {
         let read = std::io::BufRead::read_line(&mut errors, &mut line).unwrap();
         assert!(read > 0, "the node has ended without a complaint");
     }
+    // A signal during the start would end the node at once, with the code of the signal.
+    while !line.contains("virtual peer starts") {
+        line.clear();
+        let read = std::io::BufRead::read_line(&mut errors, &mut line).unwrap();
+        assert!(read > 0, "the node has ended before its peers started");
+    }
     let ended = std::process::Command::new("kill")
         .arg(node.id().to_string())
         .status();

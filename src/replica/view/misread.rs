@@ -37,11 +37,21 @@ pub fn read_at<T: DeserializeOwned>(value: &Value, path: &str) -> Result<T, Misr
             let read = serde_json::from_value::<T>(part);
             read.is_err_and(|error| error.to_string() == message)
         };
-        Misread::new(
-            format!("{path}{}", narrowed(value, &fails)),
-            message.clone(),
-        )
+        let cause = narrowed(value, &fails);
+        // A key that is missing is missing in an object; a value before it is not the cause.
+        let is_missing = message.starts_with("missing field");
+        let cause = match is_missing && !at(value, &cause).is_some_and(Value::is_object) {
+            true => cause.rfind(['.', '[']).map_or("", |end| &cause[..end]),
+            false => cause.as_str(),
+        };
+        Misread::new(format!("{path}{cause}"), message.clone())
     })
+}
+
+/// The part at a path as `.key[0]`. `None` if there is none.
+fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let pointer = path.replace(['.', '['], "/").replace(']', "");
+    value.pointer(&pointer)
 }
 
 /// The path to the innermost part that causes the error. An object or a list is read part by part: the
