@@ -47,6 +47,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cel", &["functions/expr"]),
     ("regex", &["functions/expr"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("ureq", &["cli"]),
     ("toml", &["config"]),
     ("serde_saphyr", &["job/file"]),

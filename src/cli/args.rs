@@ -7,6 +7,7 @@ use crate::ids::JobId;
 use crate::job::max_rejected::MaxRejected;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -62,6 +63,10 @@ pub(super) enum Verb {
     Coordination(CoordinationArgs),
     /// Move the segments of the processes of this machine, which share this media driver
     MediaDriver(StartArgs),
+    /// Print a script that completes the command line, as `onyx-node completions bash`
+    Completions(CompletionsArgs),
+    /// Print the manual page, as `onyx-node man > onyx-node.1`
+    Man,
 }
 
 #[derive(Args, Debug)]
@@ -105,6 +110,13 @@ pub(super) struct JobsArgs {
     pub(super) id: Option<String>,
     #[command(flatten)]
     pub(super) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: Shell,
 }
 
 #[derive(Args, Debug)]

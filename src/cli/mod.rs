@@ -13,6 +13,7 @@ mod kill;
 mod line_queue;
 mod log;
 mod logging;
+mod manual;
 mod media_driver;
 mod nodes;
 mod progress;
@@ -58,6 +59,8 @@ pub fn main() -> ExitCode {
         Verb::Gc(args) => gc::gc(&args, &mut console),
         Verb::Status(args) => status::status(&args, &mut console),
         Verb::Log(verb) => log::log(&verb, &mut console),
+        Verb::Completions(args) => manual::completions(&args, &mut console),
+        Verb::Man => manual::man(&mut console),
         Verb::MediaDriver(args) => media_driver::media_driver(&args, &mut console),
         Verb::Coordination(args) => coordination::coordination(&args, &mut console),
     };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that is not answered has failed")]
 
 mod log;
+mod manual;
 mod output;
 #[path = "../support/process.rs"]
 mod process;
