@@ -11,6 +11,7 @@ mod expressions;
 mod file_access;
 mod hoarded_connections;
 mod many_ended_jobs;
+mod many_files;
 #[path = "../support/process.rs"]
 mod process;
 mod scale;
