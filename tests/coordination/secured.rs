@@ -141,7 +141,7 @@ fn a_wrong_password_is_refused_at_the_start_without_being_shown() {
         assert_eq!(
             told,
             begins.clone()
-                + "it takes no login `onyx` with this password, or its nodes are for another; see \
+                + "its nodes are not for the login `onyx` with this password, or it asks for another; see \
                    coordination.digest-user and its password"
         );
         let told = refusal(&connect).await;

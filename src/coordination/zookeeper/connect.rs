@@ -85,7 +85,7 @@ impl Connect {
     fn login_is_refused(&self) -> String {
         match &self.login {
             Some(login) => format!(
-                "it takes no login `{}` with this password, or its nodes are for another; see \
+                "its nodes are not for the login `{}` with this password, or it asks for another; see \
                  coordination.digest-user and its password",
                 login.user()
             ),
