@@ -1,5 +1,5 @@
 //! Log lines about connections that were closed: one at once, then one in a while with a number, so
-//! that whoever opens thousands does not fill the log.
+//! that a client with thousands of them does not fill the log.
 
 use std::net::IpAddr;
 

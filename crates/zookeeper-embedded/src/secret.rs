@@ -1,13 +1,12 @@
 //! The secret of a server: what a client has to prove that it knows before it is served.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use subtle::ConstantTimeEq;
 
-use crate::storage::{FILE_MODE, StorageError};
+use crate::storage::{StorageError, private_file};
 
 /// The file of the secret in a data folder.
 const FILE: &str = "secret";
@@ -16,7 +15,7 @@ const UNFINISHED: &str = "unfinished-secret";
 /// Names in a data folder that are not of the log.
 pub(crate) const NAMES: [&str; 2] = [FILE, UNFINISHED];
 
-/// As many bytes as nobody can guess.
+/// The length of a secret, in bytes: 256 bits cannot be guessed.
 const BYTES: usize = 32;
 
 /// A user and the secret, for the scheme `digest`. It is not printed by accident.
@@ -93,13 +92,7 @@ pub(crate) fn kept(folder: &Path) -> Result<String, StorageError> {
 /// Under another name first, so that no reader finds half a secret.
 fn keep(folder: &Path, secret: &str) -> io::Result<()> {
     let unfinished = folder.join(UNFINISHED);
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE_MODE);
-    let mut file = options.open(&unfinished)?;
+    let mut file = private_file(&unfinished)?;
     writeln!(file, "{secret}")?;
     file.sync_all()?;
     fs::rename(&unfinished, folder.join(FILE))?;
@@ -109,6 +102,7 @@ fn keep(folder: &Path, secret: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::FILE_MODE;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

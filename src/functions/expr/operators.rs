@@ -67,6 +67,25 @@ pub(super) fn does_not_take(name: &str, values: &[&Val<'_>]) -> Failure {
     Failure::Wrong(format!("`{name}` does not take {}", kinds.join(" and ")))
 }
 
+/// The result of an operator on two integers of one type: exact, or an error.
+macro_rules! integers {
+    ($operator:expr, $one:expr, $other:expr) => {{
+        let (operator, one, other) = ($operator, *$one, *$other);
+        let divides = matches!(operator, Arithmetic::Div | Arithmetic::Rem);
+        if divides && other == 0 {
+            return Err(Failure::wrong("division by zero"));
+        }
+        let result = match operator {
+            Arithmetic::Add => one.checked_add(other),
+            Arithmetic::Sub => one.checked_sub(other),
+            Arithmetic::Mul => one.checked_mul(other),
+            Arithmetic::Div => one.checked_div(other),
+            Arithmetic::Rem => one.checked_rem(other),
+        };
+        result.ok_or_else(|| overflows(operator.name()))
+    }};
+}
+
 /// `one + other` and the like.
 pub(super) fn calculate<'s>(
     operator: Arithmetic,
@@ -75,38 +94,8 @@ pub(super) fn calculate<'s>(
     meter: &mut Meter,
 ) -> Result<Val<'s>, Failure> {
     match (one, other) {
-        (Val::Int(one), Val::Int(other)) => {
-            let divides = matches!(operator, Arithmetic::Div | Arithmetic::Rem);
-            if divides && *other == 0 {
-                return Err(Failure::wrong("division by zero"));
-            }
-            let result = match operator {
-                Arithmetic::Add => one.checked_add(*other),
-                Arithmetic::Sub => one.checked_sub(*other),
-                Arithmetic::Mul => one.checked_mul(*other),
-                Arithmetic::Div => one.checked_div(*other),
-                Arithmetic::Rem => one.checked_rem(*other),
-            };
-            result
-                .map(Val::Int)
-                .ok_or_else(|| overflows(operator.name()))
-        }
-        (Val::UInt(one), Val::UInt(other)) => {
-            let divides = matches!(operator, Arithmetic::Div | Arithmetic::Rem);
-            if divides && *other == 0 {
-                return Err(Failure::wrong("division by zero"));
-            }
-            let result = match operator {
-                Arithmetic::Add => one.checked_add(*other),
-                Arithmetic::Sub => one.checked_sub(*other),
-                Arithmetic::Mul => one.checked_mul(*other),
-                Arithmetic::Div => one.checked_div(*other),
-                Arithmetic::Rem => one.checked_rem(*other),
-            };
-            result
-                .map(Val::UInt)
-                .ok_or_else(|| overflows(operator.name()))
-        }
+        (Val::Int(one), Val::Int(other)) => integers!(operator, one, other).map(Val::Int),
+        (Val::UInt(one), Val::UInt(other)) => integers!(operator, one, other).map(Val::UInt),
         (Val::Double(x), Val::Double(y)) => match operator {
             Arithmetic::Add => Ok(Val::Double(x + y)),
             Arithmetic::Sub => Ok(Val::Double(x - y)),

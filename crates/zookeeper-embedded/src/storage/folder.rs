@@ -138,6 +138,13 @@ impl Folder {
     }
 }
 
+/// Creates or empties a file that only the user of the server may use, to write it.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    options.mode(FILE_MODE).open(path)
+}
+
 fn numbered(folder: &Path, prefix: &str) -> Result<Vec<Numbered>, StorageError> {
     let mut found = Vec::new();
     for path in entries(folder)? {

@@ -5,13 +5,13 @@
 //! durable before, so that an older copy, which a loss of power may leave, claims less and never more.
 //! It is synced where a segment begins and where the server stops.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::StorageError;
-use super::folder::{FILE_MODE, Folder};
+use super::folder::{Folder, private_file};
 use super::frame::FolderId;
 
 const MAGIC: [u8; 8] = *b"zkembMAN";
@@ -90,13 +90,7 @@ impl Manifest {
 }
 
 fn create(path: &Path, record: &Record) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE_MODE);
-    let file = options.open(path)?;
+    let file = private_file(path)?;
     for slot in SLOTS {
         file.write_all_at(&record.encode(), slot)?;
     }

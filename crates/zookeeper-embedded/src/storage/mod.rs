@@ -24,7 +24,9 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 pub use error::StorageError;
+#[cfg(test)]
 pub(crate) use folder::FILE_MODE;
+pub(crate) use folder::private_file;
 pub(crate) use queue::Queue;
 pub(crate) use writer::{SnapshotPolicy, Tally, Writer};
 

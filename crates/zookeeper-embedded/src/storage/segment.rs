@@ -5,11 +5,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::StorageError;
-use super::folder::{FILE_MODE, Folder};
+use super::folder::{Folder, private_file};
 use super::frame::{self, FolderId, Kind, Salt};
 
 /// The segment that is being written.
@@ -105,13 +104,7 @@ impl Segment {
 }
 
 fn create(path: &Path, salt: Salt, folder: FolderId) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE_MODE);
-    let mut file = options.open(path)?;
+    let mut file = private_file(path)?;
     file.write_all(&frame::head(Kind::Segment, salt, folder))?;
     file.sync_all()?;
     Ok(file)

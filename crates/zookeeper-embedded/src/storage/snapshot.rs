@@ -1,15 +1,14 @@
 //! Snapshots: the whole state behind one transaction.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
 use super::StorageError;
-use super::folder::{FILE_MODE, Folder};
+use super::folder::{Folder, private_file};
 use super::frame::{self, BadHead, Flaw, FolderId, Frames, Kind, Salt};
 use crate::jute::Garbled;
 use crate::state::{Assembly, Ledger, pieces};
@@ -72,13 +71,7 @@ fn write_file(
     called_off: &AtomicBool,
 ) -> io::Result<Written> {
     let salt = Salt::draw();
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE_MODE);
-    let mut file = BufWriter::new(options.open(path)?);
+    let mut file = BufWriter::new(private_file(path)?);
     file.write_all(&frame::head(Kind::Snapshot, salt, folder))?;
     let (mut payload, mut bytes) = (Vec::new(), Vec::new());
     for piece in pieces(ledger) {

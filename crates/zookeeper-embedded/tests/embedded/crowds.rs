@@ -20,17 +20,23 @@ async fn ends(mut stream: TcpStream) {
     assert_eq!(rest, b"");
 }
 
-#[tokio::test]
-async fn more_sessions_than_allowed_are_turned_away_and_questions_are_answered() {
-    let server = start(Config {
-        max_connections: 1,
-        ..Config::default()
-    })
-    .await;
+/// A server that takes one client and turns a second one away.
+async fn with_room_for_one(config: Config) -> (Server, Wire) {
+    let server = start(config).await;
     let mut first = Wire::open(&server).await;
     first.new_session().await;
     let mut second = Wire::open(&server).await;
     assert_eq!(second.connect(0, 0, [0; 16]).await, None);
+    (server, first)
+}
+
+#[tokio::test]
+async fn more_sessions_than_allowed_are_turned_away_and_questions_are_answered() {
+    let (server, mut first) = with_room_for_one(Config {
+        max_connections: 1,
+        ..Config::default()
+    })
+    .await;
     assert_eq!(server.statistics().refused_connections, 1);
     assert_eq!(ask(&server, b"ruok").await, b"imok");
     first.create("/still-served").await;
@@ -38,15 +44,11 @@ async fn more_sessions_than_allowed_are_turned_away_and_questions_are_answered()
 
 #[tokio::test]
 async fn more_sessions_of_one_address_than_allowed_are_turned_away() {
-    let server = start(Config {
+    let (server, first) = with_room_for_one(Config {
         max_connections_per_address: 1,
         ..Config::default()
     })
     .await;
-    let mut first = Wire::open(&server).await;
-    first.new_session().await;
-    let mut second = Wire::open(&server).await;
-    assert_eq!(second.connect(0, 0, [0; 16]).await, None);
     drop(first);
     while server.statistics().connections > 0 {
         tokio::task::yield_now().await;
