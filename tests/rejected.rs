@@ -27,7 +27,7 @@ catalog:
     path: out/rows.jsonl
 ";
 
-/// A folder with the job, and files of so many rows that are read and so many that are rejected.
+/// A folder with the job, and files with these numbers of valid and of rejected rows.
 fn folder(job: &str, files: &[(usize, usize)]) -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("job.yaml"), job).unwrap();

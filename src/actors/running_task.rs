@@ -264,7 +264,7 @@ fn give_up_on(peer: &mut VirtualPeer, incarnation: u64, ctx: &mut Context<Virtua
 }
 
 /// A task that leaves its slot gives back what it has not finished by then: its peer has other work to
-/// do, and whoever has the slot next waits for it.
+/// do, and the next holder of the slot waits for it.
 const HAND_OVER_MAX: Duration = Duration::from_secs(10);
 
 /// After this time it is seen again whether one more task can be abandoned.

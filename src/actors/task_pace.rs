@@ -37,9 +37,9 @@ pub(super) struct LastSave {
 }
 
 impl LastSave {
-    /// So many roots are worth a save of their own: whoever follows would do all of them again.
+    /// Save early after this many settled roots: a successor would reprocess them all.
     const SETTLED_MUCH: u64 = 65_536;
-    /// In an interval of saving, at most so many saves begin.
+    /// The most saves that begin within one checkpoint interval.
     const SAVES_MAX: u32 = 10;
 
     /// Whether another is due before its time.

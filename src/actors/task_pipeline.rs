@@ -124,7 +124,7 @@ enum Ended {
 
 /// How a drive was asked to end.
 enum Asked {
-    /// At once, and whoever has asked waits.
+    /// At once; the sender of the order waits for the end.
     ToStop(oneshot::Sender<()>),
     /// When it has finished what it had.
     ToLeave,

@@ -4,7 +4,7 @@
 //! A server that runs keeps a file in a folder of its user: `/run/user/UID/onyx` where the system has
 //! made `/run/user/UID`, else `/tmp/onyx-UID`. The file is called `coordination-ADDRESS`, holds what to
 //! log in with, and is locked for as long as the server runs: a file that is not locked is left over,
-//! and its secret is sent to nobody, since another program may have the port by now.
+//! and its secret is not sent, since another program may have the port by now.
 
 use crate::config::DigestLogin;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -153,7 +153,7 @@ fn publish(folder: &Path, address: SocketAddr, credentials: &str) -> io::Result<
     Ok(Published { path, _lock: file })
 }
 
-/// Makes sure that the folder is one that nobody else can look into or has made.
+/// Makes the folder, or checks that this user has made it and no other user can look into it.
 fn prepare(folder: &Path) -> io::Result<()> {
     let made = DirBuilder::new().mode(FOLDER_MODE).create(folder);
     match made {
@@ -171,7 +171,7 @@ fn prepare(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What killed servers have left. Whatever cannot be removed is in nobody's way.
+/// Removes the files of killed servers. One that cannot be removed does no harm.
 fn remove_left_over(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_of_server = entry.file_name().to_string_lossy().starts_with(PREFIX);

@@ -155,7 +155,7 @@ impl FileAccess {
         let pinned = match Pinned::open(path) {
             Ok(pinned) => pinned,
             Err(error) => {
-                // Outside, not even whether it is there is told.
+                // The error of a path outside must not show whether it exists.
                 self.check(path, access)?;
                 return Err(error);
             }

@@ -40,7 +40,7 @@ enum State {
 impl InPlace {
     /// A stream that the process was started with, 1 or 2, or another of its descriptors.
     pub(super) fn of_descriptor(number: u32, path: &Path) -> io::Result<Self> {
-        // These share the place in the file with whoever writes the stream besides.
+        // These share the place in the file with the other writers of the stream.
         let file = match number {
             1 => io::stdout().as_fd().try_clone_to_owned()?.into(),
             2 => io::stderr().as_fd().try_clone_to_owned()?.into(),

@@ -1,4 +1,4 @@
-//! A seat for each connection of the HTTP server. There is always one for a health check: whoever connects
+//! A seat for each connection of the HTTP server. There is always one for a health check: a new connection
 //! gets a seat, if need be that of the oldest connection without a request under way, and requests that take
 //! their time cannot occupy all of them.
 //!

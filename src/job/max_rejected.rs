@@ -19,7 +19,7 @@ impl MaxRejected {
     pub const EXPECTED: &'static str =
         "a number of rows such as `10`, or a share of them such as `5%`";
 
-    /// Whether so many rejected rows, besides so many that were read, are too many.
+    /// Whether `rejected` rows beside `read` ones exceed the limit.
     pub fn is_exceeded(self, rejected: u64, read: u64) -> bool {
         match self {
             MaxRejected::Rows(most) => rejected > u64::from(most),

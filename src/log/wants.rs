@@ -235,7 +235,7 @@ pub fn parting(replica: &Replica, me: PeerId, lost: &Assignment) -> Option<Assig
         slots: lost.slots,
         rank: lost.rank,
         held: lost.held.clone(),
-        // What is given back is sent again as soon as somebody can receive it, also while the successor
+        // What is given back is sent again as soon as a peer can receive it, also while the successor
         // waits for the slot.
         read: match seen.read {
             Read::No => Read::No,

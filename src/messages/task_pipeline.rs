@@ -8,7 +8,7 @@ use actix::Message;
 #[rtype(result = "()")]
 pub struct Reassign(pub Assignment);
 
-/// The peer to its pipeline: the slot is another's or nobody's now. Finish what you have, and end.
+/// The peer to its pipeline: the peer has lost the slot. Finish the received batches, and end.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Leave(pub Assignment);

@@ -241,7 +241,7 @@ mod tests {
             let back = link.try_send(other.clone());
             assert_eq!(back, Err(TrySendError::Closed(other)));
         }
-        // Words are for whoever the peer is.
+        // Control messages are for the peer, whichever task it runs.
         link.try_send(message(1)).unwrap();
         assert_eq!(inbox.try_next(), Some(own));
         assert_eq!(inbox.try_next(), Some(message(1)));

@@ -20,7 +20,7 @@ pub(super) struct LinkedDoor(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     links: Mutex<Links>,
-    /// Somebody may wait for the last link to go.
+    /// Notified when a link goes: an inbox that finishes waits for the last one.
     fewer: Notify,
 }
 
@@ -32,7 +32,7 @@ struct Links {
 }
 
 impl Threshold {
-    /// One more link; none when the inbox finishes.
+    /// Counts one more link. `None` if the inbox finishes.
     #[cfg(feature = "aeron")]
     pub(super) fn link(&self) -> Option<LinkedDoor> {
         let mut links = self.shared.links();
@@ -56,7 +56,7 @@ impl Threshold {
         }
     }
 
-    /// Takes nothing more, from nobody.
+    /// Accepts no more messages, from any link.
     pub(super) fn shut(&self) {
         self.bar();
         self.shut.store(true, Ordering::SeqCst);

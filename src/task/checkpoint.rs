@@ -3,7 +3,7 @@
 //! Only the present holder writes it. Whoever holds a slot claims its checkpoint first, in the name of
 //! the allocation version by which it was given the slot; a claim of an older version is refused, and
 //! so is every write of a holder that has been followed by another. A holder that was moved away
-//! releases the slot when it has finished what it had; nobody claims it before.
+//! releases the slot when it has finished what it had; no successor claims it before.
 
 use super::counters::Account;
 use super::reached::Reached;
@@ -396,7 +396,7 @@ impl Checkpoint {
         self.change(|stored| stored.stage = Stage::Sealed).await
     }
 
-    /// The holder has finished: whoever has the slot next may claim it.
+    /// The holder has finished: the next holder may claim the slot.
     pub async fn release(&self) -> Result<(), CheckpointError> {
         self.change(|stored| stored.is_held = false).await
     }

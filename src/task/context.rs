@@ -96,7 +96,7 @@ pub(super) struct Identity {
     pub epoch: u64,
     /// The allocation version that its messages carry.
     pub version: AllocationVersion,
-    /// Who may send to it: whoever had a place upstream since a peer of the job was lost last.
+    /// The peers that may send to it: each that had a slot upstream since the last loss of a peer.
     pub upstream: BTreeSet<PeerId>,
 }
 

@@ -30,7 +30,7 @@ pub struct InputTotals {
 }
 
 impl Rejections {
-    /// Those of a run after others that rejected so many.
+    /// The rejections of a run, after earlier runs that rejected `before` rows.
     pub(super) fn after(before: u64) -> Self {
         Rejections {
             before,

@@ -34,7 +34,7 @@ pub struct TaskRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Course {
     Staying,
-    /// The slot is another's or nobody's: what it has received is finished, and then it ends.
+    /// The peer has lost the slot: the task finishes the received batches, and then ends.
     Leaving,
 }
 
@@ -131,8 +131,8 @@ impl TaskRun {
         self.assignment = assignment;
     }
 
-    /// The slot is another's or nobody's now: an input reads nothing more and waits for what it has
-    /// read, and the others finish what they have and what is on its way to them.
+    /// The peer has lost the slot: an input reads nothing more and waits until its roots are complete;
+    /// other tasks finish the batches that they have and those on the way to them.
     pub fn leave(&mut self, assignment: Assignment) {
         self.reassign(assignment);
         self.course = Course::Leaving;
@@ -458,7 +458,7 @@ impl TaskRun {
     }
 
     /// Logs how much was rejected beyond what was logged one by one, and runs the `after-task-stop`
-    /// calls. What they say is told, and changes nothing any more.
+    /// calls. Their exceptions are logged and change nothing any more.
     pub fn stopped(&mut self) {
         self.context.beat.enter(Phase::CloseResources);
         if let Role::Input(input) = &self.context.role {

@@ -92,7 +92,7 @@ impl TaskRun {
     }
 }
 
-/// The slots that others held and nobody holds any more: the first of those that are held seals them.
+/// The slots of the task without a holder that had one before. The first held slot seals them.
 async fn abandoned_slots(
     session: &dyn Coordination,
     assignment: Assignment,

@@ -73,7 +73,7 @@ fn with_job(job: &str) -> TempDir {
     folder
 }
 
-/// A pipe of rows that nobody ends while this is held: a job that reads it waits for more.
+/// A pipe of rows that stays open while this is held: a job that reads it waits for more.
 fn pipe(folder: &Path) -> fs::File {
     let pipe = folder.join("rows");
     let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
@@ -304,14 +304,14 @@ fn a_node_takes_lists_and_kills_jobs_and_stops_in_order() {
         (killed.code, killed.out),
         (Some(0), format!("job {id} is killed\n"))
     );
-    let nobody = ask(&["jobs", "0-0"]);
-    assert_eq!(nobody.code, Some(2));
+    let unknown = ask(&["jobs", "0-0"]);
+    assert_eq!(unknown.code, Some(2));
     assert!(
-        nobody
+        unknown
             .err
             .starts_with("no job has an id that begins with `0-0`"),
         "{}",
-        nobody.err
+        unknown.err
     );
     let listed = ask(&["jobs"]).out;
     assert_eq!(listed.lines().count(), 4, "{listed}");
@@ -374,8 +374,8 @@ fn it_is_explained_why_a_job_has_its_peers_and_for_what_another_waits() {
     assert_eq!(ask(&["kill", &runs]).code, Some(0));
     drop(rows);
     assert_eq!(explain(&runs), "killed by a client\n");
-    let nobody = ask(&["explain", "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03"]);
-    assert_eq!(nobody.code, Some(2), "{}", nobody.err);
+    let unknown = ask(&["explain", "4f7c3a52-9d0e-4c1b-8a66-2f1e5b7d9c03"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.err);
 }
 
 #[test]
@@ -494,7 +494,7 @@ fn every_mistake_in_a_configuration_is_told() {
 #[test]
 fn a_signal_ends_a_running_job() {
     let folder = folder();
-    // Rows come from a pipe that nobody closes, so that the job runs until it is told to end.
+    // Rows come from a pipe that unknown closes, so that the job runs until it is told to end.
     let pipe = folder.path().join("rows");
     assert!(
         Command::new("mkfifo")

@@ -44,7 +44,7 @@ pub(super) fn slice<'s>(
     }
 }
 
-/// The list with the items of the lists in it, so many levels deep, in their places.
+/// The list with the items of nested lists in their places, down to `depth` levels.
 pub(super) fn flatten<'s>(
     list: &List<'s>,
     depth: i64,

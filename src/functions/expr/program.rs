@@ -79,7 +79,7 @@ impl Program {
 
     fn explain(&self, failure: &Failure, segment: &Segment) -> FunctionError {
         match failure {
-            // The job is over: nobody asks why, and no exception is due.
+            // The job has ended: its stop is no exception.
             Failure::Stopped => FunctionError::Retry(failure.to_string()),
             Failure::NoField(name) => {
                 let has = match listed(segment.iter().map(|(key, _)| key.as_str())) {

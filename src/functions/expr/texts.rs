@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::meter::Meter;
 use super::val::{List, Size, Text, VALUE_BYTES, Val};
 
-/// The parts of a text around a separator, or its code points; at most so many unless `most` is negative.
+/// The parts of a text around a separator, or its code points; at most `most` of them; all if `most` is negative.
 pub(super) fn split<'s>(
     text: &Text<'s>,
     at: &str,
@@ -32,7 +32,7 @@ pub(super) fn split<'s>(
     Val::counted_list(made, size)
 }
 
-/// The code points of a text, the last of at most so many with all that follows.
+/// The code points of a text, at most `most`; the last one has the rest of the text.
 fn code_points(text: &str, most: usize) -> impl Iterator<Item = &str> {
     let mut rest = text;
     let mut given = 0;

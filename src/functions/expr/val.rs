@@ -76,7 +76,7 @@ pub(super) struct Size {
 pub(super) const VALUE_BYTES: u64 = size_of::<Val<'static>>() as u64;
 
 impl Size {
-    /// A text or a number of so many bytes.
+    /// The size of a text or number, from its bytes.
     pub(super) fn flat(bytes: u64) -> Self {
         Size { bytes, depth: 0 }
     }

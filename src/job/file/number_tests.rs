@@ -6,7 +6,7 @@ use crate::job::validation::Checks;
 use crate::segment::Value;
 use std::path::Path;
 
-/// A job whose filter has one more key, `x`, which nobody knows; the tests look at its value.
+/// A job whose filter has one more key, `x`, which no schema has; the tests look at its value.
 fn job_with(value: &str) -> String {
     format!(
         "workflow: [[read, keep], [keep, write]]\ncatalog:\n\

@@ -237,7 +237,7 @@ mod tests {
         }
     }
 
-    /// How many comparisons a survey makes for each of so many files, which are found twice.
+    /// The comparisons of a survey per file, if each of `files` files is found twice.
     fn comparisons_for_each(files: usize) -> usize {
         let before = COMPARISONS.get();
         let found = each_once((0..files).chain(0..files).map(Counted).collect());

@@ -119,7 +119,7 @@ proptest! {
         let params = r#"{"columns": ["a", "b"], "types": {"b": "int"}}"#;
         let bench = Bench::new("file/csv", file, params).holding(&content);
         let read = check_input(|start| bench.input(start), seed).unwrap();
-        // Whatever is wrong with them, they are those of the crate `csv`.
+        // Their number is that of the crate `csv`, for malformed rows as well.
         let mut reader = csv::ReaderBuilder::new();
         let reader = reader.has_headers(false).flexible(true).from_reader(content.as_bytes());
         let records = reader.into_records().count();

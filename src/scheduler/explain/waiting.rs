@@ -128,7 +128,7 @@ fn busy(replica: &Replica, able: &[&Crew<'_>], needs: u64) -> Explanation {
     }
 }
 
-/// What these jobs leave of so many peers.
+/// The peers that these jobs leave free, or have beyond their minimum.
 fn available<'a>(peers: u64, serving: impl Iterator<Item = &'a Serving> + Clone) -> Available {
     let taken: u64 = serving.clone().map(|it| it.has).sum();
     Available {

@@ -41,7 +41,7 @@ impl Peers {
         }
     }
 
-    /// A peer, named by its version, claims slot 1 of so many.
+    /// A peer, named by its version, claims slot 1 of `slots`.
     async fn claim_of(
         &self,
         version: u64,
@@ -61,7 +61,7 @@ impl Peers {
     }
 }
 
-/// So many rows are written, and so many in flight behind them.
+/// Progress with these numbers of written rows and of rows in flight behind them.
 fn reached(written: u64, in_flight: u64) -> Reached {
     let ends = Ends {
         written,
@@ -261,7 +261,7 @@ async fn the_account_of_a_job_counts_on_where_a_slot_goes_on() {
     first.opened().await.unwrap();
     first.save(&reached(20, 5)).await.unwrap();
     assert_eq!((account().await.r#in, account().await.in_flight), (25, 5));
-    // Nobody writes what its holder did since, and whoever follows does it again.
+    // The work since the last save is not recorded, so that the successor repeats it.
     let (second, _) = peers.claim(4).await;
     assert_eq!((account().await.r#in, account().await.in_flight), (20, 0));
     second.save(&reached(40, 0)).await.unwrap();

@@ -160,7 +160,7 @@ async fn what_a_moved_function_cannot_finish_is_given_back_and_nothing_else_is_p
     drop(write);
     assert_eq!(read.turn().unwrap(), Turn::Worked);
     work.leave(moved(&rig, "work"));
-    // Nobody receives what it makes.
+    // Its output has no receiver.
     assert!(!finish(&mut work));
     work.release().await;
     drop(work);
